@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Every entry point of the project. `make help` lists them.
+#
+# Sources are found by wildcard: a new .c file in a module's folder is built into libstint.a, a new
+# tests/unit/<dir>/<name>_test.c becomes a test binary. Nothing here needs to be edited for either.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+
+# `make SAN=1` builds with ASan and UBSan in a folder of its own.
+ifdef SAN
+BUILD ?= build/asan
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT ?= -O1
+endif
+BUILD ?= build
+OPT ?= -O3
+CC = gcc
+PREFIX ?= /usr/local
+VERSION := $(shell cat VERSION)
+MARCH ?= x86-64-v3
+
+PKGS := libdpdk jansson libsystemd libcap-ng
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wvla -Wundef -Werror
+# DPDK's headers come in as system headers: their warnings are not ours.
+PKG_CFLAGS = $(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg-config --cflags $(PKGS))))
+CFLAGS = -std=gnu11 -g $(OPT) -march=$(MARCH) $(WARN) $(SANFLAGS) -I. -I$(BUILD)/gen $(PKG_CFLAGS) \
+	-DSTINT_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API -pthread $(EXTRA_CFLAGS)
+LDLIBS = $(SANFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -pthread
+
+MODULES := base pkt vhost policy rpc vswitch
+SRCS := $(filter-out vswitch/main.c,$(foreach m,$(MODULES),$(wildcard $(m)/*.c)))
+GEN_SRCS := $(BUILD)/gen/rpc_schema.c
+OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o) $(GEN_SRCS:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
+LIB := $(BUILD)/libstint.a
+
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
+FAKES := $(wildcard tests/fake/*.c)
+
+BINS := $(BUILD)/stintd $(BUILD)/stintctl
+
+.PHONY: all
+all: deps ## Build stintd and stintctl (installing what is missing)
+	@$(MAKE) --no-print-directory build
+
+.PHONY: build
+build: $(BINS) ## Build, without looking at packages
+
+.PHONY: deps
+deps: ## Install the Debian packages that the build and the tests need
+	@scripts/install-deps
+
+$(BUILD)/gen/rpc_schema.c $(BUILD)/gen/rpc_schema.h &: rpc/schema.json scripts/gen-rpc
+	@mkdir -p $(BUILD)/gen
+	scripts/gen-rpc --c $(BUILD)/gen rpc/schema.json
+
+# Objects wait for the generated header to exist; after that their .d files say who needs it.
+$(OBJS): | $(BUILD)/gen/rpc_schema.h
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(OBJS)
+	@rm -f $@
+	ar rcs $@ $(OBJS)
+
+$(BUILD)/stintd: $(BUILD)/obj/vswitch/main.o $(LIB)
+	$(CC) -o $@ $^ $(LDLIBS)
+
+CLI_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cli/*.c))
+$(CLI_OBJS): | $(BUILD)/gen/rpc_schema.h
+$(BUILD)/stintctl: $(CLI_OBJS) $(LIB)
+	$(CC) -o $@ $^ $(SANFLAGS) $(shell pkg-config --libs jansson) -lm
+
+# --- tests -----------------------------------------------------------------------------------
+
+$(BUILD)/tests/%: tests/%.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(FAKES) $(LIB) $(LDLIBS) -lcmocka
+
+.PHONY: unit-tests
+unit-tests: $(UNIT_TESTS)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include mk/*.mk
+
+.PHONY: clean
+clean: ## Remove everything that was built (cached guest images too)
+	rm -rf build
+
+.PHONY: help
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The log: one line per event on stderr, with journald's level prefix when systemd reads it. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+enum log_level {
+#define X(name, text) LOG_##name,
+#include "base/log_levels.def"
+#undef X
+	LOG_LEVEL_COUNT
+};
+
+/* Lines above this level are not written. Atomic: any thread may read and set it. [any] */
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+/* A level from its name ("error" ... "debug"), negative errno when there is none; and back. [any] */
+int log_level_parse(const char *text, enum log_level *level);
+const char *log_level_text(enum log_level level);
+
+/* Writes one line. Control bytes in it are escaped: guests and clients choose parts of what is
+ * logged. Never call it from a worker's per-packet path; what a worker may reach goes through
+ * counters and events. [any] */
+void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_write(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
+
+#endif
