@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Hostile VMs: each takes a port of its own and does one wrong thing, again and again, in short
+ * steps that the generator's loop calls. */
+#ifndef LOADGEN_ATTACK_H
+#define LOADGEN_ATTACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench/loadgen/spec.h"
+
+struct attack;
+
+/* Connects; NULL with the reason on standard error. */
+struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz);
+void attack_close(struct attack *a);
+
+/* Does the steps that are due, at most a few. */
+void attack_run(struct attack *a, uint64_t now);
+
+/* Steps taken, and how many times it had to connect anew. */
+uint64_t attack_steps(const struct attack *a);
+uint64_t attack_connects(const struct attack *a);
+
+/* Prints the names of all attacks. */
+void attack_list(void);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The receiving side: counting, or checking each packet against what was sent. */
+#include "bench/loadgen/stream.h"
+
+#include <string.h>
+#include <rte_cycles.h>
+
+/* Follows a flow's numbers. A jump ahead means packets missing until they turn up; one that turns
+ * up late is a reordering; one seen before, a duplicate. */
+static void check_sequence(struct stream_counts *c, struct flow *f, uint32_t seq)
+{
+	int32_t ahead = (int32_t)(seq - f->expect);
+	uint32_t behind;
+
+	if (ahead >= 0) {
+		uint32_t steps = (uint32_t)ahead + 1;
+
+		c->missing += (uint32_t)ahead;
+		f->seen = steps < 64 ? f->seen << steps | 1 : 1;
+		f->expect = seq + 1;
+		return;
+	}
+	behind = (uint32_t)-ahead - 1;
+	if (behind >= 64 || !(f->seen >> behind & 1)) {
+		c->reordered++;
+		if (c->missing > 0)
+			c->missing--;
+		if (behind < 64)
+			f->seen |= 1ULL << behind;
+	} else {
+		c->duplicated++;
+	}
+}
+
+static void record(struct generator *g, struct stream *s, uint64_t due, uint64_t now)
+{
+	if (!g->measure_from || g->measure_to || due < g->measure_from)
+		return;
+	hist_record(s->latency, now > due ? now - due : 0);
+	if (g->noise.last_gap_end_tsc < due)
+		hist_record(s->clean, now > due ? now - due : 0);
+}
+
+static void take_reply(struct generator *g, struct sender *s, const struct frame_tag *tag,
+		       uint64_t now)
+{
+	if (tag->tsc < s->epoch_tsc || s->outstanding == 0) {
+		s->stream->count.late++;
+		return;
+	}
+	s->outstanding--;
+	s->progress_tsc = now;
+	s->stream->count.replies++;
+	record(g, s->stream, tag->tsc, now);
+}
+
+/* What came in for a flow of ours at the flow's destination. */
+static void take_data(struct generator *g, struct port *p, struct flow *f, const struct rte_mbuf *m,
+		      const struct frame_tag *tag, uint64_t now)
+{
+	struct stream *s = g->senders[f->sender].stream;
+
+	s->count.received++;
+	s->count.received_bytes += m->pkt_len;
+	if (s->spec->fresh && f->to_vm != UINT16_MAX)
+		check_sequence(&s->count, f, tag->seq);
+	if (s->spec->mode == MODE_CLOSED && p->credits < p->window)
+		p->credits++;
+	if (s->spec->mode == MODE_OPEN)
+		record(g, s, tag->tsc, now);
+}
+
+/* Checks one packet. True when it is a request that was turned into its reply. */
+static bool inspect(struct generator *g, struct port *p, struct rte_mbuf *m, uint64_t now)
+{
+	const struct frame_tag *tag = frame_tag(m);
+	struct sender *s;
+	struct flow *f;
+
+	if (!tag || (tag->kind != FRAME_ANNOUNCE && tag->flow >= g->n_flows)) {
+		p->foreign++;
+		return false;
+	}
+	if (tag->kind == FRAME_ANNOUNCE)
+		return false;
+	f = &g->flows[tag->flow];
+	s = &g->senders[f->sender];
+	if (s->stream->spec->check && !s->stream->spec->tso && !frame_intact(m)) {
+		s->stream->count.altered++;
+		return false;
+	}
+	if (tag->kind == FRAME_REPLY) {
+		if (s->port == p)
+			take_reply(g, s, tag, now);
+		else
+			s->stream->count.misdelivered++;
+		return false;
+	}
+	if (f->to_vm != UINT16_MAX && f->to_vm != p->vm) {
+		s->stream->count.misdelivered++;
+		return false;
+	}
+	take_data(g, p, f, m, tag, now);
+	if (tag->kind != FRAME_REQUEST || f->to_vm == UINT16_MAX)
+		return false;
+	frame_reply(m, s->stream->spec->check);
+	return true;
+}
+
+static void inspect_burst(struct generator *g, struct port *p, uint16_t queue,
+			  struct rte_mbuf **pkts, uint16_t n)
+{
+	struct rte_mbuf *echo[BURST];
+	uint16_t n_echo = 0, sent;
+	uint64_t now = rte_rdtsc();
+
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
+	for (uint16_t i = 0; i < n; i++) {
+		p->rx_bytes += pkts[i]->pkt_len;
+		if (inspect(g, p, pkts[i], now))
+			echo[n_echo++] = pkts[i];
+		else
+			rte_pktmbuf_free(pkts[i]);
+	}
+	if (n_echo == 0)
+		return;
+	sent = port_tx(p, queue, echo, n_echo);
+	p->echo_dropped += n_echo - sent;
+	rte_pktmbuf_free_bulk(echo + sent, n_echo - sent);
+}
+
+void receive(struct generator *g, struct port *p, uint16_t queue)
+{
+	struct rte_mbuf *pkts[BURST];
+	uint16_t n = port_rx(p, queue, pkts, BURST);
+
+	p->rx_polls++;
+	if (n == 0) {
+		p->rx_empty++;
+		return;
+	}
+	p->rx_packets += n;
+	p->last_rx_tsc = g->noise.last_tsc;
+	if (p->inspect) {
+		inspect_burst(g, p, queue, pkts, n);
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		p->rx_bytes += pkts[i]->pkt_len;
+	p->credits = RTE_MIN(p->credits + n, p->window);
+	rte_pktmbuf_free_bulk(pkts, n);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The report. Every figure goes through put(), which writes it to both forms. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RUSAGE_THREAD */
+#endif
+#include "bench/loadgen/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+struct out {
+	FILE *json;
+	bool first;
+};
+
+void snapshot_take(struct snapshot *s, const struct generator *g)
+{
+	s->tsc = g->noise.last_tsc;
+	s->noise = g->noise;
+	s->rx_polls = 0;
+	s->rx_empty = 0;
+	for (uint16_t i = 0; i < g->spec->n_streams; i++)
+		s->stream[i] = g->streams[i].count;
+	for (uint16_t i = 0; i < g->spec->n_vms; i++) {
+		const struct port *p = g->port[i];
+
+		s->rx_packets[i] = p ? p->rx_packets : 0;
+		s->rx_bytes[i] = p ? p->rx_bytes : 0;
+		s->rx_polls += p ? p->rx_polls : 0;
+		s->rx_empty += p ? p->rx_empty : 0;
+	}
+}
+
+static void put(struct out *o, double value, const char *unit, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void put(struct out *o, double value, const char *unit, const char *fmt, ...)
+{
+	char name[96];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	printf("%s %.15g %s\n", name, value, unit);
+	if (o->json)
+		fprintf(o->json, "%s\n  \"%s\": %.15g", o->first ? "" : ",", name, value);
+	o->first = false;
+}
+
+static void put_latency(struct out *o, const char *stream, const char *what, const struct hist *h,
+			uint64_t hz)
+{
+	static const struct {
+		const char *name;
+		double fraction;
+	} points[] = {{"p50", .5}, {"p90", .9}, {"p99", .99}, {"p999", .999}, {"p9999", .9999}};
+	double us = (double)hz / 1e6;
+
+	if (h->count == 0)
+		return;
+	for (unsigned int i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+		put(o, (double)hist_quantile(h, points[i].fraction) / us, "us",
+		    "stream.%s.%s.%s_us", stream, what, points[i].name);
+	put(o, (double)h->min / us, "us", "stream.%s.%s.min_us", stream, what);
+	put(o, (double)h->max / us, "us", "stream.%s.%s.max_us", stream, what);
+	put(o, hist_mean(h) / us, "us", "stream.%s.%s.mean_us", stream, what);
+	put(o, (double)h->count, "samples", "stream.%s.%s.samples", stream, what);
+}
+
+static void put_stream(struct out *o, const struct generator *g, uint16_t i,
+		       const struct snapshot *from, const struct snapshot *to, double seconds)
+{
+	const struct stream *s = &g->streams[i];
+	const struct stream_counts *a = &from->stream[i], *b = &to->stream[i], *all = &s->count;
+	const char *name = s->spec->name;
+
+	put(o, (double)(b->sent - a->sent) / seconds, "pps", "stream.%s.tx_pps", name);
+	put(o, (double)(b->received - a->received) / seconds, "pps", "stream.%s.rx_pps", name);
+	put(o, (double)(b->received_bytes - a->received_bytes) * 8e-9 / seconds, "Gbit/s",
+	    "stream.%s.rx_gbps", name);
+	put(o, (double)(b->replies - a->replies) / seconds, "requests/s", "stream.%s.replies_per_s",
+	    name);
+	put(o, (double)all->sent, "packets", "stream.%s.sent", name);
+	put(o, (double)all->received, "packets", "stream.%s.received", name);
+	put(o, (double)all->missing, "packets", "stream.%s.missing", name);
+	put(o, (double)all->altered, "packets", "stream.%s.altered", name);
+	put(o, (double)all->duplicated, "packets", "stream.%s.duplicated", name);
+	put(o, (double)all->reordered, "packets", "stream.%s.reordered", name);
+	put(o, (double)all->misdelivered, "packets", "stream.%s.misdelivered", name);
+	put(o, (double)all->timeouts, "requests", "stream.%s.timeouts", name);
+	put(o, (double)all->late, "replies", "stream.%s.late", name);
+	put_latency(o, name, "latency", s->latency, g->hz);
+	put_latency(o, name, "clean", s->clean, g->hz);
+}
+
+static void put_vms(struct out *o, const struct generator *g, const struct snapshot *from,
+		    const struct snapshot *to, double seconds)
+{
+	uint64_t packets = 0, bytes = 0, reinjected = 0, foreign = 0, echo = 0;
+
+	for (uint16_t i = 0; i < g->spec->n_vms; i++) {
+		if (!g->port[i])
+			continue;
+		put(o, (double)(to->rx_packets[i] - from->rx_packets[i]) / seconds, "pps",
+		    "vm.%u.rx_pps", i);
+		packets += to->rx_packets[i] - from->rx_packets[i];
+		bytes += to->rx_bytes[i] - from->rx_bytes[i];
+		reinjected += g->port[i]->reinjected;
+		foreign += g->port[i]->foreign;
+		echo += g->port[i]->echo_dropped;
+	}
+	put(o, (double)packets / seconds, "pps", "total.rx_pps");
+	put(o, (double)bytes * 8e-9 / seconds, "Gbit/s", "total.rx_gbps");
+	put(o, (double)packets, "packets", "total.rx_packets");
+	put(o, (double)reinjected, "packets", "total.reinjected");
+	put(o, (double)foreign, "packets", "total.foreign");
+	put(o, (double)echo, "packets", "total.replies_dropped");
+}
+
+static void put_noise(struct out *o, const struct generator *g, const struct snapshot *from,
+		      const struct snapshot *to)
+{
+	double ticks = (double)(to->tsc - from->tsc), us = (double)g->hz / 1e6;
+	struct rusage usage;
+
+	put(o, (double)(to->noise.gaps - from->noise.gaps), "gaps", "noise.gaps");
+	put(o, 100.0 * (double)(to->noise.lost_tsc - from->noise.lost_tsc) / ticks, "%",
+	    "noise.lost_percent");
+	put(o, (double)to->noise.longest_tsc / us, "us", "noise.longest_us");
+	if (getrusage(RUSAGE_THREAD, &usage) == 0)
+		put(o, (double)usage.ru_nivcsw, "switches", "noise.preempted");
+	/* Polls that found nothing: the generator had time to spare, the switch was the bottleneck.
+	 */
+	put(o,
+	    100.0 * (double)(to->rx_empty - from->rx_empty) /
+		    (double)(to->rx_polls - from->rx_polls + 1),
+	    "%", "generator.empty_polls_percent");
+}
+
+int report_write(const struct generator *g, struct attack *const *attacks,
+		 const struct snapshot *from, const struct snapshot *to, const char *json)
+{
+	struct out o = {.first = true};
+	double seconds = (double)(to->tsc - from->tsc) / (double)g->hz;
+
+	if (json) {
+		o.json = fopen(json, "w");
+		if (!o.json) {
+			perror(json);
+			return -1;
+		}
+		fputc('{', o.json);
+	}
+	put(&o, seconds, "s", "seconds");
+	put(&o, (double)g->hz, "Hz", "tsc_hz");
+	put_vms(&o, g, from, to, seconds);
+	for (uint16_t i = 0; i < g->spec->n_streams; i++)
+		put_stream(&o, g, i, from, to, seconds);
+	for (uint16_t i = 0; i < g->spec->n_vms; i++) {
+		if (!attacks[i])
+			continue;
+		put(&o, (double)attack_steps(attacks[i]), "steps", "attack.%u.steps", i);
+		put(&o, (double)attack_connects(attacks[i]), "connects", "attack.%u.connects", i);
+	}
+	put_noise(&o, g, from, to);
+	if (o.json && (fputs("\n}\n", o.json) < 0 || fclose(o.json) != 0)) {
+		perror(json);
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The run's phases and its loop, all on one core. */
+#include "bench/loadgen/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+
+#include "bench/loadgen/report.h"
+#include "bench/loadgen/stream.h"
+
+#define LINK_SECONDS     15.0
+#define ANNOUNCE_SECONDS 0.4
+#define ANNOUNCE_TIMES   4
+#define DRAIN_SECONDS    0.3
+#define IDLE_SLEEP_US    50
+
+struct runner {
+	struct generator g;
+	struct options options;
+	struct rte_mempool *rx_pool;
+	struct attack *attack[MAX_VMS];
+	bool sending;
+};
+
+/* One look at every port and every sender. */
+static void round_once(struct runner *r)
+{
+	struct generator *g = &r->g;
+
+	for (uint16_t v = 0; v < g->spec->n_vms; v++) {
+		if (!g->port[v])
+			continue;
+		for (uint16_t q = 0; q < g->port[v]->queues; q++)
+			receive(g, g->port[v], q);
+		noise_tick(&g->noise, rte_rdtsc());
+	}
+	if (!r->sending) {
+		noise_tick(&g->noise, rte_rdtsc());
+		return;
+	}
+	for (uint32_t i = 0; i < g->n_senders; i++) {
+		sender_run(g, &g->senders[i], g->noise.last_tsc);
+		noise_tick(&g->noise, rte_rdtsc());
+	}
+	for (uint16_t v = 0; v < g->spec->n_vms; v++)
+		if (r->attack[v])
+			attack_run(r->attack[v], g->noise.last_tsc);
+	noise_tick(&g->noise, rte_rdtsc());
+	if (r->options.idle) {
+		struct timespec t = {.tv_nsec = IDLE_SLEEP_US * 1000};
+
+		nanosleep(&t, NULL);
+		noise_tick(&g->noise, rte_rdtsc());
+	}
+}
+
+/* Runs until `seconds` have passed, or all that had a limit is sent. */
+static void loop(struct runner *r, double seconds)
+{
+	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)r->g.hz);
+
+	do {
+		round_once(r);
+	} while (r->g.noise.last_tsc < end &&
+		 !(r->sending && r->options.stop_when_done && senders_done(&r->g)));
+}
+
+/* Packets that the receive rings and the loop hold at once. */
+static uint32_t rx_buffers(const struct spec *spec)
+{
+	uint32_t n = 2048;
+
+	for (uint16_t v = 0; v < spec->n_vms; v++)
+		if (spec->vm[v].present && spec->vm[v].type != VM_ATTACK)
+			n += spec->vm[v].queues * (spec->vm[v].ring * 2u + 2 * BURST);
+	return n;
+}
+
+static int open_ports(struct runner *r, const struct spec *spec)
+{
+	r->rx_pool = rte_pktmbuf_pool_create("rx", rx_buffers(spec), 256, 0,
+					     RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (!r->rx_pool) {
+		fprintf(stderr, "loadgen: no memory for %u receive buffers\n", rx_buffers(spec));
+		return -1;
+	}
+	for (uint16_t v = 0; v < spec->n_vms; v++) {
+		const struct vm_spec *vm = &spec->vm[v];
+		struct port *p;
+
+		if (!vm->present || vm->type == VM_ATTACK)
+			continue;
+		p = calloc(1, sizeof(*p));
+		if (!p || port_open(p, v, vm, r->rx_pool, r->options.hugepages) < 0) {
+			free(p);
+			return -1;
+		}
+		r->g.port[v] = p;
+	}
+	return 0;
+}
+
+/* Waits until the back ends have taken all ports up. */
+static int wait_links(struct runner *r)
+{
+	uint64_t end = rte_rdtsc() + (uint64_t)(LINK_SECONDS * (double)r->g.hz);
+
+	for (uint16_t v = 0; v < r->g.spec->n_vms; v++) {
+		while (r->g.port[v] && !port_is_up(r->g.port[v])) {
+			if (rte_rdtsc() > end) {
+				fprintf(stderr, "loadgen: VM %u: the link does not come up\n", v);
+				return -1;
+			}
+			rte_delay_us_sleep(1000);
+		}
+	}
+	return 0;
+}
+
+/* Every VM says where it is, so that a learning switch knows before the traffic starts. */
+static void announce(struct runner *r)
+{
+	struct rte_ether_addr all;
+	union frame_hdr h;
+
+	memset(&all, 0xff, sizeof(all));
+	for (int n = 0; n < ANNOUNCE_TIMES; n++) {
+		for (uint16_t v = 0; v < r->g.spec->n_vms; v++) {
+			struct rte_mbuf *m = r->g.port[v] ? rte_pktmbuf_alloc(r->rx_pool) : NULL;
+
+			if (!m)
+				continue;
+			frame_template(&h, v, &all, UINT16_MAX, 0, 0, false);
+			m->data_len = sizeof(struct frame_udp);
+			m->pkt_len = m->data_len;
+			frame_write(m, &h, FRAME_ANNOUNCE, 0, 0, false, false);
+			if (port_tx(r->g.port[v], 0, &m, 1) == 0)
+				rte_pktmbuf_free(m);
+			round_once(r);
+		}
+		loop(r, ANNOUNCE_SECONDS / ANNOUNCE_TIMES);
+	}
+}
+
+/* What came in until now was not traffic: closed loops start with their whole window. */
+static void start_sending(struct runner *r)
+{
+	struct generator *g = &r->g;
+
+	for (uint16_t v = 0; v < g->spec->n_vms; v++) {
+		if (!g->port[v])
+			continue;
+		g->port[v]->credits = g->port[v]->window;
+		g->port[v]->last_rx_tsc = g->noise.last_tsc;
+	}
+	g->start_tsc = g->noise.last_tsc;
+	r->sending = true;
+}
+
+static int open_attacks(struct runner *r)
+{
+	const struct spec *spec = r->g.spec;
+
+	for (uint16_t v = 0; v < spec->n_vms; v++) {
+		if (!spec->vm[v].present || spec->vm[v].type != VM_ATTACK)
+			continue;
+		r->attack[v] = attack_open(&spec->vm[v], v, r->g.hz);
+		if (!r->attack[v])
+			return -1;
+	}
+	return 0;
+}
+
+static int measure(struct runner *r)
+{
+	struct snapshot *from = calloc(1, sizeof(*from)), *to = calloc(1, sizeof(*to));
+	struct generator *g = &r->g;
+	int rc = -1;
+
+	if (!from || !to)
+		goto out;
+	start_sending(r);
+	loop(r, r->options.warmup_seconds);
+	/* The caller reads these lines to know when to look at the switch. */
+	printf("measuring\n");
+	fflush(stdout);
+	noise_start(&g->noise, rte_rdtsc(), g->noise.threshold_tsc);
+	snapshot_take(from, g);
+	g->measure_from = g->noise.last_tsc;
+	loop(r, r->options.seconds);
+	g->measure_to = g->noise.last_tsc;
+	snapshot_take(to, g);
+	printf("measured\n");
+	fflush(stdout);
+	r->sending = false;
+	loop(r, DRAIN_SECONDS);
+	rc = report_write(g, r->attack, from, to, r->options.json);
+out:
+	free(from);
+	free(to);
+	return rc;
+}
+
+static void close_all(struct runner *r)
+{
+	for (uint16_t v = 0; v < r->g.spec->n_vms; v++) {
+		attack_close(r->attack[v]);
+		if (!r->g.port[v])
+			continue;
+		port_close(r->g.port[v]);
+		free(r->g.port[v]);
+	}
+	streams_destroy(&r->g);
+}
+
+int run(const struct spec *spec, const struct options *options)
+{
+	static struct runner r;
+	int rc;
+
+	r.options = *options;
+	r.g.spec = spec;
+	r.g.hz = rte_get_tsc_hz();
+	r.g.rng = 88172645463325252ULL;
+	noise_start(&r.g.noise, rte_rdtsc(), (uint64_t)(options->gap_us * (double)r.g.hz / 1e6));
+	rc = open_ports(&r, spec);
+	if (rc == 0)
+		rc = streams_create(&r.g);
+	if (rc == 0)
+		rc = wait_links(&r);
+	if (rc == 0) {
+		printf("ready\n");
+		fflush(stdout);
+		announce(&r);
+		rc = open_attacks(&r);
+	}
+	if (rc == 0)
+		rc = measure(&r);
+	close_all(&r);
+	return rc < 0 ? 1 : 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What to generate: VMs and the streams between them, read from a file or from flags.
+ *
+ *   vm 0-3 socket=/tmp/x/p%d.sock type=virtio queues=1 ring=256 packed=0
+ *   stream name=ab from=0 to=1 mode=closed window=128 size=64 flows=1
+ *
+ * `vm` takes the number or range of numbers that follow, %d is the number. docs/benchmarks.md lists
+ * the keys. */
+#ifndef LOADGEN_SPEC_H
+#define LOADGEN_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MAX_VMS     80
+#define MAX_STREAMS 256
+#define MAX_SIZES   4096
+#define MAX_FLOWS   65536
+
+enum vm_type { VM_VIRTIO, VM_FE, VM_ATTACK };
+
+struct vm_spec {
+	bool present;
+	enum vm_type type;
+	char socket[100];
+	char attack[24];
+	uint16_t queues, ring;
+	bool packed, server, mergeable, in_order, tso, kick_always;
+	double rate; /* attack steps a second */
+};
+
+enum stream_mode { MODE_CLOSED, MODE_OPEN, MODE_SATURATE, MODE_REQUEST };
+enum stream_target { TARGET_VM, TARGET_BROADCAST, TARGET_UNKNOWN };
+
+struct size_step {
+	uint32_t len;
+	uint16_t segments;
+};
+
+struct stream_spec {
+	char name[32];
+	uint16_t from_first, from_last;
+	uint16_t to_first, to_last;
+	enum stream_target target;
+	bool all; /* each sender goes round all of `to`; else they pair up */
+	enum stream_mode mode;
+	uint32_t window; /* closed: packets per direction; request: outstanding */
+	double rate;     /* packets a second of each sender; 0: as its mode says */
+	bool poisson;
+	double period_us, on_us, phase_us; /* bursts; period 0: always on */
+	double phase_step_us;              /* added to the phase from sender to sender */
+	double timeout_us;
+	uint32_t flows;
+	bool fresh; /* write each packet's header anew */
+	bool check; /* number and checksum each packet, and verify on arrival */
+	bool tso;
+	uint64_t limit; /* packets of each sender; 0: no limit */
+	struct size_step sizes[MAX_SIZES];
+	uint32_t n_sizes;
+	uint32_t max_len;
+	uint16_t max_segments;
+};
+
+struct spec {
+	struct vm_spec vm[MAX_VMS];
+	uint16_t n_vms; /* one more than the highest number */
+	struct stream_spec *stream[MAX_STREAMS];
+	uint16_t n_streams;
+};
+
+/* Reads one line ("vm ..." or "stream ..."), or a file of them. Returns 0, or -1 with the reason on
+ * standard error. */
+int spec_line(struct spec *s, const char *line);
+int spec_file(struct spec *s, const char *path);
+void spec_free(struct spec *s);
+
+#endif
