@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* virtio_net_hdr <-> mbuf offload flags (virtio 1.1, 5.1.6).
+ *
+ * Between two rings a packet whose checksum is still to be filled in carries
+ * RTE_MBUF_F_TX_TCP_CKSUM or _UDP_CKSUM with IPV4 or IPV6 and l2_len, l3_len, l4_len; its checksum
+ * field holds the pseudo-header's sum, length included, as virtio drivers leave it. One still to be
+ * segmented carries RTE_MBUF_F_TX_TCP_SEG and tso_segsz besides (an ethdev wants the length taken
+ * out of that sum first). A packet without these flags is complete, and its tx_offload means
+ * nothing. */
+#ifndef VHOST_NET_HDR_H
+#define VHOST_NET_HDR_H
+
+#include <stdint.h>
+#include <linux/virtio_net.h>
+
+struct rte_mbuf;
+
+/* Smaller segments are refused: each costs the switch a packet (Linux's smallest MSS is 48). */
+#define NET_HDR_MIN_GSO_SIZE 48
+
+/* Bytes to change in the copy that a guest gets. */
+struct net_hdr_patch {
+	uint32_t n;
+	struct {
+		uint32_t offset;
+		uint16_t value; /* as it stands in the packet */
+	} at[2];
+};
+
+/* Turns what a guest asked for in a header into the mbuf's flags; the packet's length and segments
+ * must be set. A checksum that is neither TCP's nor UDP's is filled in here. -EINVAL when the
+ * request does not fit the packet or was not negotiated. [worker] */
+int net_hdr_to_mbuf(const struct virtio_net_hdr *h, uint64_t features, struct rte_mbuf *m);
+
+/* Writes the header of a packet for a guest that negotiated `features`. Checksums that the guest
+ * cannot be left with are computed into *patch. -ENOTSUP when the packet needs segmenting and the
+ * guest did not negotiate it. [worker] */
+int net_hdr_from_mbuf(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h,
+		      struct net_hdr_patch *patch);
+
+#endif

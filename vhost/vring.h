@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device's side of a virtqueue, split or packed (virtio 1.1, 2.6 and 2.7): the rings
+ * themselves, between a guest and mbufs.
+ *
+ * One thread owns a ring at a time; nothing here locks, sleeps or allocates, but for mbufs. The
+ * guest is not trusted: whatever stands in shared memory is read once, checked, and then used. A
+ * malformed chain is given back to the guest and counted; a ring whose state makes no sense is
+ * marked broken and not touched again until it is opened anew.
+ *
+ * Work becomes visible to the guest with vring_complete, not before. */
+#ifndef VHOST_VRING_H
+#define VHOST_VRING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vhost/guest_mem.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+#define VRING_MAX_SIZE  32768
+#define VRING_MAX_BURST 64  /* packets that one call takes at most */
+#define VRING_MAX_CHAIN 257 /* descriptors of one packet: 256 and one for the header */
+#define VRING_MAX_PACKET \
+	(65535 + 40 + 14 + 8) /* IPv6 without jumbograms, Ethernet, two VLAN tags */
+
+enum vring_drop {
+#define X(name, text) VRING_DROP_##name,
+#include "vhost/vring_drops.def"
+#undef X
+	VRING_DROP_COUNT
+};
+
+enum vring_fate {
+#define X(name, text) VRING_##name,
+#include "vhost/vring_fates.def"
+#undef X
+	VRING_FATE_COUNT
+};
+
+enum vring_break {
+#define X(name, text) VRING_BREAK_##name,
+#include "vhost/vring_breaks.def"
+#undef X
+	VRING_BREAK_COUNT
+};
+
+struct vring_conf {
+	void *desc;  /* split: descriptor table; packed: the ring */
+	void *avail; /* split: available ring; packed: driver event suppression */
+	void *used;  /* split: used ring; packed: device event suppression */
+	uint16_t size;
+	uint16_t last_avail; /* where to go on; packed: bit 15 is the wrap counter */
+	uint16_t last_used;
+	int call_fd; /* the guest's notification eventfd, -1 when there is none */
+	uint64_t features;
+	const struct guest_mem *mem; /* must outlive the ring's use */
+};
+
+/* What one call of vring_dequeue may take. A packet that was begun is finished, and one is always
+ * taken, so a call overruns by one packet at most. */
+struct vring_limits {
+	uint16_t packets; /* malformed chains count */
+	uint32_t bytes;
+	uint32_t descs;
+};
+
+/* What was done; calls add to it. Chains consumed == packets returned + sum(drops). */
+struct vring_work {
+	uint32_t descs;   /* descriptors walked, those of indirect tables included */
+	uint32_t bytes;   /* copied */
+	uint32_t no_mbuf; /* calls that the empty pool stopped: the chain stays in the ring */
+	uint32_t drops[VRING_DROP_COUNT];
+};
+
+/* struct vring is the kernel's name, in <linux/virtio_ring.h>. */
+struct virtq {
+	/* Set by vring_open. */
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
+	const uint16_t *avail_idx; /* split: the guest's index; packed: flags of descriptor 0 */
+	uint16_t size;
+	uint8_t hdr_len; /* of the virtio_net_hdr */
+	bool packed;
+	bool mergeable;
+	bool indirect;
+	bool event_idx;
+	bool reads_hdr; /* the guest may ask for offloads in the headers that it sends */
+	uint8_t broken; /* enum vring_break; other threads may read it */
+
+	/* Where the owner stands. */
+	bool avail_wrap; /* packed */
+	uint16_t avail_at;
+	uint16_t avail_seen; /* split: the guest's index as last read */
+	uint16_t used_at;
+	bool used_wrap;    /* packed */
+	bool signal_valid; /* unsignalled counts from a known point */
+	uint16_t held_at;  /* packed: the first used descriptor not yet published, and its flags */
+	uint16_t held_flags;
+	uint32_t unpublished; /* ring slots used since the last vring_complete */
+	uint32_t unsignalled; /* ring slots used since the last notification, saturating */
+	int call_fd;
+	struct guest_region near; /* of the last address looked up */
+	const struct guest_mem *mem;
+	uint64_t features;
+};
+
+/* Starts using a ring whose parts are mapped. -EINVAL when it cannot be one (size, alignment, a
+ * call descriptor that is no eventfd), -ENOTSUP with VIRTIO_F_ACCESS_PLATFORM or VHOST_F_LOG_ALL.
+ * Makes call_fd non-blocking. Takes no ownership of anything: a ring needs no closing. [control,
+ * vhost] */
+int vring_open(struct virtq *q, const struct vring_conf *conf);
+
+/* Where a later vring_open can go on, in the form of vring_conf. Complete the ring first. [any
+ * owner] */
+void vring_get_base(const struct virtq *q, uint16_t *last_avail, uint16_t *last_used);
+
+/* Why the ring is broken, VRING_BREAK_NONE (0) when it is not; and names. [any] */
+enum vring_break vring_broken(const struct virtq *q);
+const char *vring_broken_text(enum vring_break reason);
+const char *vring_fate_text(enum vring_fate fate);
+const char *vring_drop_text(enum vring_drop drop);
+
+/* Takes packets that the guest sent, within the limits (limits->packets may exceed VRING_MAX_BURST,
+ * pkts needs no more room than that). The mbufs are the caller's; ol_flags and tx_offload follow
+ * vhost/net_hdr.h. Malformed chains are dropped and counted in *work. Returns the number of
+ * packets. [worker] */
+uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct rte_mbuf **pkts,
+		       const struct vring_limits *limits, struct vring_work *work);
+
+/* Copies packets into the guest's buffers, in order. The mbufs stay the caller's and are not
+ * changed. fate[i] tells what became of pkts[i]; when the ring is full the rest are not tried.
+ * Returns the number delivered. [worker] */
+uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate);
+
+/* Shows the guest what was done since the last call, and notifies it if it wants that. True when a
+ * system call was made. Never blocks. [worker] */
+bool vring_complete(struct virtq *q);
+
+/* Asks the guest to notify us of new chains, or not to. With on, true when there is something in
+ * the ring already: the caller must not sleep then, for no kick is due. [worker] */
+bool vring_kick_enable(struct virtq *q, bool on);
+
+#define VRING_PACKED_USED_AVAIL (1u << 15 | 1u << 7) /* flags; available: they differ */
+
+/* More than 0 when a call of vring_dequeue is worth it (split: the number of chains). [worker] */
+static inline uint32_t vring_pending(const struct virtq *q)
+{
+	uint16_t flags;
+
+	if (__builtin_expect(q->broken, 0))
+		return 0;
+	if (!q->packed)
+		return (uint16_t)(__atomic_load_n(q->avail_idx, __ATOMIC_RELAXED) - q->avail_at);
+	flags = __atomic_load_n(q->avail_idx + q->avail_at * 8u, __ATOMIC_RELAXED);
+	return (flags & VRING_PACKED_USED_AVAIL) == (q->avail_wrap ? 1u << 7 : 1u << 15);
+}
+
+#endif
