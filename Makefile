@@ -24,13 +24,15 @@ PKGS := libdpdk jansson libsystemd libcap-ng
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wvla -Wundef -Werror
 # DPDK's headers come in as system headers: their warnings are not ours.
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg-config --cflags $(PKGS))))
-CFLAGS = -std=gnu11 -g $(OPT) -march=$(MARCH) $(WARN) $(SANFLAGS) -I. -I$(BUILD)/gen $(PKG_CFLAGS) \
+CFLAGS = -std=gnu11 -D_GNU_SOURCE -g $(OPT) -march=$(MARCH) $(WARN) $(SANFLAGS) -I. -I$(BUILD)/gen $(PKG_CFLAGS) \
 	-DSTINT_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API -pthread $(EXTRA_CFLAGS)
 LDLIBS = $(SANFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -pthread
 
 MODULES := base pkt vhost policy rpc vswitch
 SRCS := $(filter-out vswitch/main.c,$(foreach m,$(MODULES),$(wildcard $(m)/*.c)))
-GEN_SRCS := $(BUILD)/gen/rpc_schema.c
+# Generated from the description of the JSON-RPC methods. rpc_methods.c names the daemon's handlers, so
+# only what refers to that table (stintd) gets it out of the archive; stintctl takes rpc_doc.c alone.
+GEN_SRCS := $(addprefix $(BUILD)/gen/,rpc_params.c rpc_methods.c rpc_doc.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o) $(GEN_SRCS:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
 LIB := $(BUILD)/libstint.a
 
@@ -50,7 +52,7 @@ build: $(BINS) ## Build, without looking at packages
 deps: ## Install the Debian packages that the build and the tests need
 	@scripts/install-deps
 
-$(BUILD)/gen/rpc_schema.c $(BUILD)/gen/rpc_schema.h &: rpc/schema.json scripts/gen-rpc
+$(GEN_SRCS) $(BUILD)/gen/rpc_schema.h &: rpc/schema.json scripts/gen-rpc $(wildcard scripts/genrpc/*.py)
 	@mkdir -p $(BUILD)/gen
 	scripts/gen-rpc --c $(BUILD)/gen rpc/schema.json
 
