@@ -105,12 +105,11 @@ struct virtq {
 	uint16_t avail_at;
 	uint16_t avail_seen; /* split: the guest's index as last read */
 	uint16_t used_at;
-	bool used_wrap;    /* packed */
-	bool signal_valid; /* unsignalled counts from a known point */
-	uint16_t held_at;  /* packed: the first used descriptor not yet published, and its flags */
+	bool used_wrap;   /* packed */
+	bool event_valid; /* the guest's event index was compared once since vring_open */
+	uint16_t held_at; /* packed: the first used descriptor not yet published, and its flags */
 	uint16_t held_flags;
 	uint32_t unpublished; /* ring slots used since the last vring_complete */
-	uint32_t unsignalled; /* ring slots used since the last notification, saturating */
 	int call_fd;
 	struct guest_region near; /* of the last address looked up */
 	const struct guest_mem *mem;

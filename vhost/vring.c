@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A ring's beginning and end, and notifications both ways. The packets' paths are in vring_tx.c and
+ * vring_rx.c. */
+#include "vhost/vring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <linux/vhost.h>
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include <rte_atomic.h>
+
+#include "vhost/vring_ring.h"
+
+#define BIT(n) (1ULL << (n))
+
+#define BASE_WRAP 0x8000u /* the wrap counter, in a packed ring's base and event offset */
+#define BASE_AT   0x7fffu
+
+/* Offloads that a guest asks for in the headers of packets that it sends. */
+#define HOST_OFFLOADS \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
+
+static const char *const break_texts[VRING_BREAK_COUNT] = {
+#define X(name, text) [VRING_BREAK_##name] = text,
+#include "vhost/vring_breaks.def"
+#undef X
+};
+
+static const char *const fate_texts[VRING_FATE_COUNT] = {
+#define X(name, text) [VRING_##name] = text,
+#include "vhost/vring_fates.def"
+#undef X
+};
+
+static const char *const drop_texts[VRING_DROP_COUNT] = {
+#define X(name, text) [VRING_DROP_##name] = text,
+#include "vhost/vring_drops.def"
+#undef X
+};
+
+enum vring_break vring_broken(const struct virtq *q)
+{
+	return (enum vring_break)__atomic_load_n(&q->broken, __ATOMIC_RELAXED);
+}
+
+const char *vring_broken_text(enum vring_break reason)
+{
+	return break_texts[reason];
+}
+
+const char *vring_fate_text(enum vring_fate fate)
+{
+	return fate_texts[fate];
+}
+
+const char *vring_drop_text(enum vring_drop drop)
+{
+	return drop_texts[drop];
+}
+
+/* --- open ----------------------------------------------------------------------------------------
+ */
+
+static bool is_aligned(const void *p, uintptr_t to)
+{
+	return p && (uintptr_t)p % to == 0;
+}
+
+static bool is_laid_out(const struct vring_conf *conf, bool packed)
+{
+	if (conf->size == 0 || conf->size > VRING_MAX_SIZE || !is_aligned(conf->desc, 16) ||
+	    !is_aligned(conf->used, 4))
+		return false;
+	if (packed)
+		return is_aligned(conf->avail, 4) && (conf->last_avail & BASE_AT) < conf->size &&
+		       (conf->last_used & BASE_AT) < conf->size;
+	return is_aligned(conf->avail, 2) && (conf->size & (conf->size - 1)) == 0;
+}
+
+/* The front end chose the descriptor. Anonymous files, which an eventfd is, have no type: sockets
+ * and pipes could block or raise signals. */
+static int prepare_call_fd(int fd)
+{
+	struct stat st;
+	int flags;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
+		return -EINVAL;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static void set_start(struct virtq *q, const struct vring_conf *conf)
+{
+	if (!q->packed) {
+		q->avail_at = conf->last_avail;
+		q->avail_seen = conf->last_avail;
+		q->used_at = conf->last_used;
+		return;
+	}
+	q->avail_at = conf->last_avail & BASE_AT;
+	q->avail_wrap = conf->last_avail & BASE_WRAP;
+	q->used_at = conf->last_used & BASE_AT;
+	q->used_wrap = conf->last_used & BASE_WRAP;
+}
+
+int vring_open(struct virtq *q, const struct vring_conf *conf)
+{
+	bool packed = conf->features & BIT(VIRTIO_F_RING_PACKED);
+	bool long_hdr = conf->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF));
+	int rc;
+
+	memset(q, 0, sizeof(*q));
+	if (conf->features & (BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL)))
+		return -ENOTSUP;
+	if (!is_laid_out(conf, packed))
+		return -EINVAL;
+	rc = prepare_call_fd(conf->call_fd);
+	if (rc < 0)
+		return rc;
+
+	q->desc = conf->desc;
+	q->avail = conf->avail;
+	q->used = conf->used;
+	q->size = conf->size;
+	q->packed = packed;
+	q->mem = conf->mem;
+	q->features = conf->features;
+	q->call_fd = conf->call_fd < 0 ? -1 : conf->call_fd;
+	q->avail_idx = packed ? &q->packed_desc->flags : &q->avail->idx;
+	q->hdr_len = long_hdr ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
+			      : sizeof(struct virtio_net_hdr);
+	q->mergeable = conf->features & BIT(VIRTIO_NET_F_MRG_RXBUF);
+	q->indirect = conf->features & BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	q->event_idx = conf->features & BIT(VIRTIO_RING_F_EVENT_IDX);
+	q->reads_hdr = conf->features & HOST_OFFLOADS;
+	set_start(q, conf);
+	return 0;
+}
+
+void vring_get_base(const struct virtq *q, uint16_t *last_avail, uint16_t *last_used)
+{
+	*last_avail = q->avail_at;
+	*last_used = q->used_at;
+	if (q->packed) {
+		*last_avail |= q->avail_wrap ? BASE_WRAP : 0;
+		*last_used |= q->used_wrap ? BASE_WRAP : 0;
+	}
+}
+
+/* --- to the guest --------------------------------------------------------------------------------
+ */
+
+/* Whether one of the `n` slots used last is the one that a packed ring's driver waits for. */
+static bool crosses_event(const struct virtq *q, uint16_t off_wrap, uint32_t n)
+{
+	uint32_t round = 2u * q->size, here, event;
+
+	if ((off_wrap & BASE_AT) >= q->size)
+		return true;
+	/* Positions over two rounds, of wrap counter 1 and 0. */
+	here = q->used_at + (q->used_wrap ? 0 : q->size);
+	event = (off_wrap & BASE_AT) + (off_wrap & BASE_WRAP ? 0u : q->size);
+	return (here + round - event - 1) % round < n;
+}
+
+static bool wants_packed(const struct virtq *q, uint32_t n)
+{
+	uint16_t flags = __atomic_load_n(&q->driver_event->flags, __ATOMIC_ACQUIRE);
+
+	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
+		return false;
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !q->event_idx || !q->event_valid)
+		return true;
+	return crosses_event(q, __atomic_load_n(&q->driver_event->off_wrap, __ATOMIC_RELAXED), n);
+}
+
+static bool wants_split(const struct virtq *q, uint32_t n)
+{
+	uint16_t event;
+
+	if (!q->event_idx)
+		return !(__atomic_load_n(&q->avail->flags, __ATOMIC_RELAXED) &
+			 VRING_AVAIL_F_NO_INTERRUPT);
+	if (!q->event_valid)
+		return true;
+	event = __atomic_load_n(&q->avail->ring[q->size], __ATOMIC_RELAXED);
+	return (uint16_t)(q->used_at - event - 1) < n;
+}
+
+/* The front end shares the file, and may make it blocking again or close it in odd ways. A full
+ * counter (EAGAIN) is a notification that the guest did not take yet. */
+static bool notify(struct virtq *q)
+{
+	const uint64_t one = 1;
+
+	if (write(q->call_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		vring_break(q, VRING_BREAK_CALL_FD);
+	return true;
+}
+
+bool vring_complete(struct virtq *q)
+{
+	uint32_t n = q->unpublished;
+	bool wanted;
+
+	if (n == 0 || unlikely(q->broken))
+		return false;
+	if (q->packed)
+		__atomic_store_n(&q->packed_desc[q->held_at].flags, q->held_flags,
+				 __ATOMIC_RELEASE);
+	else
+		__atomic_store_n(&q->used->idx, q->used_at, __ATOMIC_RELEASE);
+	q->unpublished = 0;
+	if (q->call_fd < 0)
+		return false;
+
+	/* The guest writes what it waits for, then looks at the ring; we write the ring, then look
+	 * at what it waits for. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	wanted = q->packed ? wants_packed(q, n) : wants_split(q, n);
+	q->event_valid = true;
+	return wanted && notify(q);
+}
+
+/* --- from the guest ------------------------------------------------------------------------------
+ */
+
+static void set_kick_split(struct virtq *q, bool on)
+{
+	/* With the index it is asked for by number; one that has passed asks for none. */
+	uint16_t event = on ? q->avail_at : (uint16_t)(q->avail_at - 1);
+
+	if (q->event_idx)
+		__atomic_store_n((uint16_t *)(void *)&q->used->ring[q->size], event,
+				 __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&q->used->flags, on ? 0 : VRING_USED_F_NO_NOTIFY,
+				 __ATOMIC_RELAXED);
+}
+
+static void set_kick_packed(struct virtq *q, bool on)
+{
+	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	if (on && q->event_idx) {
+		__atomic_store_n(&q->device_event->off_wrap,
+				 q->avail_at | (q->avail_wrap ? BASE_WRAP : 0), __ATOMIC_RELAXED);
+		flags = VRING_PACKED_EVENT_FLAG_DESC;
+	} else if (on) {
+		flags = VRING_PACKED_EVENT_FLAG_ENABLE;
+	}
+	__atomic_store_n(&q->device_event->flags, flags, __ATOMIC_RELEASE);
+}
+
+bool vring_kick_enable(struct virtq *q, bool on)
+{
+	if (unlikely(q->broken))
+		return false;
+	if (q->packed)
+		set_kick_packed(q, on);
+	else
+		set_kick_split(q, on);
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return on && vring_pending(q) > 0;
+}

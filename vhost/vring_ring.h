@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside the ring engine: one entry of a ring, read once or given back.
+ *
+ * Functions that take `packed` are called with a constant, so that each ring format gets its own
+ * code from one source. A cursor is where the owner looks in the ring; q->avail_at moves only when
+ * what was looked at is consumed. */
+#ifndef VHOST_VRING_RING_H
+#define VHOST_VRING_RING_H
+
+#include <linux/virtio_ring.h>
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+
+#include "vhost/vring.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
+
+#define PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_USED  (1u << VRING_PACKED_DESC_F_USED)
+
+#define ENTRY_FLAGS (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)
+#define ENTRY_BAD   8u /* the guest named a descriptor that does not exist */
+
+/* Half a descriptor: the guest may change it at any time, so each is loaded once, whole. Indirect
+ * tables may stand at any address. */
+typedef uint64_t vring_word __attribute__((may_alias, aligned(1)));
+
+/* A descriptor as it was read. */
+struct vring_entry {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags; /* ENTRY_FLAGS or ENTRY_BAD */
+	uint16_t id;    /* split: head of the chain; packed: buffer id */
+	uint16_t next;  /* split */
+};
+
+struct vring_cursor {
+	uint16_t at;
+	bool wrap;
+};
+
+static inline void vring_break(struct virtq *q, enum vring_break reason)
+{
+	__atomic_store_n(&q->broken, (uint8_t)reason, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t vring_load(const void *half)
+{
+	return *(const volatile vring_word *)half;
+}
+
+/* A split descriptor, or one of an indirect table of either format (whose flags are set apart). */
+static inline void vring_read_split(const void *desc, struct vring_entry *e)
+{
+	uint64_t rest = vring_load((const uint8_t *)desc + 8);
+
+	e->addr = vring_load(desc);
+	e->len = (uint32_t)rest;
+	e->flags = (rest >> 32) & ENTRY_FLAGS;
+	e->next = (uint16_t)(rest >> 48);
+}
+
+static inline void vring_decode_packed(uint64_t rest, uint64_t addr, struct vring_entry *e)
+{
+	e->addr = addr;
+	e->len = (uint32_t)rest;
+	e->id = (uint16_t)(rest >> 32);
+	e->flags = (rest >> 48) & ENTRY_FLAGS;
+}
+
+/* Looks for chains published since the last time, in a split ring. False when there are none. The
+ * index may only grow, and never beyond what the ring holds. */
+static inline bool vring_look(struct virtq *q)
+{
+	uint16_t idx = __atomic_load_n(q->avail_idx, __ATOMIC_ACQUIRE);
+	uint16_t there = (uint16_t)(idx - q->avail_at);
+
+	if (unlikely(there > q->size || there < (uint16_t)(q->avail_seen - q->avail_at))) {
+		vring_break(q, VRING_BREAK_AVAIL_JUMP);
+		return false;
+	}
+	if (idx == q->avail_seen)
+		return false;
+	q->avail_seen = idx;
+	return true;
+}
+
+/* Reads the first descriptor of the chain at the cursor. False when there is none. */
+static __rte_always_inline bool vring_peek(struct virtq *q, const struct vring_cursor *c,
+					   struct vring_entry *e, const bool packed)
+{
+	const uint8_t *d;
+	uint64_t rest;
+	uint16_t head;
+
+	if (packed) {
+		d = (const uint8_t *)&q->packed_desc[c->at];
+		/* Length, id and flags come in one load; the address after it. */
+		rest = __atomic_load_n((const uint64_t *)(const void *)(d + 8), __ATOMIC_ACQUIRE);
+		if (((rest >> 48) & (PACKED_AVAIL | PACKED_USED)) !=
+		    (c->wrap ? PACKED_AVAIL : PACKED_USED))
+			return false;
+		vring_decode_packed(rest, vring_load(d), e);
+		return true;
+	}
+	if (unlikely(c->at == q->avail_seen) && !vring_look(q))
+		return false;
+	head = __atomic_load_n(&q->avail->ring[c->at & (q->size - 1)], __ATOMIC_RELAXED);
+	e->id = head;
+	if (unlikely(head >= q->size))
+		e->flags = ENTRY_BAD;
+	else
+		vring_read_split(&q->desc[head], e);
+	return true;
+}
+
+/* Moves the cursor over a chain that takes up `slots` of the ring. */
+static __rte_always_inline void vring_advance(const struct virtq *q, struct vring_cursor *c,
+					      uint16_t slots, const bool packed)
+{
+	if (!packed) {
+		c->at++;
+		return;
+	}
+	c->at += slots;
+	if (c->at >= q->size) {
+		c->at -= q->size;
+		c->wrap = !c->wrap;
+	}
+}
+
+/* The owner now stands behind `chains` more chains, which take up `slots` of the ring. */
+static __rte_always_inline void vring_consume(struct virtq *q, uint16_t chains, uint16_t slots,
+					      const bool packed)
+{
+	struct vring_cursor c = {q->avail_at, q->avail_wrap};
+
+	if (packed)
+		vring_advance(q, &c, slots, true);
+	else
+		c.at += chains;
+	q->avail_at = c.at;
+	q->avail_wrap = c.wrap;
+}
+
+/* Gives a chain back, with `len` bytes written into it. Seen by the guest after vring_complete: in
+ * a packed ring the guest looks at used descriptors in order, so holding the first one's flags back
+ * holds all of them back. */
+static __rte_always_inline void vring_give_back(struct virtq *q, uint16_t id, uint32_t len,
+						uint16_t slots, const bool packed)
+{
+	uint16_t flags;
+	uint8_t *d;
+
+	if (!packed) {
+		__atomic_store_n((vring_word *)(void *)&q->used->ring[q->used_at & (q->size - 1)],
+				 (uint64_t)len << 32 | id, __ATOMIC_RELAXED);
+		q->used_at++;
+		q->unpublished++;
+		return;
+	}
+	d = (uint8_t *)&q->packed_desc[q->used_at];
+	flags = (q->used_wrap ? PACKED_AVAIL | PACKED_USED : 0) | (len ? VRING_DESC_F_WRITE : 0);
+	if (q->unpublished == 0) {
+		__atomic_store_n(&q->packed_desc[q->used_at].len, len, __ATOMIC_RELAXED);
+		__atomic_store_n(&q->packed_desc[q->used_at].id, id, __ATOMIC_RELAXED);
+		q->held_at = q->used_at;
+		q->held_flags = flags;
+	} else {
+		__atomic_store_n((uint64_t *)(void *)(d + 8),
+				 (uint64_t)flags << 48 | (uint64_t)id << 32 | len,
+				 __ATOMIC_RELEASE);
+	}
+	q->unpublished += slots;
+	q->used_at += slots;
+	if (q->used_at >= q->size) {
+		q->used_at -= q->size;
+		q->used_wrap = !q->used_wrap;
+	}
+}
+
+/* Our address of `len` bytes of guest memory that lie within one region, NULL when they do not. */
+static __rte_always_inline uint8_t *vring_at(struct virtq *q, uint64_t gpa, uint64_t len)
+{
+	uint64_t offset = gpa - q->near.gpa;
+	const struct guest_region *r;
+
+	if (unlikely(offset >= q->near.size)) {
+		r = guest_mem_find(q->mem, gpa);
+		if (!r)
+			return NULL;
+		q->near = *r;
+		offset = gpa - r->gpa;
+	}
+	return likely(len <= q->near.size - offset) ? q->near.hva + offset : NULL;
+}
+
+#endif

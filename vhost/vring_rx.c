@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From mbufs into a guest's receive ring.
+ *
+ * The common case is a packet of one mbuf without offloads and a buffer of one descriptor that
+ * holds it. Runs of those are placed in two plain loops: look (read descriptors, prefetch the
+ * memory), then write. Everything else is placed packet by packet: buffers are collected until the
+ * packet fits, and only then is anything written. One thread owns the ring; memory is the stack. */
+#include "vhost/vring.h"
+
+#include <string.h>
+
+#include <rte_mbuf.h>
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+
+#include "vhost/net_hdr.h"
+#include "vhost/vring_ring.h"
+#include "vhost/vring_walk.h"
+
+/* Flags that something has to be done about. */
+#define WORK_FLAGS                                                               \
+	(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | \
+	 RTE_MBUF_F_TX_IP_CKSUM)
+
+typedef uint64_t hdr_word __attribute__((may_alias, aligned(1)));
+typedef uint16_t hdr_count __attribute__((may_alias, aligned(1)));
+
+/* Buffers for a run of common packets. */
+struct run {
+	uint16_t n;
+	uint16_t id[VRING_MAX_BURST];
+	uint8_t *at[VRING_MAX_BURST];
+};
+
+/* What one packet is placed into. */
+struct room {
+	uint32_t n_chains;
+	struct vring_cursor c; /* behind the last of them */
+	struct vring_chain chain[VRING_MAX_CHAIN];
+	uint32_t len[VRING_MAX_CHAIN];
+	struct vring_walk w;
+};
+
+/* A header that asks for nothing, and num_buffers where there is one. */
+static inline void write_plain_hdr(uint8_t *at, uint8_t hdr_len)
+{
+	*(hdr_word *)at = 0;
+	*(hdr_count *)(at + 8) = 0;
+	if (hdr_len == sizeof(struct virtio_net_hdr_mrg_rxbuf))
+		*(hdr_count *)(at + 10) = 1;
+}
+
+/* Finds buffers for packets while both are common. False when what comes next is not, or the ring
+ * has no more. */
+static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n,
+				     struct run *run, const bool packed)
+{
+	struct vring_cursor c = {q->avail_at, q->avail_wrap};
+	struct vring_entry e;
+	uint32_t need;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct rte_mbuf *m = pkts[i];
+
+		if (unlikely(m->nb_segs != 1 || (m->ol_flags & WORK_FLAGS)))
+			break;
+		if (unlikely(!vring_peek(q, &c, &e, packed)))
+			break;
+		need = (uint32_t)q->hdr_len + m->data_len;
+		if (unlikely(e.flags != VRING_DESC_F_WRITE || e.len < need))
+			break;
+		run->at[i] = vring_at(q, e.addr, need);
+		if (unlikely(!run->at[i]))
+			break;
+		__builtin_prefetch(run->at[i], 1);
+		run->id[i] = e.id;
+		vring_advance(q, &c, 1, packed);
+	}
+	run->n = i;
+}
+
+static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *const *pkts,
+					  const struct run *run, uint8_t *fate, const bool packed)
+{
+	uint8_t hdr_len = q->hdr_len;
+	uint16_t n = run->n;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct rte_mbuf *m = pkts[i];
+
+		write_plain_hdr(run->at[i], hdr_len);
+		rte_memcpy(run->at[i] + hdr_len, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	}
+	for (uint16_t i = 0; i < n; i++)
+		vring_give_back(q, run->id[i], (uint32_t)hdr_len + pkts[i]->data_len, 1, packed);
+	memset(fate, VRING_DELIVERED, n);
+	vring_consume(q, n, n, packed);
+}
+
+/* Reads the entry at the cursor, or tells that there is none. */
+static bool peek(struct virtq *q, const struct vring_cursor *c, struct vring_entry *e)
+{
+	return q->packed ? vring_peek(q, c, e, true) : vring_peek(q, c, e, false);
+}
+
+static bool is_ready(struct virtq *q)
+{
+	struct vring_cursor c = {q->avail_at, q->avail_wrap};
+	struct vring_entry e;
+
+	return peek(q, &c, &e);
+}
+
+/* Collects buffers for `need` bytes: one chain, or with mergeable buffers as many as it takes. */
+static enum vring_fate collect(struct virtq *q, struct room *r, uint32_t need)
+{
+	struct vring_entry e;
+	enum vring_walked rc;
+	uint64_t before;
+
+	r->n_chains = 0;
+	r->c = (struct vring_cursor){q->avail_at, q->avail_wrap};
+	r->w.n_segs = 0;
+	r->w.descs = 0;
+	r->w.len = 0;
+	do {
+		if (r->w.descs >= VRING_MAX_CHAIN || (r->n_chains == 1 && !q->mergeable))
+			return VRING_BUFFER_SMALL;
+		if (!peek(q, &r->c, &e))
+			return q->broken ? VRING_RING_BROKEN : VRING_RING_FULL;
+		before = r->w.len;
+		rc = vring_walk_chain(q, &r->c, &e, VRING_DESC_F_WRITE, need - 1, &r->w,
+				      &r->chain[r->n_chains]);
+		if (rc == WALKED_BROKEN)
+			return VRING_RING_BROKEN;
+		vring_advance(q, &r->c, r->chain[r->n_chains].slots, q->packed);
+		r->len[r->n_chains++] = (uint32_t)(r->w.len - before);
+		if (rc != WALKED_OK || r->w.len == before)
+			return VRING_BAD_BUFFER;
+	} while (r->w.len < need);
+	return VRING_DELIVERED;
+}
+
+/* Gives back what was collected, with `len` bytes written in all. */
+static void give_back(struct virtq *q, const struct room *r, uint32_t len)
+{
+	uint32_t part;
+
+	for (uint32_t i = 0; i < r->n_chains; i++, len -= part) {
+		part = RTE_MIN(len, r->len[i]);
+		vring_give_back(q, r->chain[i].id, part, r->chain[i].slots, q->packed);
+	}
+	q->avail_at = r->c.at;
+	q->avail_wrap = r->c.wrap;
+}
+
+static void write_packet(const struct virtq *q, const struct room *r, const struct rte_mbuf *m,
+			 const struct virtio_net_hdr *h, const struct net_hdr_patch *patch)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr = {.hdr = *h, .num_buffers = (uint16_t)r->n_chains};
+	struct vring_pos pos = {0, 0};
+
+	vring_walk_write(&r->w, &pos, &hdr, q->hdr_len);
+	for (; m; m = m->next)
+		vring_walk_write(&r->w, &pos, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	for (uint32_t i = 0; i < patch->n; i++) {
+		pos = vring_walk_seek(&r->w, q->hdr_len + patch->at[i].offset);
+		vring_walk_write(&r->w, &pos, &patch->at[i].value, sizeof(patch->at[i].value));
+	}
+}
+
+/* Places one packet of any kind into buffers of any shape. A malformed buffer is given back with
+ * the ones collected before it, so that the next packet does not meet it again. */
+static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mbuf *m)
+{
+	uint32_t need = q->hdr_len + rte_pktmbuf_pkt_len(m);
+	struct net_hdr_patch patch = {.n = 0};
+	struct virtio_net_hdr h;
+	enum vring_fate fate;
+	struct room r;
+
+	/* Before checksums are computed for nothing. */
+	if (!is_ready(q))
+		return q->broken ? VRING_RING_BROKEN : VRING_RING_FULL;
+	memset(&h, 0, sizeof(h));
+	if ((m->ol_flags & WORK_FLAGS) && net_hdr_from_mbuf(m, q->features, &h, &patch) < 0)
+		return VRING_NO_OFFLOAD;
+	fate = collect(q, &r, need);
+	if (fate == VRING_DELIVERED) {
+		write_packet(q, &r, m, &h, &patch);
+		give_back(q, &r, need);
+	} else if (fate == VRING_BAD_BUFFER) {
+		give_back(q, &r, 0);
+	}
+	return fate;
+}
+
+static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *const *pkts,
+					    uint16_t n, uint8_t *fate, const bool packed)
+{
+	uint16_t done = 0, delivered = 0;
+	struct run run;
+
+	while (done < n) {
+		look(q, &pkts[done], RTE_MIN(n - done, VRING_MAX_BURST), &run, packed);
+		if (likely(run.n > 0)) {
+			write_run(q, &pkts[done], &run, &fate[done], packed);
+			done += run.n;
+			delivered += run.n;
+			continue;
+		}
+		fate[done] = (uint8_t)place(q, pkts[done]);
+		if (fate[done] == VRING_RING_FULL || fate[done] == VRING_RING_BROKEN) {
+			memset(&fate[done], fate[done], n - done);
+			break;
+		}
+		delivered += fate[done] == VRING_DELIVERED;
+		done++;
+	}
+	return delivered;
+}
+
+uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate)
+{
+	if (unlikely(q->broken)) {
+		memset(fate, VRING_RING_BROKEN, n);
+		return 0;
+	}
+	return q->packed ? enqueue(q, pkts, n, fate, true) : enqueue(q, pkts, n, fate, false);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From a guest's transmit ring into mbufs.
+ *
+ * The common chain is one descriptor whose memory lies in one piece and whose packet fits one mbuf.
+ * Runs of those are taken in three plain loops: look (read descriptors, prefetch what they name),
+ * get mbufs, copy. A chain of any other shape ends the run and is taken by itself. One thread owns
+ * the ring; memory is the caller's pool and the stack. */
+#include "vhost/vring.h"
+
+#include <string.h>
+
+#include <rte_atomic.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+
+#include "vhost/net_hdr.h"
+#include "vhost/vring_ring.h"
+#include "vhost/vring_walk.h"
+
+#define MAX_PACKET_MBUFS 64 /* more than VRING_MAX_PACKET takes in mbufs of 1 KiB and up */
+
+typedef uint64_t mbuf_word __attribute__((may_alias));
+typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
+
+/* data_off, refcnt, nb_segs and port of a new mbuf: the word at rearm_data. */
+#define MBUF_REARM \
+	(RTE_PKTMBUF_HEADROOM | 1ULL << 16 | 1ULL << 32 | (uint64_t)RTE_MBUF_PORT_INVALID << 48)
+
+/* One call. */
+struct take {
+	struct rte_mempool *pool;
+	struct rte_mbuf **pkts;
+	const struct vring_limits *limits;
+	struct vring_work *work;
+	uint16_t room;   /* of an mbuf */
+	uint16_t max;    /* chains to take */
+	uint16_t n_pkts; /* taken */
+	uint16_t chains; /* taken or dropped */
+	uint32_t bytes;
+	uint32_t descs;
+};
+
+/* Chains of the common shape. */
+struct run {
+	uint16_t n;
+	uint16_t id[VRING_MAX_BURST];
+	uint32_t len[VRING_MAX_BURST];
+	const uint8_t *at[VRING_MAX_BURST];
+};
+
+static inline bool within_limits(const struct take *t)
+{
+	return t->chains == 0 || (t->bytes < t->limits->bytes && t->descs < t->limits->descs);
+}
+
+static inline void mbuf_start(struct rte_mbuf *m, uint32_t len)
+{
+	*(mbuf_word *)(void *)&m->rearm_data = MBUF_REARM;
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->pkt_len = len;
+	m->data_len = (uint16_t)len;
+	m->vlan_tci = 0;
+}
+
+/* Reads entries from where the owner stands while they are of the common shape. True when one that
+ * is not ended the run: it is in *odd. */
+static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run *run,
+				     struct vring_entry *odd, const bool packed)
+{
+	uint32_t shortest = q->hdr_len + RTE_ETHER_HDR_LEN;
+	uint32_t longest = (uint32_t)q->hdr_len + t->room;
+	struct vring_cursor c = {q->avail_at, q->avail_wrap};
+	const uint8_t *at;
+	uint16_t n = 0;
+	bool is_odd = false;
+
+	while (t->chains < t->max && within_limits(t) && vring_peek(q, &c, odd, packed)) {
+		is_odd = odd->flags != 0 || odd->len < shortest || odd->len > longest;
+		if (unlikely(is_odd))
+			break;
+		at = vring_at(q, odd->addr, odd->len);
+		if (unlikely(!at)) {
+			is_odd = true;
+			break;
+		}
+		rte_prefetch0(at);
+		run->at[n] = at;
+		run->len[n] = odd->len - q->hdr_len;
+		run->id[n] = odd->id;
+		n++;
+		t->chains++;
+		t->descs++;
+		t->bytes += odd->len;
+		vring_advance(q, &c, 1, packed);
+	}
+	run->n = n;
+	return is_odd;
+}
+
+/* Gets up to n mbufs; fewer only when the pool has no more. */
+static uint16_t get_mbufs(struct rte_mempool *pool, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t got = 0;
+
+	if (likely(rte_mempool_get_bulk(pool, (void **)m, n) == 0))
+		return n;
+	while (got < n && rte_mempool_get(pool, (void **)&m[got]) == 0)
+		got++;
+	return got;
+}
+
+/* Applies the header of a packet that asks for offloads. False when the packet was dropped. */
+static bool apply_hdr(const struct virtq *q, struct take *t, const struct virtio_net_hdr *h,
+		      struct rte_mbuf *m)
+{
+	if (net_hdr_to_mbuf(h, q->features, m) == 0)
+		return true;
+	rte_pktmbuf_free(m);
+	t->work->drops[VRING_DROP_BAD_OFFLOAD]++;
+	return false;
+}
+
+/* Copies the run's packets. False when there were not enough mbufs: the rest stays in the ring. */
+static __rte_always_inline bool act(struct virtq *q, struct take *t, const struct run *run,
+				    const bool packed)
+{
+	struct rte_mbuf **m = &t->pkts[t->n_pkts];
+	uint16_t n = get_mbufs(t->pool, m, run->n), kept = 0;
+	struct virtio_net_hdr h;
+	uint32_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const uint8_t *at = run->at[i];
+		struct rte_mbuf *pkt = m[i];
+
+		mbuf_start(pkt, run->len[i]);
+		rte_memcpy(rte_pktmbuf_mtod(pkt, void *), at + q->hdr_len, run->len[i]);
+		bytes += run->len[i];
+		m[kept] = pkt;
+		/* Flags and gso_type are the first two bytes. */
+		if (unlikely(q->reads_hdr && *(const volatile hdr_start *)at != 0)) {
+			memcpy(&h, at, sizeof(h));
+			rte_compiler_barrier(); /* what is checked is this copy */
+			kept += apply_hdr(q, t, &h, pkt);
+		} else {
+			kept++;
+		}
+	}
+	for (uint16_t i = 0; i < n; i++)
+		vring_give_back(q, run->id[i], 0, 1, packed);
+	vring_consume(q, n, n, packed);
+	t->n_pkts += kept;
+	t->work->bytes += bytes;
+	t->work->descs += n;
+	return n == run->n;
+}
+
+/* Copies a packet of `len` bytes from a walk, after the header, into as many mbufs as it takes.
+ * NULL when the pool has not enough. */
+static struct rte_mbuf *gather(struct take *t, const struct vring_walk *w, struct vring_pos *pos,
+			       uint32_t len)
+{
+	uint32_t n = (len + t->room - 1) / t->room, part;
+	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
+
+	if (rte_mempool_get_bulk(t->pool, (void **)seg, n) < 0)
+		return NULL;
+	for (uint32_t i = 0, left = len; i < n; i++, left -= part) {
+		part = left < t->room ? left : t->room;
+		mbuf_start(seg[i], part);
+		vring_walk_read(w, pos, rte_pktmbuf_mtod(seg[i], void *), part);
+		if (i > 0)
+			seg[i - 1]->next = seg[i];
+	}
+	seg[0]->nb_segs = (uint16_t)n;
+	seg[0]->pkt_len = len;
+	return seg[0];
+}
+
+/* Makes the packet of a chain that was walked over. False when the pool has not enough mbufs. */
+static bool take_packet(const struct virtq *q, struct take *t, const struct vring_walk *w)
+{
+	struct vring_pos pos = {0, 0};
+	struct virtio_net_hdr_mrg_rxbuf h; /* as long as headers get */
+	uint32_t len, longest = RTE_MIN(VRING_MAX_PACKET, t->room * MAX_PACKET_MBUFS);
+	struct rte_mbuf *m;
+
+	if (w->len < (uint64_t)q->hdr_len + RTE_ETHER_HDR_LEN) {
+		t->work->drops[VRING_DROP_TOO_SHORT]++;
+		return true;
+	}
+	if (w->len > (uint64_t)q->hdr_len + longest) {
+		t->work->drops[VRING_DROP_TOO_LONG]++;
+		return true;
+	}
+	len = (uint32_t)w->len - q->hdr_len;
+	vring_walk_read(w, &pos, &h, q->hdr_len);
+	m = gather(t, w, &pos, len);
+	if (!m)
+		return false;
+	t->work->bytes += len;
+	t->bytes += len;
+	t->pkts[t->n_pkts] = m;
+	if (q->reads_hdr && (h.hdr.flags != 0 || h.hdr.gso_type != 0))
+		t->n_pkts += apply_hdr(q, t, &h.hdr, m);
+	else
+		t->n_pkts++;
+	return true;
+}
+
+/* Takes the chain whose first descriptor is *first. False when the ring has to be left alone: it is
+ * broken, or there are not enough mbufs. */
+static __rte_noinline bool take_odd(struct virtq *q, struct take *t,
+				    const struct vring_entry *first)
+{
+	struct vring_cursor c = {q->avail_at, q->avail_wrap};
+	struct vring_chain chain;
+	enum vring_walked rc;
+	struct vring_walk w;
+
+	w.n_segs = 0;
+	w.descs = 0;
+	w.len = 0;
+	rc = vring_walk_chain(q, &c, first, 0, q->hdr_len + VRING_MAX_PACKET, &w, &chain);
+	t->work->descs += w.descs;
+	t->descs += w.descs;
+	if (rc == WALKED_BROKEN)
+		return false;
+	if (rc == WALKED_BAD)
+		t->work->drops[VRING_DROP_BAD_DESCRIPTOR]++;
+	else if (rc == WALKED_TOO_LONG)
+		t->work->drops[VRING_DROP_CHAIN_TOO_LONG]++;
+	else if (!take_packet(q, t, &w)) {
+		t->work->no_mbuf++;
+		return false;
+	}
+	t->chains++;
+	vring_give_back(q, chain.id, 0, chain.slots, q->packed);
+	vring_consume(q, 1, chain.slots, q->packed);
+	return true;
+}
+
+static __rte_always_inline void dequeue(struct virtq *q, struct take *t, const bool packed)
+{
+	struct vring_entry odd;
+	struct run run;
+	bool is_odd;
+
+	do {
+		is_odd = look(q, t, &run, &odd, packed);
+		if (run.n > 0 && unlikely(!act(q, t, &run, packed))) {
+			t->work->no_mbuf++;
+			return;
+		}
+	} while (is_odd && take_odd(q, t, &odd));
+}
+
+uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct rte_mbuf **pkts,
+		       const struct vring_limits *limits, struct vring_work *work)
+{
+	struct take t = {.pool = pool, .pkts = pkts, .limits = limits, .work = work};
+
+	if (unlikely(q->broken))
+		return 0;
+	t.max = RTE_MIN(limits->packets, VRING_MAX_BURST);
+	t.room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	if (q->packed)
+		dequeue(q, &t, true);
+	else
+		dequeue(q, &t, false);
+	return t.n_pkts;
+}
