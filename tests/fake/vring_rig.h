@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A ring with both its ends in one test: the model driver and the engine under test. */
+#ifndef FAKE_VRING_RIG_H
+#define FAKE_VRING_RIG_H
+
+#include "tests/fake/driver_ring.h"
+
+struct rte_mempool;
+
+#define RIG_F(bit) (1ULL << (bit))
+
+struct rig_conf {
+	uint16_t size;
+	uint64_t features;
+	uint16_t start;     /* see driver_ring_init */
+	unsigned regions;   /* 0: one */
+	size_t region_size; /* 0: 8 MiB */
+	bool adjacent;
+	bool no_call_fd;
+};
+
+struct rig {
+	struct driver_mem mem;
+	struct driver_ring ring;
+	struct virtq q;
+	int call_fd;
+	uint32_t hdr_len;
+};
+
+void rig_open(struct rig *g, const struct rig_conf *conf);
+
+/* Checks besides that the guards are whole and that `pool` (unless NULL) has all its mbufs back. */
+void rig_close(struct rig *g, struct rte_mempool *pool);
+
+/* How often the guest was notified since the last time. */
+uint64_t rig_notified(struct rig *g);
+
+/* A dequeue without limits but for the number of packets. */
+uint16_t rig_take(struct rig *g, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,
+		  struct vring_work *work);
+
+/* Bytes that differ from place to place, and for each seed. */
+void rig_pattern(uint8_t *p, size_t n, uint32_t seed);
+
+#endif
