@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 struct rpc_conn; /* a client's connection, to methods that the server answers itself */
-struct rpc_ctx;	 /* what the handlers work on; only they know what is in it */
+struct rpc_ctx;  /* what the handlers work on; only they know what is in it */
 
 enum rpc_type {
 	RPC_STRING, /* const char *, NULL when absent; valid until the handler returns */
@@ -32,9 +32,9 @@ struct rpc_param {
 	bool has_default;
 	size_t offset;
 	size_t has_offset; /* of the bool that says that it was given; RPC_NO_OFFSET: none */
-	int64_t min;	   /* of the value, or of a string's length in bytes */
+	int64_t min;       /* of the value, or of a string's length in bytes */
 	int64_t max;
-	const char *pattern;	  /* POSIX extended regular expression, NULL: any */
+	const char *pattern;      /* POSIX extended regular expression, NULL: any */
 	const char *const *texts; /* an enum's values, ended by NULL */
 	int64_t default_number;
 	const char *default_text;
@@ -52,7 +52,7 @@ struct rpc_method {
 	/* Exactly one of the two. The answer is a new reference, or NULL with *e filled. */
 	json_t *(*handle)(struct rpc_ctx *ctx, const void *params, struct err *e);
 	json_t *(*serve)(struct rpc_conn *conn, const void *params, struct err *e);
-	bool mutates;	   /* changes what a saved configuration holds */
+	bool mutates;      /* changes what a saved configuration holds */
 	bool read_only_ok; /* changes nothing: allowed on the read-only socket */
 };
 

@@ -105,10 +105,13 @@ INTRO = '''<!-- SPDX-License-Identifier: BSD-3-Clause -->
   serves the methods that change nothing; the others are refused as "permission denied".
 - A call that changes the saved configuration is answered after that was saved. Where saving fails, the
   answer is an internal error that says so, and the change is in force all the same: only the file is old.
-- Limits: 1 MiB for a request (or batch), 32 levels of nesting, 64 connections, and 8 MiB of answers that a client has
-  not read yet. A request over the limits is answered with "invalid request" and the connection is closed;
-  so it is after text that is not JSON, for where the next request begins is then unknown. A client that does
-  not read its answers, or that stays silent for 30 seconds in the middle of a request, is disconnected.
+- Limits: 1 MiB, 32 levels of nesting and 32768 values for a request or batch, 64 connections on each socket, and
+  8 MiB of answers that a client has not read. A request over the limits is answered with "invalid request" and
+  the connection is closed; so it is after text that is not JSON, for where the next request begins is then
+  unknown. A client that stays silent for 30 seconds in the middle of a request is answered that and
+  disconnected, and one that for 30 seconds reads none of its answers is disconnected. While it does not read,
+  its further requests wait.
+- A request has the members `jsonrpc` ("2.0"), `method`, `params` and `id`, and no others.
 - `rpc.discover` answers this description as an OpenRPC document.
 
 ## Errors

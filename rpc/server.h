@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The JSON-RPC server: sockets, connections, events. Everything runs on the control thread, from
+ * its event loop; docs/rpc.md says what clients see of it. */
+#ifndef RPC_SERVER_H
+#define RPC_SERVER_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "base/err.h"
+#include "rpc/method.h"
+
+#define RPC_MAX_CONNECTIONS 64 /* of each socket */
+#define RPC_TIMEOUT_US      30000000
+
+struct rpc_server;
+
+struct rpc_server_conf {
+	const char *path;
+	const char *read_only_path; /* NULL: none. Same group and mode */
+	const char *group;          /* NULL: the process's own */
+	mode_t mode;                /* 0: 0660 */
+	const struct rpc_method *methods;
+	size_t n_methods;
+	struct rpc_ctx *ctx; /* given to handlers */
+	/* Runs after each call that changed the configuration, before it is answered. When it
+	 * fails, the answer is its error and the change stays in force. NULL: nothing. */
+	int (*on_mutation)(struct rpc_ctx *ctx, struct err *e);
+	uint64_t timeout_us; /* 0: RPC_TIMEOUT_US */
+};
+
+/* Opens the sockets; serves them whenever `loop` runs. NULL with *e filled, -EBUSY's code when
+ * another process serves the path. [control] */
+struct rpc_server *rpc_server_create(sd_event *loop, const struct rpc_server_conf *conf,
+				     struct err *e);
+
+/* Disconnects everybody, removes the sockets. Not from within a handler. [control] */
+void rpc_server_destroy(struct rpc_server *s);
+
+/* Numbers an event, keeps it and sends it to subscribers. `fields` (an object whose reference is
+ * taken over, or NULL) goes beside seq, time and type. Nothing when `s` is NULL. [control] */
+void rpc_server_event(struct rpc_server *s, const char *type, json_t *fields);
+
+/* How many clients are connected. [control] */
+unsigned rpc_server_connections(const struct rpc_server *s);
+
+#endif
