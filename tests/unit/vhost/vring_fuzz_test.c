@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Random ring memory: whatever stands there, and however it changes between calls, the engine stays
+ * within guest memory (guards, ASan), within its limits, and loses no mbuf. The seeds are fixed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include <rte_mbuf.h>
+
+#include "tests/fake/eal.h"
+#include "tests/fake/vring_rig.h"
+
+#define V1     RIG_F(VIRTIO_F_VERSION_1)
+#define PACKED RIG_F(VIRTIO_F_RING_PACKED)
+
+#define SEEDS   2000
+#define ROUNDS  60
+#define REGION  (1u << 16)
+#define REGIONS 3
+#define RING    64
+
+static struct rte_mempool *pool;
+
+static uint64_t seed;
+
+static uint32_t rnd(uint32_t below)
+{
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)((seed >> 33) % below);
+}
+
+/* Mostly where something is. */
+static uint64_t random_gpa(void)
+{
+	switch (rnd(16)) {
+	case 0:
+		return (uint64_t)rnd(UINT32_MAX) << 32 | rnd(UINT32_MAX);
+	case 1:
+		return UINT64_MAX - rnd(100);
+	case 2:
+		return DRIVER_GPA + (uint64_t)REGION * (1 + rnd(REGIONS)) - rnd(200);
+	default:
+		return DRIVER_GPA + rnd(REGION * REGIONS);
+	}
+}
+
+static uint32_t random_len(void)
+{
+	switch (rnd(8)) {
+	case 0:
+		return rnd(UINT32_MAX);
+	case 1:
+		return rnd(REGION * 2);
+	case 2:
+		return 16 * rnd(20);
+	default:
+		return rnd(2000);
+	}
+}
+
+/* Flags that often mean something. */
+static uint16_t random_flags(const struct rig *g, bool device_writes)
+{
+	uint16_t flags = device_writes ? VRING_DESC_F_WRITE : 0;
+
+	if (rnd(4) == 0)
+		flags |= VRING_DESC_F_NEXT;
+	if (rnd(8) == 0)
+		flags ^= VRING_DESC_F_WRITE;
+	if (rnd(8) == 0)
+		flags |= VRING_DESC_F_INDIRECT;
+	if (g->ring.packed && rnd(8) != 0)
+		flags |= g->q.avail_wrap ? 1u << 7 : 1u << 15;
+	else if (g->ring.packed)
+		flags |= (uint16_t)rnd(65536);
+	return flags;
+}
+
+static void scribble_desc(struct rig *g, void *at, bool device_writes)
+{
+	uint64_t gpa = random_gpa();
+	uint32_t len = random_len();
+	uint16_t flags = random_flags(g, device_writes);
+	uint16_t other = (uint16_t)rnd(rnd(10) ? RING : 65536);
+
+	if (g->ring.packed)
+		*(struct vring_packed_desc *)at =
+			(struct vring_packed_desc){gpa, len, other, flags};
+	else
+		*(struct vring_desc *)at = (struct vring_desc){gpa, len, flags, other};
+}
+
+static void scribble(struct rig *g, bool device_writes)
+{
+	struct driver_ring *r = &g->ring;
+	uint8_t *table;
+
+	/* Headers, and tables that descriptors may hit. */
+	for (unsigned i = 0; i < 40; i++) {
+		table = g->mem.map.r[1 + rnd(REGIONS - 1)].hva + 16 * rnd(REGION / 16);
+		scribble_desc(g, table, device_writes);
+	}
+	for (unsigned i = 0; i < RING; i++)
+		if (rnd(2))
+			scribble_desc(g, r->packed ? (void *)&r->pdesc[i] : &r->desc[i],
+				      device_writes);
+	if (r->packed) {
+		r->driver->flags = (uint16_t)rnd(4);
+		r->driver->off_wrap = (uint16_t)rnd(65536);
+		return;
+	}
+	for (unsigned i = 0; i < RING; i++)
+		r->avail->ring[i] = (uint16_t)rnd(rnd(20) ? RING : 65536);
+	/* Seldom a jump, so that there is something to do. */
+	r->avail->idx =
+		(uint16_t)(g->q.avail_seen +
+			   (rnd(200) ? rnd(RING + 1 - (uint16_t)(g->q.avail_seen - g->q.avail_at))
+				     : rnd(65536)));
+	r->avail->ring[RING] = (uint16_t)rnd(65536);
+}
+
+static void random_conf(struct rig_conf *conf)
+{
+	static const unsigned bits[] = {
+		VIRTIO_NET_F_MRG_RXBUF,  VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
+		VIRTIO_NET_F_CSUM,       VIRTIO_NET_F_HOST_TSO4,      VIRTIO_NET_F_HOST_TSO6,
+		VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4,     VIRTIO_F_RING_PACKED};
+
+	memset(conf, 0, sizeof(*conf));
+	conf->size = RING;
+	conf->regions = REGIONS;
+	conf->region_size = REGION;
+	conf->adjacent = rnd(2);
+	conf->features = rnd(2) ? V1 : 0;
+	for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+		if (rnd(2))
+			conf->features |= RIG_F(bits[i]);
+	conf->features &= ~(rnd(2) ? RIG_F(VIRTIO_RING_F_INDIRECT_DESC) : 0);
+	conf->start = (uint16_t)rnd(65536);
+	if (conf->features & PACKED)
+		conf->start = (uint16_t)((conf->start & 0x8000) | rnd(RING));
+}
+
+/* The model's indirect tables would not fit the small regions; random ones are used. */
+static void open_random(struct rig *g)
+{
+	struct rig_conf conf;
+	uint64_t indirect;
+
+	random_conf(&conf);
+	indirect = conf.features & RIG_F(VIRTIO_RING_F_INDIRECT_DESC);
+	conf.features &= ~indirect;
+	rig_open(g, &conf);
+	g->q.indirect = indirect != 0;
+	g->q.features |= indirect;
+}
+
+static void test_random_rings_to_send(void **state)
+{
+	uint64_t packets = 0, drops = 0, breaks = 0;
+
+	(void)state;
+	for (unsigned s = 0; s < SEEDS; s++) {
+		struct rte_mbuf *m[VRING_MAX_BURST];
+		struct rig g;
+
+		seed = s;
+		open_random(&g);
+		for (unsigned i = 0; i < ROUNDS && !vring_broken(&g.q); i++) {
+			struct vring_limits limits = {(uint16_t)(1 + rnd(80)), rnd(100000),
+						      rnd(1000)};
+			struct vring_work work = {0};
+			uint16_t n;
+
+			scribble(&g, false);
+			n = vring_dequeue(&g.q, pool, m, &limits, &work);
+			assert_true(n <= VRING_MAX_BURST && n <= limits.packets);
+			/* Both overrun by one packet at most. */
+			assert_true(work.bytes < limits.bytes + VRING_MAX_PACKET + 1);
+			assert_true(work.descs <= limits.descs + 2 * VRING_MAX_CHAIN + 2);
+			for (uint16_t k = 0; k < n; k++) {
+				rte_mbuf_sanity_check(m[k], 1);
+				assert_in_range(rte_pktmbuf_pkt_len(m[k]), 14, VRING_MAX_PACKET);
+			}
+			rte_pktmbuf_free_bulk(m, n);
+			vring_complete(&g.q);
+			vring_kick_enable(&g.q, rnd(2));
+			packets += n;
+			for (unsigned d = 0; d < VRING_DROP_COUNT; d++)
+				drops += work.drops[d];
+		}
+		breaks += vring_broken(&g.q) != VRING_BREAK_NONE;
+		rig_close(&g, pool);
+	}
+	/* It was a test of something. */
+	assert_true(packets > SEEDS * 10);
+	assert_true(drops > SEEDS * 10);
+	assert_in_range(breaks, 10, SEEDS - 10);
+}
+
+static void random_packets(struct rte_mbuf **m, unsigned n)
+{
+	static uint8_t data[9000];
+
+	for (unsigned i = 0; i < n; i++) {
+		rig_pattern(data, 64, rnd(1000));
+		m[i] = fake_eal_packet(pool, data, 14 + rnd(rnd(4) ? 1500 : 8900),
+				       rnd(2) ? 0 : 700);
+		if (rnd(4) == 0) {
+			m[i]->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4;
+			m[i]->l2_len = rnd(127);
+			m[i]->l3_len = rnd(511);
+			m[i]->l4_len = rnd(255);
+			m[i]->tso_segsz = (uint16_t)rnd(65536);
+			m[i]->ol_flags |= rnd(2) ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_IP_CKSUM;
+		}
+	}
+}
+
+static void test_random_rings_to_receive(void **state)
+{
+	uint64_t fates[VRING_FATE_COUNT] = {0};
+
+	(void)state;
+	for (unsigned s = 0; s < SEEDS; s++) {
+		struct rte_mbuf *m[40];
+		uint8_t fate[40];
+		struct rig g;
+
+		seed = s + 1000000;
+		open_random(&g);
+		for (unsigned i = 0; i < ROUNDS && !vring_broken(&g.q); i++) {
+			uint16_t n = (uint16_t)(1 + rnd(40)), done, delivered = 0;
+
+			scribble(&g, true);
+			random_packets(m, n);
+			memset(fate, 0xff, sizeof(fate));
+			done = vring_enqueue(&g.q, m, n, fate);
+			for (uint16_t k = 0; k < n; k++) {
+				assert_true(fate[k] < VRING_FATE_COUNT);
+				fates[fate[k]]++;
+				delivered += fate[k] == VRING_DELIVERED;
+				assert_int_equal(rte_mbuf_refcnt_read(m[k]), 1);
+			}
+			assert_int_equal(done, delivered);
+			rte_pktmbuf_free_bulk(m, n);
+			vring_complete(&g.q);
+		}
+		rig_close(&g, pool);
+	}
+	for (unsigned f = 0; f < VRING_FATE_COUNT; f++)
+		assert_true(fates[f] > 0);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (fake_eal_init("vring_fuzz_test") < 0)
+		return -1;
+	pool = fake_eal_pool("pool", 4096, 2048);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_rings_to_send),
+		cmocka_unit_test(test_random_rings_to_receive),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
