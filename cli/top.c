@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stintctl top. */
+#include "cli/top.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/table.h"
+
+#define FRAME_ROWS 10 /* lines of the screen that are not VMs */
+
+/* --- rates --- */
+
+static double number(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+/* The element of a list whose field `key` is the same as in `like`. */
+static const json_t *find(const json_t *list, const char *key, const json_t *like)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item)
+		if (json_equal(json_object_get(item, key), json_object_get(like, key)))
+			return item;
+	return NULL;
+}
+
+static double since(const json_t *before, const json_t *after, const char *key)
+{
+	double then = number(before, key), now = number(after, key);
+
+	return now >= then ? now - then : now;
+}
+
+static double percent(double part, double whole)
+{
+	return whole > 0 ? 100 * part / whole : 0;
+}
+
+static json_t *worker_rates(const json_t *before, const json_t *after)
+{
+	double passed = since(before, after, "cycles"), left = passed;
+	const json_t *rows = json_object_get(after, "system");
+	json_t *rates = json_object(), *value;
+	const char *name;
+	char key[64];
+
+	json_object_set(rates, "worker", json_object_get(after, "worker"));
+	json_object_set_new(rates, "vms_percent", json_real(0));
+	json_object_foreach ((json_t *)rows, name, value) {
+		double used = since(json_object_get(before, "system"), rows, name);
+
+		(void)value;
+		left -= used;
+		snprintf(key, sizeof(key), "%s_percent", name);
+		json_object_set_new(rates, key, json_real(percent(used, passed)));
+	}
+	json_object_set_new(rates, "vms_percent", json_real(percent(left > 0 ? left : 0, passed)));
+	return rates;
+}
+
+static json_t *vm_rates(const json_t *before, const json_t *after, double passed, double seconds)
+{
+	double cycles = since(before, after, "cycles"), packets = since(before, after, "packets");
+	double per_s = seconds > 0 ? 1 / seconds : 0;
+
+	return json_pack("{s:O, s:O, s:O, s:f, s:f, s:f, s:f, s:f}", "vm",
+			 json_object_get(after, "vm"), "tenant", json_object_get(after, "tenant"),
+			 "worker", json_object_get(after, "worker"), "share_percent",
+			 percent(cycles, passed), "cycles_per_packet",
+			 packets > 0 ? cycles / packets : 0, "pps", packets * per_s, "bps",
+			 8 * since(before, after, "bytes") * per_s, "drops_per_s",
+			 since(before, after, "drops") * per_s);
+}
+
+static int by_share(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	double more = number(y, "share_percent") - number(x, "share_percent");
+
+	if (more != 0)
+		return more > 0 ? 1 : -1;
+	return strcmp(json_string_value(json_object_get(x, "vm")),
+		      json_string_value(json_object_get(y, "vm")));
+}
+
+static json_t *sorted(json_t *list)
+{
+	size_t n = json_array_size(list);
+	json_t **item = calloc(n ? n : 1, sizeof(*item)), *result = json_array();
+
+	for (size_t i = 0; item && i < n; i++)
+		item[i] = json_array_get(list, i);
+	if (item)
+		qsort(item, n, sizeof(*item), by_share);
+	for (size_t i = 0; item && i < n; i++)
+		json_array_append(result, item[i]);
+	free(item);
+	json_decref(list);
+	return result;
+}
+
+json_t *top_rates(const json_t *before, const json_t *after)
+{
+	json_t *workers = json_array(), *vms = json_array(), *rates;
+	const json_t *now;
+	size_t i;
+
+	json_array_foreach (json_object_get(after, "workers"), i, now)
+		json_array_append_new(
+			workers,
+			worker_rates(find(json_object_get(before, "workers"), "worker", now), now));
+	json_array_foreach (json_object_get(after, "vms"), i, now) {
+		const json_t *worker = find(json_object_get(after, "workers"), "worker", now);
+		const json_t *then = find(json_object_get(before, "workers"), "worker", now);
+		double passed = since(then, worker, "cycles"), hz = number(worker, "tsc_hz");
+
+		rates = vm_rates(find(json_object_get(before, "vms"), "vm", now), now, passed,
+				 hz > 0 ? passed / hz : 0);
+		if (rates)
+			json_array_append_new(vms, rates);
+	}
+	return json_pack("{s:o, s:o}", "workers", workers, "vms", sorted(vms));
+}
+
+/* --- printing --- */
+
+const char *top_number(double value, char *buf)
+{
+	static const char suffix[] = " kMGTP";
+	int i = 0;
+
+	for (; value >= 999.5 && suffix[i + 1]; i++)
+		value /= 1000;
+	if (i == 0)
+		snprintf(buf, 16, "%.0f", value);
+	else
+		snprintf(buf, 16,
+			 value < 9.995   ? "%.2f%c"
+			 : value < 99.95 ? "%.1f%c"
+					 : "%.0f%c",
+			 value, suffix[i]);
+	return buf;
+}
+
+static void add_text(struct table *t, size_t column, const json_t *value)
+{
+	char *text = table_cell(value);
+
+	table_add(t, column, text);
+	free(text);
+}
+
+static void print_workers(const json_t *workers, FILE *out)
+{
+	/* What is not worth a row of its own on the screen is in stats_workers. */
+	static const char *const keys[] = {"vms_percent", "poll_percent", "control_percent",
+					   "schedule_percent", "idle_percent"};
+	static const char *const titles[] = {"WORKER",   "VMS%",      "POLL%",
+					     "CONTROL%", "SCHEDULE%", "IDLE%"};
+	const json_t *worker;
+	struct table t;
+	size_t i;
+
+	table_init(&t, 6);
+	for (i = 0; i < 6; i++) {
+		t.right[i] = true;
+		table_add(&t, i, titles[i]);
+	}
+	json_array_foreach (workers, i, worker) {
+		add_text(&t, 0, json_object_get(worker, "worker"));
+		for (size_t k = 0; k < 5; k++)
+			add_text(&t, k + 1, json_object_get(worker, keys[k]));
+	}
+	table_print(&t, out);
+	table_uninit(&t);
+}
+
+void top_print(const json_t *rates, size_t rows, FILE *out)
+{
+	static const char *const titles[] = {"VM",         "TENANT", "WORKER", "SHARE%",
+					     "CYCLES/PKT", "PPS",    "BPS",    "DROPS/S"};
+	const json_t *vms = json_object_get(rates, "vms"), *vm;
+	struct table t;
+	char buf[16];
+	size_t i;
+
+	print_workers(json_object_get(rates, "workers"), out);
+	fputc('\n', out);
+	table_init(&t, 8);
+	for (i = 0; i < 8; i++) {
+		t.right[i] = i >= 2;
+		table_add(&t, i, titles[i]);
+	}
+	json_array_foreach (vms, i, vm) {
+		if (rows && i == rows)
+			break;
+		add_text(&t, 0, json_object_get(vm, "vm"));
+		add_text(&t, 1, json_object_get(vm, "tenant"));
+		add_text(&t, 2, json_object_get(vm, "worker"));
+		add_text(&t, 3, json_object_get(vm, "share_percent"));
+		table_add(&t, 4, top_number(number(vm, "cycles_per_packet"), buf));
+		table_add(&t, 5, top_number(number(vm, "pps"), buf));
+		table_add(&t, 6, top_number(number(vm, "bps"), buf));
+		table_add(&t, 7, top_number(number(vm, "drops_per_s"), buf));
+	}
+	table_print(&t, out);
+	table_uninit(&t);
+	if (rows && json_array_size(vms) > rows)
+		fprintf(out, "... and %zu more\n", json_array_size(vms) - rows);
+}
+
+/* --- the command --- */
+
+struct top {
+	struct cli *cli;
+	struct client client;
+	double interval_s;
+	bool once;
+	bool batch;
+};
+
+/* Both readings in one batch, so that they belong together. NULL after telling why. */
+static json_t *take_snapshot(struct top *t)
+{
+	json_t *request = json_pack("[o, o]", client_request(1, "stats_workers", NULL),
+				    client_request(2, "stats_vms", NULL));
+	json_t *answer = NULL, *workers, *vms, *snapshot;
+
+	if (client_send(&t->client, request) == 0)
+		answer = client_receive(&t->client, t->cli->timeout_s);
+	json_decref(request);
+	workers = json_object_get(json_array_get(answer, 0), "result");
+	vms = json_object_get(json_array_get(answer, 1), "result");
+	if (!answer)
+		fprintf(t->cli->err, "stintctl: %s\n", t->client.why);
+	else if (!workers || !vms)
+		fprintf(t->cli->err, "stintctl: the daemon refuses to give statistics\n");
+	snapshot = workers && vms ? json_pack("{s:O, s:O}", "workers", workers, "vms", vms) : NULL;
+	json_decref(answer);
+	return snapshot;
+}
+
+static void show(struct top *t, const json_t *rates)
+{
+	FILE *out = t->cli->out;
+	bool tty = isatty(fileno(out)) && !t->once && !t->batch;
+	struct winsize size = {0};
+	char stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (t->cli->json) {
+		json_dumpf(rates, out, t->once ? JSON_INDENT(2) : JSON_COMPACT);
+		fputc('\n', out);
+		return;
+	}
+	if (tty) {
+		if (ioctl(fileno(out), TIOCGWINSZ, &size))
+			size.ws_row = 0;
+		fputs("\033[H\033[J", out);
+	}
+	strftime(stamp, sizeof(stamp), "%H:%M:%S", localtime_r(&now, &tm));
+	if (!t->once)
+		fprintf(out, "stintctl top, %s, every %g s\n\n", stamp, t->interval_s);
+	top_print(rates, size.ws_row > FRAME_ROWS ? size.ws_row - FRAME_ROWS : 0, out);
+	if (t->batch && !t->once)
+		fputc('\n', out);
+}
+
+static int run(struct top *t)
+{
+	struct timespec pause = {(time_t)t->interval_s,
+				 (long)((t->interval_s - (double)(time_t)t->interval_s) * 1e9)};
+	json_t *before = take_snapshot(t), *after, *rates;
+
+	while (before) {
+		nanosleep(&pause, NULL);
+		after = take_snapshot(t);
+		if (after) {
+			rates = top_rates(before, after);
+			show(t, rates);
+			fflush(t->cli->out);
+			json_decref(rates);
+		}
+		json_decref(before);
+		before = after;
+		if (after && t->once) {
+			json_decref(after);
+			return CLI_OK;
+		}
+	}
+	return CLI_NO_CONNECTION;
+}
+
+static int parse(struct top *t, int argc, char **argv)
+{
+	int i = 0, n;
+
+	while (i < argc) {
+		const char *interval = NULL;
+
+		n = 1;
+		if (strcmp(argv[i], "--once") == 0)
+			t->once = true;
+		else if (strcmp(argv[i], "--batch") == 0)
+			t->batch = true;
+		else
+			n = cli_option(argc - i, argv + i, "--interval", &interval);
+		if (n < 0 || (interval && !cli_seconds(interval, 0.05, 3600, &t->interval_s)))
+			return cli_usage_error(t->cli, "--interval needs 0.05 to 3600 seconds");
+		if (n == 0)
+			n = cli_take_option(t->cli, argc, argv, i);
+		if (n == 0)
+			cli_usage_error(t->cli, "unexpected argument '%s'", argv[i]);
+		if (n <= 0)
+			return CLI_USAGE;
+		i += n;
+	}
+	return CLI_OK;
+}
+
+int cli_top(struct cli *cli, int argc, char **argv)
+{
+	struct top t = {.cli = cli, .interval_s = 1};
+	int rc = parse(&t, argc, argv);
+
+	if (rc)
+		return rc;
+	if (cli->help) {
+		fputs("usage: stintctl top [--interval SECONDS] [--once] [--batch]\n\n"
+		      "Shows who uses the switch's time: workers, then VMs sorted by their share "
+		      "of\n"
+		      "their worker. --once prints one reading over one interval and ends; "
+		      "--batch\n"
+		      "prints one after the other without clearing the screen.\n",
+		      cli->out);
+		return CLI_OK;
+	}
+	if (client_open(&t.client, cli->socket, cli->timeout_s)) {
+		fprintf(cli->err, "stintctl: %s\n", t.client.why);
+		rc = CLI_NO_CONNECTION;
+	} else {
+		rc = run(&t);
+	}
+	client_close(&t.client);
+	return rc;
+}

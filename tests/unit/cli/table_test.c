@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tables, cells and the rates of stintctl top. */
+#include "cli/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/doc.h"
+#include "cli/top.h"
+
+static json_t *parse(const char *text)
+{
+	json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+
+	assert_non_null(value);
+	return value;
+}
+
+static void columns_are_aligned(void **state)
+{
+	struct table t;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	table_init(&t, 3);
+	t.right[1] = true;
+	table_add(&t, 0, "NAME");
+	table_add(&t, 1, "N");
+	table_add(&t, 2, "LAST");
+	table_add(&t, 0, "\xc3\xa4");
+	table_add(&t, 1, "100");
+	table_add(&t, 2, "x\x1b[2J\n\xc2\x9b");
+	table_print(&t, f);
+	fclose(f);
+	table_uninit(&t);
+	assert_string_equal(text, "NAME    N  LAST\n\xc3\xa4     100  x?[2J???\n");
+	free(text);
+}
+
+static void values_as_cells(void **state)
+{
+	static const struct {
+		const char *json, *cell;
+	} cases[] = {
+		{"\"a\"", "a"},
+		{"\"\"", "-"},
+		{"5", "5"},
+		{"1.25", "1.2"},
+		{"true", "yes"},
+		{"false", "no"},
+		{"null", "-"},
+		{"[]", "-"},
+		{"[\"a\",\"b\"]", "a,b"},
+		{"{}", "-"},
+		{"{\"a\":1,\"b\":2}", "a=1 b=2"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *value = parse(cases[i].json);
+		char *cell = table_cell(value);
+
+		assert_string_equal(cell, cases[i].cell);
+		free(cell);
+		json_decref(value);
+	}
+}
+
+static char *render(const char *method, const char *result, bool details)
+{
+	json_t *doc = doc_load(), *value = parse(result), *schema;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	schema = json_object_get(json_object_get(doc_method(doc, method), "result"), "schema");
+	result_print(doc, schema, value, details, f);
+	fclose(f);
+	json_decref(value);
+	json_decref(doc);
+	return text;
+}
+
+static void results_by_schema(void **state)
+{
+	char *text;
+
+	(void)state;
+	text = render("fdb_list",
+		      "[{\"network\":\"blue\",\"mac\":\"52:54:00:00:00:01\",\"port\":\"p\","
+		      "\"static\":false,\"age_s\":12},{\"network\":\"b\",\"mac\":"
+		      "\"52:54:00:00:00:02\",\"port\":\"p2\",\"static\":true}]",
+		      false);
+	assert_string_equal(text, "NETWORK  MAC                PORT  STATIC  AGE_S\n"
+				  "blue     52:54:00:00:00:01  p     no         12\n"
+				  "b        52:54:00:00:00:02  p2    yes         -\n");
+	free(text);
+	text = render("fdb_list", "[]", false);
+	assert_string_equal(text, "NETWORK  MAC  PORT  STATIC  AGE_S\n");
+	free(text);
+	text = render("scheduler_get", "{\"mode\":\"time\",\"slice_us\":20}", false);
+	assert_string_equal(text, "mode      time\nslice_us  20\n");
+	free(text);
+	text = render("port_delete", "true", false);
+	assert_string_equal(text, "");
+	free(text);
+	text = render("events_list", "[{\"seq\":1,\"time\":\"t\",\"type\":\"x\",\"port\":\"p\"}]",
+		      false);
+	assert_string_equal(text, "SEQ  TIME  TYPE  WHAT\n  1  t     x     port=p\n");
+	free(text);
+}
+
+static void details_show_lists_within(void **state)
+{
+	char *text =
+		render("stats_ports",
+		       "[{\"port\":\"p\",\"drops\":{\"no_receiver\":2},\"queues\":[{\"queue\":0,"
+		       "\"rx_packets\":1,\"rx_bytes\":60,\"tx_packets\":2,\"tx_bytes\":120,"
+		       "\"notifications\":1}]}]",
+		       true);
+
+	(void)state;
+	assert_string_equal(text,
+			    "port   p\n"
+			    "drops  no_receiver=2\n"
+			    "queues:\n"
+			    "QUEUE  RX_PACKETS  RX_BYTES  TX_PACKETS  TX_BYTES  NOTIFICATIONS\n"
+			    "    0           1        60           2       120              1\n");
+	free(text);
+}
+
+/* Every example of the document can be shown, in both forms. */
+static void all_examples_are_shown(void **state)
+{
+	json_t *doc = doc_load(), *method, *example, *value;
+	size_t i;
+
+	(void)state;
+	json_array_foreach (json_object_get(doc, "methods"), i, method) {
+		char *result, *shown;
+
+		example = json_array_get(json_object_get(method, "examples"), 0);
+		value = json_object_get(json_object_get(example, "result"), "value");
+		result = json_dumps(value, JSON_ENCODE_ANY);
+		for (int details = 0; details < 2; details++) {
+			shown = render(json_string_value(json_object_get(method, "name")), result,
+				       details);
+			if (!json_is_true(value))
+				assert_true(strlen(shown) > 0 && shown[strlen(shown) - 1] == '\n');
+			free(shown);
+		}
+		free(result);
+	}
+	json_decref(doc);
+}
+
+static void one_column(void **state)
+{
+	json_t *list = parse("[{\"a\":\"x\"},{\"b\":1}]");
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	assert_true(result_print_column(list, "a", f));
+	assert_false(result_print_column(list, "c", f));
+	fclose(f);
+	assert_string_equal(text, "x\n-\n");
+	free(text);
+	json_decref(list);
+}
+
+static void numbers_with_suffix(void **state)
+{
+	static const struct {
+		double value;
+		const char *text;
+	} cases[] = {
+		{0, "0"},         {999, "999"},       {1000, "1.00k"},
+		{9994, "9.99k"},  {9996, "10.0k"},    {99960, "100k"},
+		{999499, "999k"}, {1234567, "1.23M"}, {12e9, "12.0G"},
+	};
+	char buf[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(top_number(cases[i].value, buf), cases[i].text);
+}
+
+static void rates_from_two_snapshots(void **state)
+{
+	json_t *before = parse(
+		"{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":5000,\"system\":{\"idle\":"
+		"1000,"
+		"\"poll\":500}}],\"vms\":[{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,\"cycles\":"
+		"100,"
+		"\"packets\":10,\"bytes\":600,\"drops\":0},{\"vm\":\"reset\",\"tenant\":\"t\","
+		"\"worker\":1,\"cycles\":900,\"packets\":90,\"bytes\":0,\"drops\":0}]}");
+	json_t *after =
+		parse("{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":7000,\"system\":{"
+		      "\"idle\":2000,"
+		      "\"poll\":600}}],\"vms\":[{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,"
+		      "\"cycles\":200,"
+		      "\"packets\":30,\"bytes\":1600,\"drops\":4},{\"vm\":\"new\",\"tenant\":\"t\","
+		      "\"worker\":1,\"cycles\":600,\"packets\":0,\"bytes\":0,\"drops\":0},{\"vm\":"
+		      "\"reset\","
+		      "\"tenant\":\"t\",\"worker\":1,\"cycles\":10,\"packets\":1,\"bytes\":0,"
+		      "\"drops\":0}]}");
+	json_t *rates = top_rates(before, after);
+	json_t *want = parse(
+		"{\"workers\":[{\"worker\":1,\"vms_percent\":45.0,\"idle_percent\":50.0,"
+		"\"poll_percent\":5.0}],\"vms\":[{\"vm\":\"new\",\"tenant\":\"t\",\"worker\":1,"
+		"\"share_percent\":30.0,\"cycles_per_packet\":0.0,\"pps\":0.0,\"bps\":0.0,"
+		"\"drops_per_s\":0.0},{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,\"share_"
+		"percent\":5.0,"
+		"\"cycles_per_packet\":5.0,\"pps\":10.0,\"bps\":4000.0,\"drops_per_s\":2.0},"
+		"{\"vm\":\"reset\",\"tenant\":\"t\",\"worker\":1,\"share_percent\":0.5,"
+		"\"cycles_per_packet\":10.0,\"pps\":0.5,\"bps\":0.0,\"drops_per_s\":0.0}]}");
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	assert_true(json_equal(rates, want));
+	top_print(rates, 2, f);
+	fclose(f);
+	assert_string_equal(text, "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%\n"
+				  "     1  45.0    5.0         -          -   50.0\n"
+				  "\n"
+				  "VM   TENANT  WORKER  SHARE%  CYCLES/PKT  PPS    BPS  DROPS/S\n"
+				  "new  t            1    30.0           0    0      0        0\n"
+				  "a    t            1     5.0           5   10  4.00k        2\n"
+				  "... and 1 more\n");
+	free(text);
+	json_decref(rates);
+	json_decref(want);
+	json_decref(before);
+	json_decref(after);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_are_aligned),
+		cmocka_unit_test(values_as_cells),
+		cmocka_unit_test(results_by_schema),
+		cmocka_unit_test(details_show_lists_within),
+		cmocka_unit_test(all_examples_are_shown),
+		cmocka_unit_test(one_column),
+		cmocka_unit_test(numbers_with_suffix),
+		cmocka_unit_test(rates_from_two_snapshots),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
