@@ -21,6 +21,10 @@ VERSION := $(shell cat VERSION)
 MARCH ?= x86-64-v3
 
 PKGS := libdpdk jansson libsystemd libcap-ng
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
+
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wvla -Wundef -Werror
 # DPDK's headers come in as system headers: their warnings are not ours.
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg-config --cflags $(PKGS))))
@@ -54,34 +58,41 @@ deps: ## Install the Debian packages that the build and the tests need
 
 $(GEN_SRCS) $(BUILD)/gen/rpc_schema.h &: rpc/schema.json scripts/gen-rpc $(wildcard scripts/genrpc/*.py)
 	@mkdir -p $(BUILD)/gen
-	scripts/gen-rpc --c $(BUILD)/gen rpc/schema.json
+	$(call say,GEN,$@)
+	$(Q)scripts/gen-rpc --c $(BUILD)/gen rpc/schema.json
 
 # Objects wait for the generated header to exist; after that their .d files say who needs it.
 $(OBJS) $(BUILD)/obj/vswitch/main.o: | $(BUILD)/gen/rpc_schema.h
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(OBJS)
 	@rm -f $@
-	ar rcs $@ $(OBJS)
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $(OBJS)
 
 $(BUILD)/stintd: $(BUILD)/obj/vswitch/main.o $(LIB)
-	$(CC) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/stintctl: $(BUILD)/obj/cli/main.o $(LIB)
-	$(CC) -o $@ $^ $(SANFLAGS) $(shell pkg-config --libs jansson) -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(SANFLAGS) $(shell pkg-config --libs jansson) -lm
 
 # --- tests -----------------------------------------------------------------------------------
 
 $(BUILD)/tests/%: tests/%.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(FAKES) $(LIB) $(LDLIBS) -lcmocka
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(FAKES) $(LIB) $(LDLIBS) -lcmocka
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)

@@ -416,8 +416,10 @@ struct rpc_events *rpc_conn_events(struct rpc_conn *c)
 
 void rpc_conn_subscribe(struct rpc_conn *c, uint64_t next)
 {
+	uint64_t first = rpc_events_first(c->conf->events);
+
 	c->subscribed = true;
-	c->next_event = next;
+	c->next_event = next > first ? next : first;
 }
 
 void rpc_conn_unsubscribe(struct rpc_conn *c)

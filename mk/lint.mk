@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Lint: layout, includes, warnings of a second compiler, static analysis.
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+LINT_SRCS := $(filter %.c,$(filter-out tests/%,$(C_FILES)))
+
+.PHONY: lint
+lint: lint-format lint-includes lint-docs lint-clang lint-cppcheck lint-tidy ## All static checks
+
+.PHONY: lint-format
+lint-format:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+.PHONY: lint-includes
+lint-includes:
+	@scripts/check-includes
+
+.PHONY: lint-docs
+lint-docs:
+	@scripts/gen-rpc --check rpc/schema.json docs/rpc.md
+
+# clang's warnings over everything, headers by themselves included.
+.PHONY: lint-clang
+lint-clang: $(BUILD)/gen/rpc_schema.h
+	@for f in $(C_FILES); do \
+		clang $(CFLAGS) -fsyntax-only $$(case $$f in *.h) echo -xc -Wno-unused-function;; esac) $$f \
+			|| exit 1; \
+	done
+
+.PHONY: lint-cppcheck
+lint-cppcheck: $(BUILD)/gen/rpc_schema.h
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppressions-list=.cppcheck -I. -I$(BUILD)/gen -j2 $(LINT_SRCS)
+
+.PHONY: lint-tidy
+lint-tidy: $(BUILD)/gen/rpc_schema.h
+	@echo $(LINT_SRCS) | xargs -n 4 -P 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(CFLAGS) 2>/dev/null' sh

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Tests: unit (cmocka), loop (virtio-user against stintd), guest (libvirt domains).
+
+.PHONY: test
+test: deps ## Build and run every tier of tests
+	@$(MAKE) --no-print-directory build unit-tests loop-bins images
+	@scripts/run-tests --build $(BUILD) unit loop guest
+
+.PHONY: test-unit
+test-unit: unit-tests ## Only the unit tests
+	@scripts/run-tests --build $(BUILD) unit
+
+.PHONY: test-loop
+test-loop: build loop-bins ## Only the loop tier: virtio-user front ends against stintd
+	@scripts/run-tests --build $(BUILD) loop
+
+.PHONY: test-guest
+test-guest: build images ## Only the guest tier: libvirt domains in QEMU
+	@scripts/run-tests --build $(BUILD) guest
+
+.PHONY: asan
+asan: ## Unit and loop tiers under ASan and UBSan
+	@$(MAKE) --no-print-directory SAN=1 build unit-tests loop-bins
+	@ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		scripts/run-tests --build build/asan unit loop
+
+.PHONY: check-fresh
+check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
+	@scripts/check-fresh
+
+# The loop tier's own front end: no DPDK in it.
+LOOP_BINS := $(BUILD)/tests/loop/fe_hostile
+$(BUILD)/tests/loop/fe_hostile: tests/loop/fe_hostile.c tests/fake/vhost_fe.c tests/fake/vhost_fe_ring.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -o $@ $^ $(SANFLAGS)
+
+.PHONY: loop-bins
+loop-bins: $(LOOP_BINS)

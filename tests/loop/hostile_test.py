@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Front ends that break every rule (tests/loop/fe_hostile.c) on one port, while two others exchange
+packets: the switch goes on, the others do not notice, files and buffers are back afterwards."""
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from paths_test import Testpmd, check_conservation, check_ledger, make_ports  # noqa: E402
+from stintd import BUILD, Stintd, run_tests, wait_for  # noqa: E402
+
+FRONT_END = BUILD / 'tests/loop/fe_hostile'
+
+
+def progress(d):
+    """Whether packets still reach both of the good ports."""
+    before = [d.counters(f'p{i}')['tx_packets'] for i in range(2)]
+    wait_for(lambda: all(d.counters(f'p{i}')['tx_packets'] > before[i] + 100 for i in range(2)), 10,
+             'the other ports go on')
+
+
+class Scene:
+    """Two good ports under traffic and one more, for the hostile front end."""
+
+    def __init__(self):
+        self.d = Stintd()
+        make_ports(self.d)
+        self.d.call('vm_create', name='evil', tenant='t')
+        self.d.call('port_create', name='evil', vm='evil', network='n',
+                    socket=self.d.path('evil.sock'))
+        self.pmd = Testpmd(self.d)
+        for i in range(2):
+            self.d.wait_state(f'p{i}', 'up')
+        self.pmd.command('set fwd mac')
+        self.pmd.command('start tx_first 2')
+        progress(self.d)
+        # The first connection ever makes what the library keeps for good.
+        subprocess.run([FRONT_END, self.d.path('evil.sock'), 'kick_storm'], check=True, timeout=60)
+        self.d.wait_state('evil', 'waiting')
+        self.files = self.d.open_files()
+
+    def play(self, case):
+        d = self.d
+        run = subprocess.run([FRONT_END, d.path('evil.sock'), case], capture_output=True, text=True,
+                             timeout=60)
+        assert d.process.poll() is None, f'stintd died:\n{d.read_log()[-3000:]}'
+        assert run.returncode == 0, run.stderr
+        progress(d)
+        d.wait_state('evil', 'waiting')
+        wait_for(lambda: d.open_files() == self.files, 5,
+                 f'files are back ({self.files} before)')
+
+    def close(self):
+        self.pmd.close()
+        self.d.close()
+
+
+def tests():
+    scene = Scene()
+    names = subprocess.run([FRONT_END, '--list'], check=True, capture_output=True,
+                           text=True).stdout.split()
+    for name in names:
+        def test(name=name):
+            scene.play(name)
+        test.__name__ = name
+        yield test
+
+    def afterwards_all_is_accounted_for():
+        scene.pmd.command('stop')
+        time.sleep(0.2)
+        check_conservation(scene.d)
+        check_ledger(scene.d)
+        assert scene.d.counters('evil')['drops'].get('bad_descriptor', 0) > 0
+        assert scene.d.stop() == 0
+    yield afterwards_all_is_accounted_for
+    scene.close()
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests(tests()))

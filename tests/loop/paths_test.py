@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""dpdk-testpmd with two virtio-user ports as guests: packets cross the switch on every virtio path."""
+import itertools
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from stintd import Stintd, run_tests, wait_for  # noqa: E402
+
+MACS = ['52:54:00:00:00:01', '52:54:00:00:00:02']
+
+
+def make_ports(d, mode='server', pairs=1):
+    d.call('tenant_create', name='t')
+    d.call('network_create', name='n', tenant='t', vni=1)
+    for i in range(2):
+        d.call('vm_create', name=f'vm{i}', tenant='t')
+        d.call('port_create', name=f'p{i}', vm=f'vm{i}', network='n', socket=d.path(f'p{i}.sock'),
+               mode=mode, queue_pairs=pairs)
+
+
+class Testpmd:
+    """Two virtio-user ports; each sends bursts whose destination is the other one's address."""
+
+    def __init__(self, d, options='', pairs=1):
+        core = min(os.sched_getaffinity(0))
+        vdevs = []
+        for i in range(2):
+            vdevs += ['--vdev', f'net_virtio_user{i},path={d.path(f"p{i}.sock")},mac={MACS[i]},'
+                                f'queues={pairs},queue_size=256{options}']
+        self.out = tempfile.TemporaryFile('w+')
+        self.process = subprocess.Popen(
+            ['stdbuf', '-o0', 'dpdk-testpmd', '--lcores', f'0@{core},1@{core}', '--no-pci', '--no-huge', '-m', '256',
+             '--no-shconf', '--no-telemetry', '--file-prefix', f'tp{os.getpid()}', *vdevs, '--', '-i',
+             '--nb-cores=1', f'--rxq={pairs}', f'--txq={pairs}', '--total-num-mbufs=4096',
+             '--no-mlockall', '--no-lsc-interrupt',
+             f'--eth-peer=0,{MACS[1]}', f'--eth-peer=1,{MACS[0]}'],
+            stdin=subprocess.PIPE, stdout=self.out, stderr=subprocess.STDOUT, text=True)
+
+    def command(self, text):
+        self.process.stdin.write(text + '\n')
+        self.process.stdin.flush()
+
+    def output(self):
+        self.out.seek(0)
+        return self.out.read()
+
+    def received(self):
+        """Packets that each port received, as testpmd counts them."""
+        before = len(re.findall(r'NIC statistics for port 1', self.output()))
+        self.command('show port stats all')
+
+        def counts():
+            text = self.output()
+            if len(re.findall(r'NIC statistics for port 1', text)) <= before:
+                return None
+            found = re.findall(r'RX-packets: (\d+)', text)
+            return [int(n) for n in found[-2:]] if len(found) % 2 == 0 else None
+        return wait_for(counts, 10, 'testpmd shows statistics')
+
+    def close(self):
+        try:
+            self.command('stop')
+            self.command('quit')
+            self.process.wait(timeout=15)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
+        self.out.close()
+
+
+def check_conservation(d):
+    """in == forwarded + consumed + drops once nothing is on its way."""
+    def conserved():
+        return all(c['in'] == c['forwarded'] + c['consumed'] + sum(c['drops'].values())
+                   for c in d.call('stats_ports'))
+    wait_for(conserved, 5, 'counters are conserved')
+
+
+def check_ledger(d):
+    for w in d.call('stats_workers'):
+        rows = sum(w['system'].values()) + sum(sum(v.values()) for v in w['vms'].values())
+        assert rows == w['cycles'], (rows, w['cycles'])
+
+
+def exchange(d, options='', pairs=1, at_least=10000):
+    """txonly on both ports until each has received enough from the other."""
+    pmd = Testpmd(d, options, pairs)
+    try:
+        for i in range(2):
+            d.wait_state(f'p{i}', 'up')
+        wait_for(lambda: 'testpmd>' in pmd.output(), 20, 'testpmd is ready')
+        # mac: the destination is the other port's address, the source the port's own.
+        pmd.command('set fwd mac')
+        pmd.command('start tx_first 4')
+        try:
+            wait_for(lambda: min(pmd.received()) >= at_least, 20, 'packets cross')
+        except TimeoutError as e:
+            raise AssertionError(f"{e}; {d.call('stats_ports')}\n{pmd.output()[-3000:]}") from e
+        text = d.port('p0')['state_text']
+        pmd.command('stop')
+        time.sleep(0.1)
+        check_conservation(d)
+        check_ledger(d)
+        return text
+    finally:
+        pmd.close()
+
+
+def path_tests():
+    """One test per virtio path that virtio-user has."""
+    for packed, mergeable, in_order, vectorized in itertools.product((0, 1), repeat=4):
+        if vectorized and mergeable:
+            continue  # the driver has no vectorized path with mergeable buffers
+        if vectorized and not in_order and packed:
+            continue  # its vectorized packed path needs in-order
+        options = (f',packed_vq={packed},mrg_rxbuf={mergeable},in_order={in_order}'
+                   f',vectorized={vectorized}')
+        name = '_'.join(['packed' if packed else 'split', 'mrg' if mergeable else 'nomrg',
+                         'inorder' if in_order else 'anyorder'] + (['vec'] if vectorized else []))
+
+        def test(options=options, packed=packed, mergeable=mergeable):
+            with Stintd() as d:
+                make_ports(d)
+                text = exchange(d, options)
+                assert ('packed' if packed else 'split') in text, text
+                assert ('mrg_rxbuf' in text) == bool(mergeable), text
+        test.__name__ = f'path_{name}'
+        yield test
+
+
+def two_queue_pairs():
+    with Stintd() as d:
+        make_ports(d, pairs=2)
+        text = exchange(d, pairs=2)
+        assert '2 queue pairs' in text, text
+        used = [q['tx_packets'] for q in d.counters('p0')['queues']]
+        assert len(used) == 2, used
+
+
+def two_queue_pairs_packed():
+    with Stintd() as d:
+        make_ports(d, pairs=2)
+        text = exchange(d, ',packed_vq=1', pairs=2)
+        assert '2 queue pairs' in text and 'packed' in text, text
+
+
+def switch_as_client():
+    with Stintd() as d:
+        make_ports(d, mode='client')
+        exchange(d, ',server=1')
+        for i in range(2):
+            d.wait_state(f'p{i}', 'waiting')
+        # The front end comes back under the same path: the switch connects by itself.
+        exchange(d, ',server=1')
+
+
+def front_end_reconnects():
+    with Stintd() as d:
+        make_ports(d)
+        files = d.open_files()
+        for _ in range(3):
+            exchange(d, at_least=1000)
+            for i in range(2):
+                d.wait_state(f'p{i}', 'waiting')
+        assert d.port('p0')['connects'] == 3
+        assert d.open_files() == files, (files, d.open_files())
+
+
+def two_workers():
+    if len(os.sched_getaffinity(0)) < 2:
+        raise AssertionError('needs two cores')
+    with Stintd(workers=','.join(str(c) for c in sorted(os.sched_getaffinity(0))[-2:])) as d:
+        make_ports(d)
+        assert d.port('p0')['worker'] != d.port('p1')['worker']
+        exchange(d, at_least=1000)
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([*path_tests(), two_queue_pairs, two_queue_pairs_packed, switch_as_client,
+                        front_end_reconnects, two_workers]))

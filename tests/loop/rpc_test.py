@@ -1,0 +1,395 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The daemon as an operator's programs meet it: errors that name the field, a configuration that
+survives, clients that misbehave, instances that collide."""
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from stintd import BUILD, RpcError, Stintd, run_tests, wait_for  # noqa: E402
+
+
+def receive_values(s, count, timeout=10):
+    """Reads `count` JSON values from a stream."""
+    s.settimeout(timeout)
+    decoder, text, values = json.JSONDecoder(), '', []
+    while len(values) < count:
+        part = s.recv(1 << 16)
+        if not part:
+            raise ConnectionError(f'hung up after {values}')
+        text += part.decode()
+        while True:
+            text = text.lstrip()
+            try:
+                value, end = decoder.raw_decode(text)
+            except json.JSONDecodeError:
+                break
+            values.append(value)
+            text = text[end:]
+    return values
+
+
+def ask(s, data, count=1):
+    s.sendall(data if isinstance(data, bytes) else json.dumps(data).encode())
+    return receive_values(s, count)
+
+
+def request(method, ident=1, **params):
+    return {'jsonrpc': '2.0', 'id': ident, 'method': method, 'params': params}
+
+
+def configuration(d):
+    return d.call('config_get')['calls']
+
+
+def populate(d):
+    d.call('tenant_create', name='acme', weight=200)
+    d.call('network_create', name='blue', tenant='acme', vni=10, mtu=9000)
+    d.call('network_create', name='red', tenant='acme', vni=11)
+    d.call('vm_create', name='web', tenant='acme', uuid='6d0b3c5e-0f5e-4d0f-9f5b-1f0f5a0c7a11')
+    d.call('port_create', name='web0', vm='web', network='blue', socket=d.path('web0.sock'),
+           socket_mode='0660', queue_pairs=2, mac='52:54:00:aa:bb:cc')
+    d.call('fdb_add', network='blue', mac='52:54:00:00:00:07', port='web0')
+
+
+def refusals_name_the_field_and_change_nothing():
+    with Stintd() as d:
+        populate(d)
+        before = configuration(d)
+        taken = d.path('a-file')
+        pathlib.Path(taken).write_text('x')
+        cases = [
+            ('tenant_create', {'name': 'acme'}, -32002, 'name'),
+            ('tenant_create', {'name': 'a b'}, -32602, 'name'),
+            ('tenant_create', {'name': 'x' * 64}, -32602, 'name'),
+            ('tenant_create', {'name': 5}, -32602, 'name'),
+            ('tenant_create', {}, -32602, 'name'),
+            ('tenant_create', {'name': 'b', 'colour': 1}, -32602, 'colour'),
+            ('tenant_create', {'name': 'b', 'weight': 0}, -32602, 'weight'),
+            ('tenant_create', {'name': 'b', 'weight': 1 << 70}, -32602, 'weight'),
+            ('tenant_create', {'name': 'b', 'weight': 1.5}, -32602, 'weight'),
+            ('tenant_delete', {'name': 'nobody'}, -32001, 'name'),
+            ('tenant_delete', {'name': 'acme'}, -32003, 'name'),
+            ('vm_create', {'name': 'v', 'tenant': 'nobody'}, -32001, 'tenant'),
+            ('vm_create', {'name': 'v', 'tenant': 'acme', 'uuid': 'x'}, -32602, 'uuid'),
+            ('vm_create', {'name': 'v', 'tenant': 'acme', 'worker': 999}, -32001, 'worker'),
+            ('vm_delete', {'name': 'web'}, -32003, 'name'),
+            ('network_create', {'name': 'n', 'tenant': 'acme', 'vni': 10}, -32002, 'vni'),
+            ('network_create', {'name': 'n', 'tenant': 'acme', 'vni': 1 << 24}, -32602, 'vni'),
+            ('network_create', {'name': 'n', 'tenant': 'acme', 'vni': 12, 'mtu': 9001}, -32602, 'mtu'),
+            ('network_delete', {'name': 'blue'}, -32003, 'name'),
+            ('network_set', {'name': 'nowhere', 'mtu': 1500}, -32001, 'name'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': 'relative'}, -32602, 'socket'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': '/' + 'x' * 107}, -32602, 'socket'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': '/none/such/dir/s'}, -32602, 'socket'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': taken}, -32602, 'socket'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': d.path('web0.sock')}, -32002, 'socket'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': str(d.socket)}, -32003, 'socket'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': d.path('p'), 'group': 'no-such-group'}, -32602, 'group'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': d.path('p'), 'mac': '01:00:00:00:00:01'}, -32602, 'mac'),
+            ('port_create', {'name': 'web0', 'vm': 'web', 'network': 'blue', 'socket': d.path('p')}, -32002, 'name'),
+            ('port_create', {'name': 'p', 'vm': 'nobody', 'network': 'blue', 'socket': d.path('p')}, -32001, 'vm'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'nowhere', 'socket': d.path('p')}, -32001, 'network'),
+            ('port_set', {'name': 'web0', 'network': 'nowhere'}, -32001, 'network'),
+            ('fdb_add', {'network': 'blue', 'mac': '52:54:00:00:00:07', 'port': 'web0'}, -32002, 'mac'),
+            ('fdb_add', {'network': 'red', 'mac': '52:54:00:00:00:08', 'port': 'web0'}, -32602, 'port'),
+            ('fdb_add', {'network': 'blue', 'mac': 'ff:ff:ff:ff:ff:ff', 'port': 'web0'}, -32602, 'mac'),
+            ('fdb_delete', {'network': 'blue', 'mac': '52:54:00:00:00:99'}, -32001, 'mac'),
+            ('log_set_level', {'level': 'loud'}, -32602, 'level'),
+            ('config_load', {'file': '/none/such'}, -32001, 'file'),
+            ('config_save', {'file': '/none/such/dir/x'}, -32603, 'file'),
+        ]
+        for method, params, code, field in cases:
+            try:
+                d.call(method, **params)
+            except RpcError as e:
+                assert e.code == code, (method, params, str(e))
+                assert e.data and e.data['field'] == field, (method, params, e.data)
+                assert field in str(e), (method, params, str(e))
+            else:
+                raise AssertionError(f'{method} {params} was done')
+        assert configuration(d) == before
+        assert not os.path.exists(d.path('p'))
+
+
+def requests_of_every_form():
+    with Stintd() as d, d.connect() as s:
+        # Several in one write, answered in order.
+        both = json.dumps(request('version_get', 1)) + json.dumps(request('log_get_level', 'b'))
+        answers = ask(s, both.encode(), 2)
+        assert [a['id'] for a in answers] == [1, 'b']
+        # Byte by byte.
+        for byte in json.dumps(request('version_get', 2)).encode():
+            s.sendall(bytes([byte]))
+        assert receive_values(s, 1)[0]['id'] == 2
+        # A batch with a notification in it: that one is done, not answered.
+        batch = [request('log_get_level', 3), {'jsonrpc': '2.0', 'method': 'log_set_level',
+                                               'params': {'level': 'warn'}},
+                 request('log_get_level', 4), {'method': 'x'}]
+        answers = ask(s, batch)[0]
+        assert [a['id'] for a in answers] == [3, 4, None], answers
+        assert answers[1]['result']['level'] == 'warn'
+        assert answers[2]['error']['code'] == -32600
+        assert ask(s, request('no_such_method'))[0]['error']['code'] == -32601
+        assert ask(s, [])[0]['error']['code'] == -32600
+
+
+def refused(d, data):
+    """What a client gets that sends `data`: an error, then the end of the connection."""
+    with d.connect() as s:
+        try:
+            s.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = receive_values(s, 1)[0]
+        assert s.recv(10) == b''
+        return answer['error']['code']
+
+
+def what_is_no_request():
+    with Stintd() as d:
+        assert refused(d, b'hello') == -32700
+        assert refused(d, b'{"jsonrpc": "2.0", "id": 1, "method": "\xff\xfe"}') == -32700
+        assert refused(d, b'{"a": 1, "a": 2}') == -32700
+        assert refused(d, b'[' * 100) in (-32600, -32700)
+        assert d.call('version_get')['pid'] == d.process.pid
+
+
+def memory_kb(d):
+    for line in open(f'/proc/{d.process.pid}/status', encoding='ascii'):
+        if line.startswith('VmRSS'):
+            return int(line.split()[1])
+    return 0
+
+
+def a_huge_request_is_cut_short():
+    with Stintd() as d:
+        before = memory_kb(d)
+        with d.connect() as s:
+            sent = 0
+            try:
+                s.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "')
+                while sent < 100 << 20:
+                    s.sendall(b'x' * (1 << 20))
+                    sent += 1 << 20
+            except (BrokenPipeError, ConnectionResetError, socket.timeout):
+                pass
+            assert sent < 20 << 20, 'it read on and on'
+        assert memory_kb(d) - before < 20000
+        d.call('version_get')
+
+
+def slow_clients_hold_up_nobody():
+    with Stintd() as d:
+        silent = [d.connect() for _ in range(20)]
+        for s in silent:
+            s.sendall(b'{"jsonrpc": "2.0", "id": 1, "met')
+        # One asks and asks, and never reads.
+        greedy = d.connect()
+        greedy.setblocking(False)
+        for _ in range(20000):
+            try:
+                greedy.send(json.dumps(request('rpc.discover')).encode())
+            except OSError:
+                break
+        start = time.monotonic()
+        for _ in range(20):
+            d.call('version_get')
+        assert time.monotonic() - start < 5
+        for s in [greedy, *silent]:
+            s.close()
+        d.call('version_get')
+
+
+def events_have_numbers():
+    with Stintd() as d, d.connect() as s:
+        populate(d)
+        wait_for(lambda: d.call('events_list'), 5, 'an event')
+        answer, first, *_ = ask(s, request('events_subscribe', since=0), 2)
+        assert answer['result']['subscribed']
+        assert first['method'] == 'event'
+        assert first['params']['type'] == 'port_state'
+        d.call('port_create', name='web1', vm='web', network='red', socket=d.path('web1.sock'))
+        seen = [first['params']]
+        while seen[-1].get('port') != 'web1':
+            seen += [v['params'] for v in receive_values(s, 1)]
+        numbers = [e['seq'] for e in seen]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), numbers
+
+
+def configuration_survives():
+    with Stintd() as d:
+        populate(d)
+        d.call('port_set', name='web0', mac_limit=7)
+        before = configuration(d)
+        d.kill()
+        assert os.path.exists(d.path('web0.sock')), 'the socket is left behind by a crash'
+        d.start()
+        assert configuration(d) == before
+        assert d.port('web0')['state'] == 'waiting'
+        assert d.stop() == 0
+        assert not os.path.exists(d.path('web0.sock'))
+        assert not d.socket.exists()
+        d.start()
+        assert configuration(d) == before
+
+
+def killed_at_any_moment_the_file_is_whole():
+    chance = random.Random(1)
+    with Stintd() as d:
+        d.call('tenant_create', name='t')
+        done = []
+        for round_ in range(5):
+            stop = threading.Event()
+
+            def create(round_=round_, stop=stop):
+                i = 0
+                while not stop.is_set():
+                    name = f'n{round_}-{i}'
+                    try:
+                        d.call('network_create', name=name, tenant='t', vni=1 + round_ * 1000 + i,
+                               mac_table_size=64)
+                    except (OSError, RpcError):
+                        return
+                    done.append(name)
+                    i += 1
+            thread = threading.Thread(target=create)
+            thread.start()
+            time.sleep(0.05 + chance.random() * 0.2)
+            d.kill()
+            stop.set()
+            thread.join()
+            calls = json.loads(d.config.read_text())['calls']
+            names = {c['params'].get('name') for c in calls}
+            # All that was answered is there; what was not answered may be.
+            assert set(done) <= names
+            d.start()
+        assert len(done) > 10
+
+
+def one_bad_call_keeps_nothing_else_down():
+    with Stintd() as d:
+        populate(d)
+        d.stop()
+        config = json.loads(d.config.read_text())
+        for call in config['calls']:
+            if call['method'] == 'port_create':
+                call['params']['group'] = 'no-such-group'
+        d.config.write_text(json.dumps(config))
+        d.start()
+        assert d.call('port_list') == []
+        assert [n['name'] for n in d.call('network_list')] == ['blue', 'red']
+        assert 'no-such-group' in d.read_log()
+        d.call('tenant_create', name='another')
+        kept = json.loads(d.config.read_text())['calls']
+        assert any(c['method'] == 'port_create' for c in kept), 'the refused call is lost'
+
+
+def a_broken_file_is_refused_at_start():
+    with Stintd() as d:
+        d.stop()
+        d.config.write_text('{"version": 1, "calls": [')
+        run = subprocess.run([BUILD / 'stintd', '--socket', d.socket, '--config', d.config],
+                             capture_output=True, text=True, timeout=30)
+        assert run.returncode == 1
+        assert str(d.config) in run.stderr and 'line' in run.stderr, run.stderr
+        d.config.unlink()
+
+
+def a_second_instance_is_refused():
+    with Stintd() as d:
+        run = subprocess.run([BUILD / 'stintd', '--socket', d.socket], capture_output=True,
+                             text=True, timeout=30)
+        assert run.returncode == 1
+        assert str(d.socket) in run.stderr, run.stderr
+        assert d.call('version_get')['pid'] == d.process.pid
+
+
+def bad_arguments_are_refused():
+    for args, word in ((['--workers', '999'], '999'), (['--workers', 'x'], 'x'), (['--what'], 'what'),
+                       (['extra'], 'extra'), (['--memory', '1'], '1'), (['--log-level', 'x'], 'x'),
+                       (['--socket', '/' + 'x' * 200], 'socket')):
+        run = subprocess.run([BUILD / 'stintd', *args], capture_output=True, text=True, timeout=30)
+        assert run.returncode == 2, (args, run)
+        assert word in run.stderr, (args, run.stderr)
+    assert 'Usage' in subprocess.run([BUILD / 'stintd', '--help'], capture_output=True, text=True,
+                                     check=True).stdout
+    assert 'stintd ' in subprocess.run([BUILD / 'stintd', '--version'], capture_output=True,
+                                       text=True, check=True).stdout
+
+
+def stops_on_a_signal():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Stintd() as d:
+            populate(d)
+            d.process.send_signal(number)
+            assert d.process.wait(timeout=20) == 0
+            left = set(os.listdir(d.folder)) - {'config.json', 'stintd.log', 'rpc.sock.lock'}
+            assert not left, left
+
+
+def keeps_few_privileges():
+    with Stintd() as d:
+        for task in os.listdir(f'/proc/{d.process.pid}/task'):
+            status = open(f'/proc/{d.process.pid}/task/{task}/status', encoding='ascii').read()
+            caps = int([line for line in status.splitlines() if line.startswith('CapEff')][0]
+                       .split()[1], 16)
+            # chown (0), dac_override (1), fowner (3), ipc_lock (14)
+            assert caps & ~(1 << 0 | 1 << 1 | 1 << 3 | 1 << 14) == 0, hex(caps)
+            assert 'NoNewPrivs:\t1' in status
+
+
+def the_read_only_socket_changes_nothing():
+    with Stintd() as d:
+        d.stop()
+        other = d.folder / 'ro.sock'
+        d.args = ['--readonly-socket', str(other)]
+        d.start()
+        main, d.socket = d.socket, other
+        assert d.call('tenant_list') == []
+        try:
+            d.call('tenant_create', name='x')
+        except RpcError as e:
+            assert e.code == -32006
+        else:
+            raise AssertionError('it was done')
+        d.socket = main
+        assert d.call('tenant_list') == []
+
+
+def many_objects_come_and_go():
+    with Stintd() as d:
+        d.call('tenant_create', name='t')
+        d.call('network_create', name='n', tenant='t', vni=1)
+        files = 0
+        for round_ in range(3):
+            # The first round opens what the vhost library keeps for good.
+            if round_ == 1:
+                files = d.open_files()
+            for i in range(40):
+                d.call('vm_create', name=f'v{i}', tenant='t')
+                d.call('port_create', name=f'p{i}', vm=f'v{i}', network='n', socket=d.path(f'{i}.s'))
+            assert d.call('network_list')[0]['ports'] == 40
+            for i in range(40):
+                d.call('port_delete', name=f'p{i}')
+                d.call('vm_delete', name=f'v{i}')
+        assert d.call('vm_list') == [] and d.call('port_list') == []
+        wait_for(lambda: d.open_files() <= files, 5, 'files are back')
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([
+        refusals_name_the_field_and_change_nothing, requests_of_every_form, what_is_no_request,
+        a_huge_request_is_cut_short, slow_clients_hold_up_nobody, events_have_numbers,
+        configuration_survives, killed_at_any_moment_the_file_is_whole,
+        one_bad_call_keeps_nothing_else_down, a_broken_file_is_refused_at_start,
+        a_second_instance_is_refused, bad_arguments_are_refused, stops_on_a_signal,
+        keeps_few_privileges, the_read_only_socket_changes_nothing, many_objects_come_and_go]))

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Starts stintd for a test and talks JSON-RPC to it. Everything it makes lies in one private folder,
+which is gone after close()."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get('STINT_BUILD', ROOT / 'build'))
+
+
+class RpcError(Exception):
+    def __init__(self, error):
+        super().__init__(f"{error['code']}: {error['message']}")
+        self.code = error['code']
+        self.data = error.get('data')
+
+
+def wait_for(condition, timeout, what):
+    """Polls until condition() is true and returns its value; raises where that takes too long."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f'{what}: not within {timeout} s')
+        time.sleep(0.01)
+
+
+class Stintd:
+    """One daemon. Its configuration is kept, so that kill() and start() play a crash."""
+
+    def __init__(self, workers=None, args=()):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='stint-test.'))
+        self.folder.chmod(0o755)
+        self.socket = self.folder / 'rpc.sock'
+        self.config = self.folder / 'config.json'
+        self.log = self.folder / 'stintd.log'
+        self.workers = workers or str(max(os.sched_getaffinity(0)))
+        self.args = list(args)
+        self.process = None
+        self.start()
+
+    def start(self):
+        with open(self.log, 'ab') as log:
+            self.process = subprocess.Popen(
+                [BUILD / 'stintd', '--socket', self.socket, '--config', self.config,
+                 '--workers', self.workers, '--memory', '512', *self.args],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(self.answers, 30, 'stintd answers')
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f'stintd ended with {self.process.returncode}:\n{self.read_log()}')
+        try:
+            return self.call('version_get')
+        except OSError:
+            return None
+
+    def read_log(self):
+        return self.log.read_text(errors='replace')
+
+    def path(self, name):
+        """A path for a port's socket."""
+        return str(self.folder / name)
+
+    def connect(self):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20)
+        s.connect(str(self.socket))
+        return s
+
+    def call(self, method, **params):
+        """One call on a connection of its own; raises RpcError."""
+        request = {'jsonrpc': '2.0', 'id': 1, 'method': method, 'params': params}
+        with self.connect() as s:
+            s.sendall(json.dumps(request).encode())
+            answer = b''
+            while True:
+                part = s.recv(1 << 20)
+                if not part:
+                    raise ConnectionError(f'{method}: stintd hung up')
+                answer += part
+                try:
+                    reply = json.loads(answer)
+                    break
+                except json.JSONDecodeError:
+                    continue
+        if 'error' in reply:
+            raise RpcError(reply['error'])
+        return reply['result']
+
+    def port(self, name):
+        return self.call('port_list', name=name)[0]
+
+    def counters(self, name):
+        return self.call('stats_ports', port=name)[0]
+
+    def wait_state(self, port, state, timeout=30):
+        return wait_for(lambda: self.port(port)['state'] == state, timeout, f'port {port} {state}')
+
+    def open_files(self):
+        """How many files it has open, once connections that were just closed are gone."""
+        counts = []
+        for _ in range(10):
+            counts.append(len(os.listdir(f'/proc/{self.process.pid}/fd')))
+            time.sleep(0.02)
+        return min(counts)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM; returns the exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(timeout=30)
+
+    def close(self):
+        try:
+            if self.process and self.process.poll() is None:
+                try:
+                    self.stop()
+                except subprocess.TimeoutExpired:
+                    self.kill()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def run_tests(tests):
+    """Runs functions, prints 'ok NAME' or 'FAIL NAME' per test; returns the exit status."""
+    import traceback
+    failed = 0
+    for test in tests:
+        start = time.monotonic()
+        try:
+            test()
+            print(f'ok {test.__name__} ({time.monotonic() - start:.1f} s)', flush=True)
+        except Exception:  # whatever it was, the next test still runs
+            failed += 1
+            print(f'FAIL {test.__name__}\n{traceback.format_exc()}', flush=True)
+    return 1 if failed else 0

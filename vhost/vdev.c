@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A vhost-user device.
+ *
+ * Owns: the registration of its path with the vhost library, its queue pairs, the snapshot of guest
+ * memory that they use, and the words for its state. Runs on the vhost library's event thread, but
+ * for create, destroy and status. Memory is one fixed struct per device. */
+#include "vhost/vdev.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <rte_vhost.h>
+
+#include "base/log.h"
+#include "vhost/unixsock.h"
+
+#define READ_TIMEOUT_MS 100
+
+/* Offered by the library but not by our rings: UFO and ECN segmentation, translated addresses,
+ * dirty logging. */
+#define FEATURES_MASKED                                                                            \
+	(1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_GUEST_UFO |                          \
+	 1ULL << VIRTIO_NET_F_HOST_ECN | 1ULL << VIRTIO_NET_F_GUEST_ECN |                          \
+	 1ULL << VIRTIO_F_IOMMU_PLATFORM | 1ULL << VHOST_F_LOG_ALL)
+
+#define PROTOCOL_OFFERED                                                                           \
+	(1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK |              \
+	 1ULL << VHOST_USER_PROTOCOL_F_NET_MTU | 1ULL << VHOST_USER_PROTOCOL_F_STATUS |            \
+	 1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
+
+struct vdev {
+	struct vdev_conf conf;
+	struct vdev_ops ops;
+	void *ctx;
+
+	/* The vhost thread's, but for destroy. */
+	int vid;      /* -1 while no front end is connected */
+	bool running; /* between the library's new_device and destroy_device */
+	bool with_worker;
+	uint16_t used_pairs; /* pairs handed to the worker */
+	bool enabled[2 * VDEV_MAX_PAIRS];
+	struct guest_mem mem;
+	struct vdev_pair pair[VDEV_MAX_PAIRS];
+
+	pthread_mutex_t lock; /* of status and broken */
+	struct vdev_status status;
+	char broken[96];
+};
+
+/* Devices by vid and by path, for the library's callbacks, which know nothing else. */
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vdev *by_vid[RTE_MAX_VHOST_DEVICE];
+static struct vdev *registered[RTE_MAX_VHOST_DEVICE];
+
+static const char *const state_names[VDEV_STATE_COUNT] = {
+#define X(name, text) [VDEV_##name] = text,
+#include "vhost/vdev_states.def"
+#undef X
+};
+
+static const char *const feature_names[64] = {
+#define X(bit, name) [bit] = name,
+#include "vhost/features.def"
+#undef X
+};
+
+const char *vdev_state_text(enum vdev_state state)
+{
+	return state_names[state];
+}
+
+const char *vdev_feature_text(unsigned bit)
+{
+	return bit < 64 ? feature_names[bit] : NULL;
+}
+
+static struct vdev *vdev_of(int vid)
+{
+	struct vdev *dev;
+
+	pthread_mutex_lock(&table_lock);
+	dev = vid >= 0 && vid < RTE_MAX_VHOST_DEVICE ? by_vid[vid] : NULL;
+	pthread_mutex_unlock(&table_lock);
+	return dev;
+}
+
+static int table_add(struct vdev *dev)
+{
+	int ret = -ENOSPC;
+
+	pthread_mutex_lock(&table_lock);
+	for (int i = 0; i < RTE_MAX_VHOST_DEVICE && ret < 0; i++) {
+		if (!registered[i]) {
+			registered[i] = dev;
+			ret = 0;
+		}
+	}
+	pthread_mutex_unlock(&table_lock);
+	return ret;
+}
+
+static void table_remove(const struct vdev *dev)
+{
+	pthread_mutex_lock(&table_lock);
+	for (int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
+		if (registered[i] == dev)
+			registered[i] = NULL;
+		if (by_vid[i] == dev)
+			by_vid[i] = NULL;
+	}
+	pthread_mutex_unlock(&table_lock);
+}
+
+/* --- state in words ---------------------------------------------------------------------------- */
+
+static void set_state(struct vdev *dev, enum vdev_state state, const char *text)
+{
+	bool changed;
+
+	pthread_mutex_lock(&dev->lock);
+	changed = dev->status.state != state || strcmp(dev->status.text, text) != 0;
+	dev->status.state = state;
+	snprintf(dev->status.text, sizeof(dev->status.text), "%s", text);
+	pthread_mutex_unlock(&dev->lock);
+	if (changed)
+		dev->ops.changed(dev->ctx, state, text);
+}
+
+static void set_waiting(struct vdev *dev, const char *last)
+{
+	char text[192];
+
+	snprintf(text, sizeof(text), "waiting for front end (%s)%s%s",
+		 dev->conf.is_client ? "connecting to its socket" : "listening", last ? "; last: " : "",
+		 last ? last : "");
+	pthread_mutex_lock(&dev->lock);
+	dev->status.features = 0;
+	dev->status.pairs = 0;
+	dev->status.mtu = 0;
+	pthread_mutex_unlock(&dev->lock);
+	set_state(dev, VDEV_WAITING, text);
+}
+
+static void set_up(struct vdev *dev, uint64_t features)
+{
+	/* What an operator asks about first; the whole list is in the port's features. */
+	static const unsigned shown[] = { VIRTIO_NET_F_MRG_RXBUF, VIRTIO_F_IN_ORDER,
+					  VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
+					  VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4 };
+	char text[192];
+	int used;
+
+	used = snprintf(text, sizeof(text), "up: %u queue pair%s, %s", dev->used_pairs,
+			dev->used_pairs == 1 ? "" : "s",
+			features & (1ULL << VIRTIO_F_RING_PACKED) ? "packed" : "split");
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		if (features & (1ULL << shown[i]))
+			used += snprintf(text + used, sizeof(text) - (size_t)used, ", %s",
+					 vdev_feature_text(shown[i]));
+	set_state(dev, VDEV_UP, text);
+}
+
+static void set_negotiating(struct vdev *dev)
+{
+	unsigned ready = 0, vrings = rte_vhost_get_vring_num(dev->vid);
+	char text[192];
+
+	for (unsigned i = 0; i < 2 * VDEV_MAX_PAIRS; i++)
+		ready += dev->enabled[i];
+	snprintf(text, sizeof(text), "negotiating: %u rings known, %u enabled", vrings, ready);
+	set_state(dev, VDEV_NEGOTIATING, text);
+}
+
+static void update_state(struct vdev *dev)
+{
+	uint64_t features = 0;
+	char text[192] = "";
+
+	if (dev->vid < 0)
+		return;
+	rte_vhost_get_negotiated_features(dev->vid, &features);
+	pthread_mutex_lock(&dev->lock);
+	dev->status.features = features;
+	dev->status.pairs = dev->used_pairs;
+	if (dev->broken[0])
+		snprintf(text, sizeof(text), "down: %s", dev->broken);
+	pthread_mutex_unlock(&dev->lock);
+
+	if (text[0])
+		set_state(dev, VDEV_DOWN, text);
+	else if (dev->used_pairs > 0)
+		set_up(dev, features);
+	else if (dev->status.state == VDEV_UP || dev->status.state == VDEV_DOWN)
+		set_state(dev, VDEV_DOWN, "down: the guest's driver stopped the rings");
+	else
+		set_negotiating(dev);
+}
+
+/* --- rings to and from the worker -------------------------------------------------------------- */
+
+static void save_base(struct vdev *dev, uint16_t queue, const struct virtq *vring)
+{
+	uint16_t avail, used;
+
+	vring_get_base(vring, &avail, &used);
+	rte_vhost_set_vring_base(dev->vid, queue, avail, used);
+}
+
+static void take_back(struct vdev *dev)
+{
+	if (!dev->with_worker)
+		return;
+	dev->ops.pause(dev->ctx);
+	dev->with_worker = false;
+	for (uint16_t i = 0; i < dev->used_pairs; i++) {
+		struct vdev_pair *p = &dev->pair[i];
+
+		if (p->rx_on)
+			save_base(dev, 2 * i, &p->rx);
+		if (p->tx_on)
+			save_base(dev, 2 * i + 1, &p->tx);
+		p->rx_on = false;
+		p->tx_on = false;
+	}
+	dev->used_pairs = 0;
+}
+
+/* Whether a region lies within its file. A file that shrinks later is met by vhost/sigbus.h. */
+static bool is_backed(const struct rte_vhost_mem_region *r)
+{
+	uint64_t offset = r->host_user_addr - (uint64_t)(uintptr_t)r->mmap_addr;
+	struct stat st;
+
+	return fstat(r->fd, &st) == 0 && (uint64_t)st.st_size >= offset &&
+	       (uint64_t)st.st_size - offset >= r->size;
+}
+
+static bool snapshot_memory(struct vdev *dev)
+{
+	struct rte_vhost_memory *mem = NULL;
+
+	if (rte_vhost_get_mem_table(dev->vid, &mem) < 0)
+		return false;
+	dev->mem.n = 0;
+	for (uint32_t i = 0; i < mem->nregions && i < GUEST_MEM_MAX_REGIONS; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+
+		if (!is_backed(r)) {
+			dev->mem.n = 0;
+			pthread_mutex_lock(&dev->lock);
+			snprintf(dev->broken, sizeof(dev->broken),
+				 "memory region %u reaches beyond its file", i);
+			pthread_mutex_unlock(&dev->lock);
+			break;
+		}
+		dev->mem.r[dev->mem.n++] = (struct guest_region){
+			.gpa = r->guest_phys_addr,
+			.size = r->size,
+			.hva = (uint8_t *)(uintptr_t)r->host_user_addr,
+		};
+	}
+	free(mem);
+	return dev->mem.n > 0;
+}
+
+/* Opens one ring from what the library knows of it; false when it is not usable yet. */
+static bool open_ring(struct vdev *dev, uint16_t queue, uint64_t features, struct virtq *vring,
+		      int *kick_fd)
+{
+	struct rte_vhost_vring v;
+	struct vring_conf conf = { .features = features, .mem = &dev->mem };
+
+	if (!dev->enabled[queue] || rte_vhost_get_vhost_vring(dev->vid, queue, &v) < 0)
+		return false;
+	if (!v.desc || !v.avail || !v.used || v.size == 0)
+		return false;
+	if (rte_vhost_get_vring_base(dev->vid, queue, &conf.last_avail, &conf.last_used) < 0)
+		return false;
+	conf.desc = v.desc; /* the library's unions: packed rings share these three */
+	conf.avail = v.avail;
+	conf.used = v.used;
+	conf.size = v.size;
+	conf.call_fd = v.callfd;
+	if (vring_open(vring, &conf) < 0)
+		return false;
+	if (kick_fd)
+		*kick_fd = v.kickfd >= 0 ? v.kickfd : -1;
+	return true;
+}
+
+static void hand_over(struct vdev *dev)
+{
+	uint64_t features = 0;
+	uint16_t pairs, used = 0;
+
+	if (dev->with_worker || !dev->running)
+		return;
+	pairs = rte_vhost_get_vring_num(dev->vid) / 2;
+	if (pairs > dev->conf.max_pairs)
+		pairs = dev->conf.max_pairs;
+	rte_vhost_get_negotiated_features(dev->vid, &features);
+	if (!snapshot_memory(dev))
+		return;
+	for (uint16_t i = 0; i < pairs; i++) {
+		struct vdev_pair *p = &dev->pair[i];
+
+		p->tx_kick_fd = -1;
+		p->rx_on = open_ring(dev, 2 * i, features, &p->rx, NULL);
+		p->tx_on = open_ring(dev, 2 * i + 1, features, &p->tx, &p->tx_kick_fd);
+		if (p->rx_on || p->tx_on)
+			used = i + 1;
+	}
+	dev->used_pairs = used;
+	if (used > 0) {
+		dev->with_worker = true;
+		dev->ops.resume(dev->ctx, dev->pair, used);
+	}
+}
+
+/* --- the library's callbacks ------------------------------------------------------------------- */
+
+static int on_new_device(int vid)
+{
+	struct vdev *dev = vdev_of(vid);
+
+	if (!dev)
+		return -1;
+	pthread_mutex_lock(&dev->lock);
+	dev->broken[0] = '\0';
+	pthread_mutex_unlock(&dev->lock);
+	dev->running = true;
+	hand_over(dev);
+	update_state(dev);
+	return 0;
+}
+
+static void on_destroy_device(int vid)
+{
+	struct vdev *dev = vdev_of(vid);
+
+	if (!dev)
+		return;
+	take_back(dev);
+	dev->running = false;
+	update_state(dev);
+}
+
+static int on_vring_state(int vid, uint16_t queue, int enable)
+{
+	struct vdev *dev = vdev_of(vid);
+
+	if (!dev || queue >= 2 * VDEV_MAX_PAIRS || dev->enabled[queue] == !!enable)
+		return 0;
+	take_back(dev);
+	dev->enabled[queue] = enable;
+	hand_over(dev);
+	update_state(dev);
+	return 0;
+}
+
+/* The messages that matter here, numbered as in QEMU's docs/interop/vhost-user.rst. */
+enum {
+	SET_FEATURES = 2,
+	RESET_OWNER = 4,
+	SET_MEM_TABLE = 5,
+	SET_LOG_BASE = 6,
+	SET_VRING_NUM = 8,
+	SET_VRING_ADDR = 9,
+	SET_VRING_BASE = 10,
+	GET_VRING_BASE = 11,
+	SET_VRING_KICK = 12,
+	SET_VRING_CALL = 13,
+	GET_QUEUE_NUM = 17,
+	SET_VRING_ENABLE = 18,
+	SET_INFLIGHT_FD = 32,
+};
+
+/* A message begins with its number. */
+static uint32_t request_of(const void *msg)
+{
+	uint32_t request;
+
+	memcpy(&request, msg, sizeof(request));
+	return request;
+}
+
+/* Whether a message may change what rings point to: memory, set-up or eventfds. */
+static bool changes_rings(const void *msg)
+{
+	switch (request_of(msg)) {
+	case SET_FEATURES:
+	case RESET_OWNER:
+	case SET_MEM_TABLE:
+	case SET_LOG_BASE:
+	case SET_VRING_NUM:
+	case SET_VRING_ADDR:
+	case SET_VRING_BASE:
+	case GET_VRING_BASE:
+	case SET_VRING_KICK:
+	case SET_VRING_CALL:
+	case SET_VRING_ENABLE:
+	case SET_INFLIGHT_FD:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Answers how many queue pairs there are: the library would say 128 whatever the port's limit. */
+static enum rte_vhost_msg_result answer_queue_num(const struct vdev *dev, void *msg)
+{
+	struct {
+		uint32_t request, flags, size;
+		uint64_t value;
+	} __attribute__((packed)) *m = msg;
+
+	m->size = sizeof(m->value);
+	m->value = dev->conf.max_pairs;
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static enum rte_vhost_msg_result before_message(int vid, void *msg)
+{
+	struct vdev *dev = vdev_of(vid);
+
+	if (dev && request_of(msg) == GET_QUEUE_NUM)
+		return answer_queue_num(dev, msg);
+
+	if (dev && changes_rings(msg)) {
+		take_back(dev);
+		pthread_mutex_lock(&dev->lock);
+		dev->status.messages++;
+		pthread_mutex_unlock(&dev->lock);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static enum rte_vhost_msg_result after_message(int vid, void *msg)
+{
+	struct vdev *dev = vdev_of(vid);
+	uint16_t mtu;
+
+	(void)msg;
+	if (dev) {
+		hand_over(dev);
+		if (rte_vhost_get_mtu(vid, &mtu) == 0) {
+			pthread_mutex_lock(&dev->lock);
+			dev->status.mtu = mtu;
+			pthread_mutex_unlock(&dev->lock);
+		}
+		update_state(dev);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static int on_new_connection(int vid)
+{
+	static const struct rte_vhost_user_extern_ops messages = {
+		.pre_msg_handle = before_message,
+		.post_msg_handle = after_message,
+	};
+	char path[PATH_MAX];
+	struct vdev *dev = NULL;
+	bool refused = false;
+
+	if (rte_vhost_get_ifname(vid, path, sizeof(path)) < 0)
+		return -1;
+	pthread_mutex_lock(&table_lock);
+	for (int i = 0; i < RTE_MAX_VHOST_DEVICE && !dev; i++)
+		if (registered[i] && strcmp(registered[i]->conf.path, path) == 0)
+			dev = registered[i];
+	if (dev && dev->vid >= 0)
+		refused = true;
+	else if (dev) {
+		dev->vid = vid;
+		by_vid[vid] = dev;
+	}
+	pthread_mutex_unlock(&table_lock);
+	if (!dev)
+		return -1;
+
+	pthread_mutex_lock(&dev->lock);
+	if (refused)
+		dev->status.refused++;
+	else
+		dev->status.connects++;
+	pthread_mutex_unlock(&dev->lock);
+	if (refused) {
+		log_warn("port socket %s: refused a second front end", path);
+		return -1;
+	}
+	unixsock_bound_blocking(path, dev->conf.is_client, READ_TIMEOUT_MS);
+	rte_vhost_extern_callback_register(vid, &messages, NULL);
+	memset(dev->enabled, 0, sizeof(dev->enabled));
+	set_negotiating(dev);
+	return 0;
+}
+
+static void on_destroy_connection(int vid)
+{
+	struct vdev *dev = vdev_of(vid);
+	bool was_up;
+
+	if (!dev)
+		return;
+	was_up = dev->running || dev->status.state == VDEV_DOWN;
+	take_back(dev);
+	dev->running = false;
+	pthread_mutex_lock(&table_lock);
+	by_vid[vid] = NULL;
+	dev->vid = -1;
+	pthread_mutex_unlock(&table_lock);
+	set_waiting(dev, was_up ? "front end disconnected" : "front end hung up while negotiating");
+}
+
+static const struct rte_vhost_device_ops callbacks = {
+	.new_device = on_new_device,
+	.destroy_device = on_destroy_device,
+	.vring_state_changed = on_vring_state,
+	.new_connection = on_new_connection,
+	.destroy_connection = on_destroy_connection,
+};
+
+/* --- control ----------------------------------------------------------------------------------- */
+
+static int register_device(struct vdev *dev, struct err *e)
+{
+	const char *path = dev->conf.path;
+	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
+	uint64_t protocol = 0;
+
+	if (dev->conf.is_client)
+		flags |= RTE_VHOST_USER_CLIENT;
+	if (rte_vhost_driver_register(path, flags) < 0)
+		return err_set(e, ERR_INTERNAL, "socket", "socket '%s': the vhost library refused it",
+			       path);
+	if (rte_vhost_driver_get_protocol_features(path, &protocol) < 0 ||
+	    rte_vhost_driver_set_protocol_features(
+		    path, (protocol | 1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) &
+				  PROTOCOL_OFFERED) < 0 ||
+	    rte_vhost_driver_disable_features(path, FEATURES_MASKED) < 0 ||
+	    rte_vhost_driver_callback_register(path, &callbacks) < 0 ||
+	    rte_vhost_driver_start(path) < 0) {
+		rte_vhost_driver_unregister(path);
+		return err_set(e, ERR_INVALID, "socket", "socket '%s': cannot %s", path,
+			       dev->conf.is_client ? "connect" : "listen");
+	}
+	return 0;
+}
+
+static int set_access(const struct vdev_conf *conf, struct err *e)
+{
+	if (conf->is_client)
+		return 0;
+	if (chown(conf->path, conf->owner, conf->group) < 0)
+		return err_set(e, ERR_PERMISSION, "owner", "socket '%s': chown: %s", conf->path,
+			       strerror(errno));
+	if (conf->mode && chmod(conf->path, conf->mode) < 0)
+		return err_set(e, ERR_PERMISSION, "socket_mode", "socket '%s': chmod: %s", conf->path,
+			       strerror(errno));
+	return 0;
+}
+
+struct vdev *vdev_create(const struct vdev_conf *conf, const struct vdev_ops *ops, void *ctx,
+			 struct err *e)
+{
+	struct vdev *dev;
+	mode_t old_mask;
+	int ret;
+
+	if (!conf->is_client && unixsock_prepare(conf->path, e) < 0)
+		return NULL;
+	dev = aligned_alloc(64, (sizeof(*dev) + 63) & ~63UL);
+	if (!dev) {
+		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+		return NULL;
+	}
+	memset(dev, 0, sizeof(*dev));
+	dev->conf = *conf;
+	dev->ops = *ops;
+	dev->ctx = ctx;
+	dev->vid = -1;
+	pthread_mutex_init(&dev->lock, NULL);
+	if (table_add(dev) < 0) {
+		err_set(e, ERR_NO_SPACE, "socket", "no room for another vhost-user device");
+		free(dev);
+		return NULL;
+	}
+	set_waiting(dev, NULL);
+	/* Nobody may connect before owner and mode are what was asked for. */
+	old_mask = umask(0177);
+	ret = register_device(dev, e);
+	umask(old_mask);
+	if (ret < 0) {
+		table_remove(dev);
+		free(dev);
+		return NULL;
+	}
+	if (set_access(conf, e) < 0) {
+		vdev_destroy(dev);
+		return NULL;
+	}
+	return dev;
+}
+
+void vdev_destroy(struct vdev *dev)
+{
+	if (!dev)
+		return;
+	rte_vhost_driver_unregister(dev->conf.path);
+	table_remove(dev);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
+void vdev_status(struct vdev *dev, struct vdev_status *status)
+{
+	pthread_mutex_lock(&dev->lock);
+	*status = dev->status;
+	status->is_broken = dev->broken[0] != '\0';
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void vdev_set_broken(struct vdev *dev, const char *why)
+{
+	char text[192];
+
+	pthread_mutex_lock(&dev->lock);
+	snprintf(dev->broken, sizeof(dev->broken), "%s", why);
+	snprintf(text, sizeof(text), "down: %s", why);
+	pthread_mutex_unlock(&dev->lock);
+	set_state(dev, VDEV_DOWN, text);
+}

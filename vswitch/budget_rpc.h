@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the methods of several objects share: budgets and names in JSON. */
+#ifndef VSWITCH_BUDGET_RPC_H
+#define VSWITCH_BUDGET_RPC_H
+
+#include <jansson.h>
+
+#include "rpc_schema.h"
+#include "vswitch/switch.h"
+
+/* Overlays the fields that a call gave on *b. */
+void budget_overlay(struct budget *b, const struct rpc_group_budget *given);
+
+/* Adds a budget's fields to an object. */
+void budget_to_json(json_t *object, const struct budget *b);
+
+/* Microseconds of a number of TSC cycles on this switch. */
+double tsc_to_us(const struct vswitch *sw, uint64_t tsc);
+
+#endif

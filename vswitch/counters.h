@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Per-port packet counters. Each worker has its own set for every port, so that each counter has one
+ * writer; readers add the workers' up. Once nothing is held back or handed over,
+ * in == forwarded + consumed + sum(drops) holds for every port. */
+#ifndef VSWITCH_COUNTERS_H
+#define VSWITCH_COUNTERS_H
+
+#include <stdint.h>
+
+#include "vswitch/limits.h"
+
+enum drop_reason {
+#define X(name, text, help) DROP_##name,
+#include "vswitch/drops.def"
+#undef X
+	DROP_COUNT
+};
+
+struct queue_counters {
+	uint64_t rx_packets; /* from the guest */
+	uint64_t rx_bytes;
+	uint64_t tx_packets; /* to the guest */
+	uint64_t tx_bytes;
+	uint64_t notifications; /* eventfd writes to the guest */
+};
+
+struct port_counters {
+	uint64_t in;	    /* packets the guest sent, malformed ones included */
+	uint64_t forwarded; /* delivered to at least one receiver */
+	uint64_t consumed;  /* answered or used up by the switch itself */
+	uint64_t copies;    /* deliveries beyond each packet's first */
+	uint64_t flooded;   /* packets whose destination was not known or a group */
+	uint64_t drops[DROP_COUNT];
+	struct queue_counters queue[MAX_PAIRS];
+};
+
+/* A drop reason's name and its explanation. [any] */
+const char *drop_reason_text(enum drop_reason reason);
+const char *drop_reason_help(enum drop_reason reason);
+
+/* Adds b's counters to a's. [any] */
+void port_counters_add(struct port_counters *a, const struct port_counters *b);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A network's forwarding database: MAC address -> port, learned or static.
+ *
+ * A fixed table of buckets, each one cache line of eight 64-bit entries (48 bits of address, 15 of
+ * port, one says static). An entry is one atomic word, so that lookups take no lock and never see
+ * half of one, and several workers may learn while the control thread ages. Memory is bounded by
+ * the table's size, and each port by its own limit of learned addresses. */
+#ifndef VSWITCH_FDB_H
+#define VSWITCH_FDB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fdb;
+
+#define FDB_NO_PORT 0x7fff /* also the largest port number, which no port has */
+
+/* A table for about `size` addresses (rounded up to a power of two), NULL when memory is short. [control] */
+struct fdb *fdb_create(uint32_t size);
+void fdb_destroy(struct fdb *f);
+
+/* A 48-bit address as the number that fdb functions take, from six bytes on the wire; and back. */
+static inline uint64_t fdb_mac(const uint8_t mac[6])
+{
+	uint64_t low;
+	uint32_t hi;
+	uint16_t lo;
+
+	__builtin_memcpy(&hi, mac, 4);
+	__builtin_memcpy(&lo, mac + 4, 2);
+	low = hi;
+	return low | (uint64_t)lo << 32;
+}
+
+static inline void fdb_mac_bytes(uint64_t mac, uint8_t bytes[6])
+{
+	for (int i = 0; i < 6; i++)
+		bytes[i] = (uint8_t)(mac >> (8 * i));
+}
+
+/* Group (multicast or broadcast) addresses have the lowest bit of their first byte set. */
+static inline bool fdb_mac_is_group(uint64_t mac)
+{
+	return mac & 1;
+}
+
+/* The port behind an address, or FDB_NO_PORT. [any] */
+uint16_t fdb_lookup(const struct fdb *f, uint64_t mac);
+
+/* What learning an address did. */
+enum fdb_learned {
+	FDB_KNOWN,  /* was there, its age refreshed */
+	FDB_NEW,    /* added: counts against the port's limit */
+	FDB_MOVED,  /* was behind another port until now: counts as well */
+	FDB_STATIC, /* a static entry binds it to another port: not changed */
+	FDB_FULL,   /* the port is at its limit, or the bucket holds static entries only */
+};
+
+/* Learns that `mac` is behind `port` at second `now_s`. With `may_add` false (the port is at its
+ * limit) known addresses are refreshed only. A full bucket gives up its oldest learned entry. [worker] */
+enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s, bool may_add);
+
+/* Adds a static entry, replacing a learned one. -EEXIST when it is static already, -ENOSPC when its
+ * bucket is full of static ones. [control] */
+int fdb_add_static(struct fdb *f, uint64_t mac, uint16_t port);
+
+/* Removes an address of either kind. -ENOENT. [control] */
+int fdb_remove(struct fdb *f, uint64_t mac);
+
+struct fdb_entry {
+	uint64_t mac;
+	uint16_t port;
+	bool is_static;
+	uint32_t seen_s; /* when it was last seen as a source, in the worker's seconds */
+};
+
+/* Calls `fn` for every entry; where it answers true the entry is removed. [control] */
+void fdb_sweep(struct fdb *f, bool (*fn)(void *ctx, const struct fdb_entry *e), void *ctx);
+
+uint32_t fdb_capacity(const struct fdb *f);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Layer 2 switching of one batch.
+ *
+ * A batch comes from one queue pair of one port. classify() decides for each packet and puts it into
+ * the outbox of each port that it goes to, in order, so that no two packets for one receiver change
+ * places; deliver() then empties the outboxes into the receivers' rings. The sender is billed for
+ * both. Outboxes live in the worker and are empty between batches. */
+#include "vswitch/forward.h"
+
+#include <string.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+/* Deliveries after which a batch is cut, so that floods to large networks are charged packet by packet. */
+#define MAX_DELIVERIES 64
+
+/* Most packets of one VM that may wait in another worker's handoff ring. */
+#define HANDOFF_SHARE 128
+
+static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
+	[VRING_RING_FULL] = DROP_RING_FULL,	[VRING_RING_BROKEN] = DROP_PORT_DOWN,
+	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
+	[VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
+};
+
+/* Where the packets of the batch stand: deliveries asked for and done, and why the last one failed. */
+struct verdicts {
+	uint16_t asked[FORWARD_MAX_BURST];
+	uint16_t delivered[FORWARD_MAX_BURST];
+	uint8_t reason[FORWARD_MAX_BURST];
+};
+
+static void outbox_put(struct worker *w, struct port *to, struct rte_mbuf *m, uint16_t index)
+{
+	struct outbox *o;
+
+	if (w->outbox_of[to->id] == 0) {
+		o = &w->outbox[w->n_outboxes++];
+		w->outbox_of[to->id] = w->n_outboxes;
+		o->to = to;
+		o->n = 0;
+	} else {
+		o = &w->outbox[w->outbox_of[to->id] - 1];
+	}
+	o->pkt[o->n] = m;
+	o->index[o->n] = (uint8_t)index;
+	o->n++;
+}
+
+/* Puts the packet into the outbox of every other port of the network; returns how many there were. */
+static uint16_t flood(struct worker *w, const struct port *from, struct rte_mbuf *m, uint16_t index)
+{
+	const struct members *members =
+		atomic_load_explicit(&from->net->members, memory_order_acquire);
+	uint16_t n = 0;
+
+	for (uint32_t i = 0; i < members->n; i++) {
+		struct port *to = members->port[i];
+
+		/* A port that is being moved is a member of two networks for a moment. */
+		if (to == from || to->net != from->net)
+			continue;
+		outbox_put(w, to, m, index);
+		n++;
+	}
+	return n;
+}
+
+/* Whether the packet fits the network's MTU, which counts what follows the Ethernet header and its
+ * VLAN tags. A packet still to be segmented is measured by its segments. */
+static bool fits_mtu(const struct rte_mbuf *m, const struct rte_ether_hdr *eth, uint32_t mtu)
+{
+	uint32_t len = rte_pktmbuf_pkt_len(m) - RTE_ETHER_HDR_LEN;
+	uint16_t type = eth->ether_type;
+
+	if (likely(len <= mtu))
+		return true;
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+		return (uint32_t)m->l3_len + m->l4_len + m->tso_segsz <= mtu;
+	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN))
+		return len - RTE_VLAN_HLEN <= mtu;
+	if (type == RTE_BE16(RTE_ETHER_TYPE_QINQ))
+		return len - 2 * RTE_VLAN_HLEN <= mtu;
+	return false;
+}
+
+/* 01-80-C2-00-00-00 to -0F never pass a bridge (IEEE 802.1Q-2018, table 8-1). */
+static bool is_reserved(uint64_t mac)
+{
+	return (mac & 0xf0ffffffffffULL) == 0x000000c28001ULL;
+}
+
+static void learn(struct worker *w, struct port *from, uint64_t src)
+{
+	uint32_t macs = atomic_load_explicit(&from->macs, memory_order_relaxed);
+	uint32_t limit = atomic_load_explicit(&from->mac_limit, memory_order_relaxed);
+	enum fdb_learned did = fdb_learn(from->net->fdb, src, from->id, w->now_s, macs < limit);
+
+	if (unlikely(did == FDB_NEW || did == FDB_MOVED))
+		atomic_fetch_add_explicit(&from->macs, 1, memory_order_relaxed);
+}
+
+/* Decides about one packet. Returns the number of deliveries it asks for, or 0 with *reason set. */
+static uint16_t classify(struct worker *w, struct port *from, struct rte_mbuf *m, uint16_t index,
+			 uint32_t mtu, uint8_t *reason)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
+	uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
+	uint16_t to_id, copies;
+
+	if (unlikely(fdb_mac_is_group(src) || src == 0)) {
+		*reason = DROP_BAD_SOURCE;
+		return 0;
+	}
+	if (unlikely(!fits_mtu(m, eth, mtu))) {
+		*reason = DROP_OVER_MTU;
+		return 0;
+	}
+	learn(w, from, src);
+
+	if (likely(!fdb_mac_is_group(dst))) {
+		to_id = fdb_lookup(from->net->fdb, dst);
+		if (unlikely(to_id == from->id)) {
+			*reason = DROP_SAME_PORT;
+			return 0;
+		}
+		if (likely(to_id != FDB_NO_PORT)) {
+			/* Ports leave the table before they leave the network: a stale entry finds
+			 * none, and one of another network is never followed. */
+			struct port *to = w->ports[to_id];
+
+			if (likely(to && to->net == from->net)) {
+				outbox_put(w, to, m, index);
+				return 1;
+			}
+		}
+	} else if (unlikely(is_reserved(dst))) {
+		*reason = DROP_RESERVED;
+		return 0;
+	}
+
+	w->counters[from->id].flooded++;
+	copies = flood(w, from, m, index);
+	if (copies == 0)
+		*reason = DROP_NO_RECEIVER;
+	return copies;
+}
+
+/* Delivers an outbox into the receiver's ring on this worker. */
+static void deliver_here(struct worker *w, struct outbox *o, uint16_t pair, struct verdicts *v)
+{
+	uint8_t fate[FORWARD_MAX_BURST];
+	struct port *to = o->to;
+	struct queue_counters *q;
+	uint16_t queue;
+
+	queue = to->n_pairs ? pair % to->n_pairs : 0;
+	if (unlikely(to->n_pairs == 0 || !to->pairs[queue].rx_on)) {
+		for (uint16_t i = 0; i < o->n; i++)
+			v->reason[o->index[i]] = DROP_PORT_DOWN;
+		return;
+	}
+	vring_enqueue(&to->pairs[queue].rx, o->pkt, o->n, fate);
+	q = &w->counters[to->id].queue[queue];
+	for (uint16_t i = 0; i < o->n; i++) {
+		if (likely(fate[i] == VRING_DELIVERED)) {
+			v->delivered[o->index[i]]++;
+			q->tx_packets++;
+			q->tx_bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
+		} else {
+			v->reason[o->index[i]] = drop_of_fate[fate[i]];
+		}
+	}
+}
+
+/* Hands an outbox to the worker that serves the receiver, within the sending VM's share of its ring.
+ * Each entry holds a reference of its own to the packet. */
+static void deliver_there(struct outbox *o, const struct port *from, uint16_t pair,
+			  struct verdicts *v)
+{
+	struct worker *peer = o->to->worker;
+	_Atomic uint32_t *pushed = &peer->handoff_pushed[from->vm->id];
+	uint32_t n = atomic_load_explicit(pushed, memory_order_relaxed);
+	uint32_t taken =
+		atomic_load_explicit(&peer->handoff_taken[from->vm->id], memory_order_acquire);
+
+	for (uint16_t i = 0; i < o->n; i++) {
+		struct handoff h = {
+			.pkt = o->pkt[i],
+			.to = o->to->id,
+			.from = from->id,
+			.vm = from->vm->id,
+			.pair = (uint8_t)pair,
+			.sole = v->asked[o->index[i]] == 1,
+		};
+
+		rte_pktmbuf_refcnt_update(h.pkt, 1);
+		if (n - taken < HANDOFF_SHARE &&
+		    rte_ring_enqueue_elem(peer->handoff, &h, sizeof(h)) == 0) {
+			v->delivered[o->index[i]]++;
+			n++;
+			continue;
+		}
+		rte_pktmbuf_refcnt_update(h.pkt, -1);
+		v->reason[o->index[i]] = DROP_HANDOFF_FULL;
+	}
+	atomic_store_explicit(pushed, n, memory_order_relaxed);
+	worker_wake(peer);
+}
+
+static void deliver(struct worker *w, const struct port *from, uint16_t pair, struct verdicts *v)
+{
+	for (uint16_t i = 0; i < w->n_outboxes; i++) {
+		struct outbox *o = &w->outbox[i];
+
+		if (likely(o->to->worker == w))
+			deliver_here(w, o, pair, v);
+		else
+			deliver_there(o, from, pair, v);
+	}
+}
+
+/* Tells the receivers, and empties the outboxes. */
+static void notify(struct worker *w, uint16_t pair)
+{
+	for (uint16_t i = 0; i < w->n_outboxes; i++) {
+		struct port *to = w->outbox[i].to;
+
+		w->outbox_of[to->id] = 0;
+		if (unlikely(to->worker != w || to->n_pairs == 0))
+			continue;
+		if (likely(to->pairs[pair % to->n_pairs].rx_on) &&
+		    vring_complete(&to->pairs[pair % to->n_pairs].rx))
+			w->counters[to->id].queue[pair % to->n_pairs].notifications++;
+	}
+	w->n_outboxes = 0;
+}
+
+static void count(struct port_counters *c, const struct verdicts *v, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		if (likely(v->delivered[i] > 0)) {
+			c->forwarded++;
+			c->copies += v->delivered[i] - 1u;
+		} else {
+			c->drops[v->reason[i]]++;
+		}
+	}
+}
+
+uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
+		       uint16_t n)
+{
+	uint32_t mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
+	uint16_t vm = from->vm->id;
+	uint32_t deliveries = 0;
+	struct verdicts v;
+	uint16_t done = 0;
+
+	memset(v.delivered, 0, n * sizeof(v.delivered[0]));
+	while (done < n && deliveries < MAX_DELIVERIES) {
+		v.asked[done] = classify(w, from, pkts[done], done, mtu, &v.reason[done]);
+		deliveries += v.asked[done];
+		done++;
+	}
+	ledger_bill_vm(&w->ledger, vm, STAGE_CLASSIFY, w->clock());
+	deliver(w, from, pair, &v);
+	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
+	notify(w, pair);
+	count(&w->counters[from->id], &v, done);
+	ledger_bill_vm(&w->ledger, vm, STAGE_NOTIFY, w->clock());
+	return done;
+}
+
+/* Delivers one packet that was handed over, to a port of this worker that may be gone by now. */
+static void receive_one(struct worker *w, const struct handoff *h)
+{
+	struct port *to = w->ports[h->to];
+	struct port_counters *sender = &w->counters[h->from];
+	struct verdicts v;
+
+	v.delivered[0] = 0;
+	v.reason[0] = DROP_PORT_GONE;
+	if (likely(to && to->worker == w)) {
+		outbox_put(w, to, h->pkt, 0);
+		deliver_here(w, &w->outbox[0], h->pair, &v);
+		notify(w, h->pair);
+	}
+	/* The sender's worker counted it as delivered. The counters of all workers are added up, so
+	 * taking that back here keeps the sum right. */
+	if (v.delivered[0] == 0 && h->sole) {
+		sender->forwarded--;
+		sender->drops[v.reason[0]]++;
+	} else if (v.delivered[0] == 0) {
+		sender->copies--;
+	}
+	rte_pktmbuf_free(h->pkt);
+}
+
+unsigned forward_receive(struct worker *w, unsigned max)
+{
+	unsigned n = 0;
+	struct handoff h;
+
+	while (n < max && rte_ring_dequeue_elem(w->handoff, &h, sizeof(h)) == 0) {
+		uint16_t vm = h.vm;
+		_Atomic uint32_t *taken = &w->handoff_taken[vm];
+
+		receive_one(w, &h);
+		atomic_store_explicit(taken,
+				      atomic_load_explicit(taken, memory_order_relaxed) + 1,
+				      memory_order_release);
+		sched_charge_other(w->sched, vm,
+				   ledger_bill_vm(&w->ledger, vm, STAGE_RECEIVE, w->clock()));
+		n++;
+	}
+	return n;
+}

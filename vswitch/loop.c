@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The loop.
+ *
+ * A packet's way: guest's transmit ring -> take() -> forward_batch() (vswitch/forward.c: classify,
+ * outboxes, receivers' rings) -> freed. A batch belongs to one VM from dequeue to flush, and each
+ * stretch of time to one row of the ledger: a stage ends where the clock is read, and the next
+ * begins there. */
+#include "vswitch/loop.h"
+
+#include <rte_mbuf.h>
+
+
+#include "vswitch/forward.h"
+
+#define MESSAGES_PER_TURN 8
+#define RECEIVE_PER_TURN  BURST
+
+/* How long services may go on before the rings are looked at again, so that a VM which wakes up is
+ * seen soon. Looking costs per attached port, so not after every service. */
+#define POLL_INTERVAL_US 5
+
+static bool has_pending(const struct port *p)
+{
+	for (uint16_t i = 0; i < p->n_pairs; i++)
+		if (p->pairs[i].tx_on && vring_pending(&p->pairs[i].tx) > 0)
+			return true;
+	return false;
+}
+
+static void poll_rings(struct worker *w, uint64_t now)
+{
+	for (uint16_t i = 0; i < w->n_attached; i++)
+		if (has_pending(w->attached[i]))
+			sched_wake(w->sched, w->attached[i]->vm->id, now);
+	w->polled_tsc = now;
+}
+
+/* The VM's next transmit ring with something in it, round robin; NULL when there is none. */
+static const struct tap *next_tap(struct service *s)
+{
+	for (uint16_t i = 0; i < s->n_taps; i++) {
+		const struct tap *t = &s->taps[s->next_tap];
+
+		s->next_tap = s->next_tap + 1 < s->n_taps ? s->next_tap + 1 : 0;
+		if (vring_pending(t->tx) > 0)
+			return t;
+	}
+	return NULL;
+}
+
+static const uint8_t drop_of_ring[VRING_DROP_COUNT] = {
+	[VRING_DROP_BAD_DESCRIPTOR] = DROP_BAD_DESCRIPTOR,
+	[VRING_DROP_CHAIN_TOO_LONG] = DROP_CHAIN_TOO_LONG,
+	[VRING_DROP_TOO_LONG] = DROP_TOO_LONG,
+	[VRING_DROP_TOO_SHORT] = DROP_TOO_SHORT,
+	[VRING_DROP_BAD_OFFLOAD] = DROP_BAD_OFFLOAD,
+};
+
+/* Counts what the ring dropped by itself, while dequeuing. */
+static void count_ring_drops(struct port_counters *c, const struct vring_work *work)
+{
+	for (int i = 0; i < VRING_DROP_COUNT; i++) {
+		c->in += work->drops[i];
+		c->drops[drop_of_ring[i]] += work->drops[i];
+	}
+}
+
+/* Takes packets from the VM's next ring into the service's hold. False when all its rings are empty. */
+static bool take(struct worker *w, struct service *s, const struct vring_limits *limits,
+		 struct vring_work *work)
+{
+	const struct tap *t = next_tap(s);
+	struct port_counters *c;
+	struct queue_counters *q;
+
+	if (!t)
+		return false;
+	s->held_port = t->port;
+	s->held_pair = t->pair;
+	s->n_held = vring_dequeue(t->tx, s->vm->pool, s->held, limits, work);
+	if (vring_complete(t->tx))
+		w->counters[t->port->id].queue[t->pair].notifications++;
+
+	c = &w->counters[t->port->id];
+	q = &c->queue[t->pair];
+	c->in += s->n_held;
+	q->rx_packets += s->n_held;
+	for (uint16_t i = 0; i < s->n_held; i++)
+		q->rx_bytes += rte_pktmbuf_pkt_len(s->held[i]);
+	count_ring_drops(c, work);
+	ledger_bill_vm(&w->ledger, s->vm->id, STAGE_DEQUEUE, w->clock());
+	return true;
+}
+
+/* Switches a part of what is held; what is left moves to the front. */
+static void give(struct worker *w, struct service *s)
+{
+	uint16_t done = forward_batch(w, s->held_port, s->held_pair, s->held, s->n_held);
+
+	rte_pktmbuf_free_bulk(s->held, done);
+	s->n_held -= done;
+	for (uint16_t i = 0; i < s->n_held; i++)
+		s->held[i] = s->held[i + done];
+}
+
+void loop_drop_held(struct worker *w, struct service *s)
+{
+	if (s->n_held == 0)
+		return;
+	w->counters[s->held_port->id].drops[DROP_PORT_GONE] += s->n_held;
+	rte_pktmbuf_free_bulk(s->held, s->n_held);
+	s->n_held = 0;
+}
+
+/* What a service has used up, for the scheduler. */
+struct tally {
+	uint32_t packets;
+	uint32_t bytes;
+	uint32_t descs;
+};
+
+/* One burst of a service: forwards what is held, or takes more. False when the VM has nothing left. */
+static bool serve_burst(struct worker *w, struct service *s, uint64_t left_tsc, struct tally *t)
+{
+	struct vring_work work = { 0 };
+
+	if (s->n_held == 0) {
+		struct sched_limits b = sched_burst(w->sched, s->vm->id, left_tsc);
+		const struct vring_limits limits = { b.packets, b.bytes, b.descs };
+
+		if (!take(w, s, &limits, &work))
+			return false;
+		t->packets += s->n_held;
+		t->bytes += work.bytes;
+		t->descs += work.descs;
+	}
+	if (s->n_held > 0)
+		give(w, s);
+	return true;
+}
+
+/* Serves a VM until its slice is used up or it has nothing left. */
+static void serve(struct worker *w, const struct sched_grant *g)
+{
+	struct service *s = &w->service[g->vm];
+	uint64_t start = w->ledger.last_tsc, used;
+	struct tally t = { 0 };
+	bool more;
+
+	do {
+		used = w->ledger.last_tsc - start;
+		more = serve_burst(w, s, g->slice_tsc - used, &t);
+		used = w->ledger.last_tsc - start;
+	} while (more && used < g->slice_tsc);
+
+	sched_charge(w->sched, g->vm, w->ledger.last_tsc, used, t.packets, t.bytes, t.descs);
+	if (!more)
+		sched_sleep(w->sched, g->vm);
+}
+
+bool turn(struct worker *w)
+{
+	uint64_t interval_tsc = w->tsc_hz / 1000000 * POLL_INTERVAL_US;
+	struct sched_grant g;
+	bool busy;
+
+	w->turns++;
+	w->now_s = (uint32_t)(w->ledger.last_tsc / w->tsc_hz);
+	busy = worker_take_messages(w, MESSAGES_PER_TURN) > 0;
+	sched_tick(w->sched, w->ledger.last_tsc);
+	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
+
+	poll_rings(w, w->ledger.last_tsc);
+	ledger_bill_sys(&w->ledger, SYSROW_POLL, w->clock());
+
+	busy |= forward_receive(w, RECEIVE_PER_TURN) > 0;
+	while (sched_pick(w->sched, w->ledger.last_tsc, &g)) {
+		ledger_bill_sys(&w->ledger, SYSROW_SCHED, w->clock());
+		serve(w, &g);
+		busy = true;
+		if (w->ledger.last_tsc - w->polled_tsc > interval_tsc)
+			break;
+	}
+	return busy;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stintd: an init ladder, the control thread's loop, and the ladder down again. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "base/log.h"
+#include "rpc/server.h"
+#include "rpc_schema.h"
+#include "vhost/sigbus.h"
+#include "vswitch/config.h"
+#include "vswitch/eal.h"
+#include "vswitch/mailbox.h"
+#include "vswitch/options.h"
+#include "vswitch/privileges.h"
+
+#define TICK_US 1000000
+
+struct daemon {
+	struct options options;
+	struct rpc_ctx ctx;
+	sd_event *loop;
+	struct rpc_server *server;
+};
+
+/* --- what the loop calls ----------------------------------------------------------------------- */
+
+/* After each change, before it is answered: the file holds what the answer says. */
+static int on_mutation(struct rpc_ctx *ctx, struct err *e)
+{
+	unsigned calls;
+
+	return ctx->config_file ? config_save(ctx, ctx->config_file, &calls, e) : 0;
+}
+
+static void tell(struct daemon *d, const struct mail *mail)
+{
+	struct port *port = d->ctx.sw->port_slot[mail->port];
+	struct vdev_status status;
+
+	/* The words may change within a state, while rings are set up one by one: that is no event. */
+	if (!port || port->told == mail->state)
+		return;
+	port->told = mail->state;
+	log_info("port %s of vm %s: %s", port->name, port->vm->name, mail->text);
+	rpc_server_event(d->server, "port_state",
+			 json_pack("{s:s, s:s, s:s, s:s}", "port", port->name, "vm", port->vm->name,
+				   "state", vdev_state_text(mail->state), "state_text", mail->text));
+	vdev_status(port->dev, &status);
+	if (mail->state == VDEV_DOWN && status.is_broken)
+		rpc_server_event(d->server, "ring_broken",
+				 json_pack("{s:s, s:s, s:s}", "port", port->name, "vm",
+					   port->vm->name, "state_text", mail->text));
+}
+
+static int on_mail(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct daemon *d = userdata;
+	struct mail mail;
+
+	(void)s;
+	(void)fd;
+	(void)revents;
+	while (mailbox_take(d->ctx.sw->mailbox, &mail))
+		tell(d, &mail);
+	return 0;
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)usec;
+	switch_tick(d->ctx.sw);
+	return sd_event_source_set_time_relative(s, TICK_US);
+}
+
+static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+{
+	(void)userdata;
+	log_info("stopping on signal %u", si->ssi_signo);
+	return sd_event_exit(sd_event_source_get_event(s), 0);
+}
+
+/* --- the ladder -------------------------------------------------------------------------------- */
+
+static int open_loop(struct daemon *d, struct err *e)
+{
+	sigset_t set;
+
+	/* Blocked before any thread is made: only the loop takes them. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (sd_event_new(&d->loop) < 0 ||
+	    sd_event_add_signal(d->loop, NULL, SIGTERM, on_signal, d) < 0 ||
+	    sd_event_add_signal(d->loop, NULL, SIGINT, on_signal, d) < 0)
+		return err_set(e, ERR_INTERNAL, NULL, "cannot make an event loop");
+	return 0;
+}
+
+static int open_server(struct daemon *d, struct err *e)
+{
+	const struct rpc_server_conf conf = {
+		.path = d->options.socket,
+		.read_only_path = d->options.readonly_socket,
+		.group = d->options.socket_group,
+		.methods = rpc_methods,
+		.n_methods = rpc_n_methods,
+		.ctx = &d->ctx,
+		.on_mutation = on_mutation,
+	};
+
+	d->server = rpc_server_create(d->loop, &conf, e);
+	return d->server ? 0 : -1;
+}
+
+static int open_switch(struct daemon *d, struct err *e)
+{
+	const struct sched_conf sched = {
+		.tsc_hz = rte_get_tsc_hz(),
+		.slice_us = SCHED_DEFAULT_SLICE_US,
+		.mode = SCHED_DEFAULT_MODE,
+	};
+	const struct eal_conf *eal = &d->options.eal;
+
+	d->ctx.sw = switch_create(eal->worker_core, eal->n_workers, &sched, e);
+	return d->ctx.sw ? 0 : -1;
+}
+
+static int watch_switch(struct daemon *d, struct err *e)
+{
+	if (sd_event_add_io(d->loop, NULL, mailbox_fd(d->ctx.sw->mailbox), EPOLLIN, on_mail, d) < 0 ||
+	    sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC, TICK_US, 10000, on_tick, d) <
+		    0)
+		return err_set(e, ERR_INTERNAL, NULL, "cannot watch the switch");
+	return 0;
+}
+
+static int run(struct daemon *d, struct err *e)
+{
+	if (config_start(&d->ctx, e) < 0 || watch_switch(d, e) < 0)
+		return -1;
+	log_info("stintd " STINT_VERSION " is ready, JSON-RPC on %s", d->options.socket);
+	sd_notify(0, "READY=1");
+	sd_event_loop(d->loop);
+	sd_notify(0, "STOPPING=1");
+	return 0;
+}
+
+static int run_with_switch(struct daemon *d, struct err *e)
+{
+	int ret;
+
+	if (open_switch(d, e) < 0)
+		return -1;
+	ret = switch_start(d->ctx.sw, e);
+	if (ret == 0) {
+		ret = run(d, e);
+		switch_stop(d->ctx.sw);
+	}
+	return ret;
+}
+
+static int run_with_server(struct daemon *d, struct err *e)
+{
+	int ret = -1;
+
+	if (privileges_drop(e) == 0 && eal_init(&d->options.eal, "stintd", e) == 0) {
+		d->ctx.hugepages = rte_eal_has_hugepages();
+		ret = sigbus_init() < 0 ? err_set(e, ERR_INTERNAL, NULL, "cannot handle SIGBUS") :
+					  run_with_switch(d, e);
+		/* Clients are gone before what their requests work on. */
+		rpc_server_destroy(d->server);
+		d->server = NULL;
+		switch_destroy(d->ctx.sw);
+		json_decref(d->ctx.refused);
+		eal_uninit();
+	}
+	rpc_server_destroy(d->server);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = { 0 };
+	struct timespec now;
+	struct err e = { 0 };
+	int ret;
+
+	switch (options_parse(argc, argv, &d.options, &e)) {
+	case OPTIONS_EXIT:
+		return 0;
+	case OPTIONS_BAD:
+		fprintf(stderr, "stintd: %s\n", e.text);
+		return 2;
+	case OPTIONS_RUN:
+		break;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	d.ctx.started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	d.ctx.config_file = d.options.config;
+	ret = open_loop(&d, &e);
+	/* First of all the socket and its lock: a second instance ends here. */
+	if (ret == 0)
+		ret = open_server(&d, &e);
+	if (ret == 0)
+		ret = run_with_server(&d, &e);
+	sd_event_unref(d.loop);
+	if (ret < 0) {
+		log_error("%s", e.text);
+		return 1;
+	}
+	log_info("stopped");
+	return 0;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Networks: one layer 2 segment each. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vswitch/switch.h"
+
+struct network *network_find(struct vswitch *sw, const char *name)
+{
+	struct network *net;
+
+	TAILQ_FOREACH(net, &sw->networks, link)
+		if (strcmp(net->name, name) == 0)
+			return net;
+	return NULL;
+}
+
+static int check(struct vswitch *sw, const struct network_conf *conf, struct err *e)
+{
+	struct network *net;
+
+	if (switch_check_name("name", conf->name, e) < 0)
+		return -EINVAL;
+	if (network_find(sw, conf->name))
+		return err_set(e, ERR_EXISTS, "name", "network '%s' exists", conf->name);
+	if (!tenant_find(sw, conf->tenant))
+		return err_set(e, ERR_NOT_FOUND, "tenant", "tenant '%s' does not exist",
+			       conf->tenant);
+	TAILQ_FOREACH(net, &sw->networks, link)
+		if (net->vni == conf->vni)
+			return err_set(e, ERR_EXISTS, "vni", "vni %u is network '%s'", conf->vni,
+				       net->name);
+	return 0;
+}
+
+static void network_free(struct network *net)
+{
+	fdb_destroy(net->fdb);
+	free(atomic_load(&net->members));
+	free(net);
+}
+
+struct network *network_create(struct vswitch *sw, const struct network_conf *conf, struct err *e)
+{
+	int slot = switch_free_slot((void *const *)sw->network_slot, MAX_NETWORKS);
+	struct members *members;
+	struct network *net;
+
+	if (check(sw, conf, e) < 0)
+		return NULL;
+	net = slot < 0 ? NULL : calloc(1, sizeof(*net));
+	members = calloc(1, sizeof(*members));
+	if (net) {
+		atomic_store(&net->members, members);
+		net->fdb = fdb_create(conf->mac_table_size);
+	}
+	if (!net || !members || !net->fdb) {
+		err_set(e, ERR_NO_SPACE, "name", "network '%s': no room (at most %d)", conf->name,
+			MAX_NETWORKS);
+		if (net)
+			network_free(net);
+		else
+			free(members);
+		return NULL;
+	}
+	net->id = (uint16_t)slot;
+	net->vni = conf->vni;
+	net->mac_ageing_s = conf->mac_ageing_s;
+	atomic_store(&net->mtu, conf->mtu);
+	net->tenant = tenant_find(sw, conf->tenant);
+	net->tenant->n_networks++;
+	snprintf(net->name, sizeof(net->name), "%s", conf->name);
+	sw->network_slot[slot] = net;
+	TAILQ_INSERT_TAIL(&sw->networks, net, link);
+	return net;
+}
+
+void network_set(struct network *net, uint32_t mtu, uint32_t mac_ageing_s)
+{
+	atomic_store(&net->mtu, mtu);
+	net->mac_ageing_s = mac_ageing_s;
+}
+
+int network_delete(struct vswitch *sw, struct network *net, struct err *e)
+{
+	const struct members *members = atomic_load(&net->members);
+
+	if (members->n)
+		return err_set(e, ERR_BUSY, "name", "network '%s' still has %u port%s, '%s' among them",
+			       net->name, members->n, members->n == 1 ? "" : "s",
+			       members->port[0]->name);
+	net->tenant->n_networks--;
+	TAILQ_REMOVE(&sw->networks, net, link);
+	sw->network_slot[net->id] = NULL;
+	network_free(net);
+	return 0;
+}
+
+/* Publishes a new list of members and frees the old one when no worker can see it any more. */
+static void publish(struct vswitch *sw, struct network *net, struct members *members)
+{
+	struct members *old = atomic_exchange(&net->members, members);
+
+	switch_quiesce(sw);
+	free(old);
+}
+
+int network_add_port(struct vswitch *sw, struct network *net, struct port *port)
+{
+	const struct members *old = atomic_load(&net->members);
+	struct members *members = malloc(sizeof(*members) + (old->n + 1) * sizeof(struct port *));
+
+	if (!members)
+		return -ENOMEM;
+	memcpy(members->port, old->port, old->n * sizeof(struct port *));
+	members->port[old->n] = port;
+	members->n = old->n + 1;
+	publish(sw, net, members);
+	return 0;
+}
+
+static bool is_behind(void *ctx, const struct fdb_entry *entry)
+{
+	return entry->port == *(const uint16_t *)ctx;
+}
+
+int network_remove_port(struct vswitch *sw, struct network *net, struct port *port)
+{
+	const struct members *old = atomic_load(&net->members);
+	struct members *members = malloc(sizeof(*members) + old->n * sizeof(struct port *));
+
+	if (!members)
+		return -ENOMEM;
+	members->n = 0;
+	for (uint32_t i = 0; i < old->n; i++)
+		if (old->port[i] != port)
+			members->port[members->n++] = old->port[i];
+	publish(sw, net, members);
+	fdb_sweep(net->fdb, is_behind, &port->id);
+	return 0;
+}

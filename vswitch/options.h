@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stintd's command line. */
+#ifndef VSWITCH_OPTIONS_H
+#define VSWITCH_OPTIONS_H
+
+#include "base/err.h"
+#include "vswitch/eal.h"
+
+#define DEFAULT_SOCKET "/run/stint/stint.sock"
+
+struct options {
+	const char *config; /* NULL: nothing is kept */
+	const char *socket;
+	const char *readonly_socket; /* NULL: none */
+	const char *socket_group;    /* NULL: the daemon's own */
+	struct eal_conf eal;
+};
+
+enum options_result {
+	OPTIONS_RUN,
+	OPTIONS_EXIT, /* --help or --version was answered */
+	OPTIONS_BAD,  /* *e says which argument is wrong */
+};
+
+enum options_result options_parse(int argc, char **argv, struct options *o, struct err *e);
+
+#endif

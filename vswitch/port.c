@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ports: one vhost-user device of a VM in a network. */
+#include "vswitch/port.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vswitch/forward.h"
+#include "vswitch/loop.h"
+#include "vswitch/mailbox.h"
+#include "vswitch/switch.h"
+
+struct port *port_find(struct vswitch *sw, const char *name)
+{
+	struct port *port;
+
+	TAILQ_FOREACH(port, &sw->ports, link)
+		if (strcmp(port->name, name) == 0)
+			return port;
+	return NULL;
+}
+
+/* --- rings to and from the worker -------------------------------------------------------------- */
+
+struct attach_call {
+	struct port *port;
+	struct vdev_pair *pairs;
+	uint16_t n;
+	int ret;
+};
+
+static void detach(struct worker *w, void *arg)
+{
+	struct attach_call *c = arg;
+
+	worker_detach(w, c->port);
+}
+
+static void attach(struct worker *w, void *arg)
+{
+	struct attach_call *c = arg;
+
+	c->ret = worker_attach(w, c->port, c->pairs, c->n);
+}
+
+static void pause_rings(void *ctx)
+{
+	struct port *port = ctx;
+	struct attach_call c = { .port = port };
+
+	pthread_mutex_lock(&port->handover);
+	worker_call(port->worker, detach, &c);
+	pthread_mutex_unlock(&port->handover);
+}
+
+static void resume_rings(void *ctx, struct vdev_pair *pairs, uint16_t n)
+{
+	struct port *port = ctx;
+	struct attach_call c = { .port = port, .pairs = pairs, .n = n };
+
+	pthread_mutex_lock(&port->handover);
+	worker_call(port->worker, attach, &c);
+	pthread_mutex_unlock(&port->handover);
+	if (c.ret < 0)
+		log_error("port %s: no memory for its rings", port->name);
+}
+
+static void state_changed(void *ctx, enum vdev_state state, const char *text)
+{
+	struct port *port = ctx;
+
+	mailbox_put(port->sw->mailbox, port->id, state, text);
+}
+
+static const struct vdev_ops device_ops = {
+	.pause = pause_rings,
+	.resume = resume_rings,
+	.changed = state_changed,
+};
+
+void port_leave_worker(struct port *port, struct worker *to)
+{
+	struct attach_call c = { .port = port };
+
+	pthread_mutex_lock(&port->handover);
+	port->moving_pairs = port->pairs;
+	port->moving_n = port->n_pairs;
+	worker_call(port->worker, detach, &c);
+	port->worker = to;
+}
+
+void port_enter_worker(struct port *port)
+{
+	struct attach_call c = {
+		.port = port,
+		.pairs = port->moving_pairs,
+		.n = port->moving_n,
+	};
+
+	if (c.pairs)
+		worker_call(port->worker, attach, &c);
+	port->moving_pairs = NULL;
+	pthread_mutex_unlock(&port->handover);
+}
+
+/* --- creation ---------------------------------------------------------------------------------- */
+
+static int look_up_user(const char *owner, uid_t *uid, struct err *e)
+{
+	const struct passwd *pw;
+
+	*uid = (uid_t)-1;
+	if (!owner || !owner[0])
+		return 0;
+	pw = getpwnam(owner);
+	if (!pw)
+		return err_set(e, ERR_INVALID, "owner", "owner '%s': no such user", owner);
+	*uid = pw->pw_uid;
+	return 0;
+}
+
+static int look_up_group(const char *group, gid_t *gid, struct err *e)
+{
+	const struct group *gr;
+
+	*gid = (gid_t)-1;
+	if (!group || !group[0])
+		return 0;
+	gr = getgrnam(group);
+	if (!gr)
+		return err_set(e, ERR_INVALID, "group", "group '%s': no such group", group);
+	*gid = gr->gr_gid;
+	return 0;
+}
+
+static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e)
+{
+	const struct port *port;
+
+	if (switch_check_name("name", conf->name, e) < 0)
+		return -EINVAL;
+	if (port_find(sw, conf->name))
+		return err_set(e, ERR_EXISTS, "name", "port '%s' exists", conf->name);
+	if (!vm_find(sw, conf->vm))
+		return err_set(e, ERR_NOT_FOUND, "vm", "vm '%s' does not exist", conf->vm);
+	if (!network_find(sw, conf->network))
+		return err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
+			       conf->network);
+	if (conf->socket[0] != '/')
+		return err_set(e, ERR_INVALID, "socket", "socket '%s': not an absolute path",
+			       conf->socket);
+	if (strlen(conf->socket) >= VDEV_PATH_SIZE)
+		return err_set(e, ERR_INVALID, "socket", "socket '%s': longer than %d bytes",
+			       conf->socket, VDEV_PATH_SIZE - 1);
+	TAILQ_FOREACH(port, &sw->ports, link)
+		if (strcmp(port->conf.path, conf->socket) == 0)
+			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'",
+				       conf->socket, port->name);
+	if (conf->mac && fdb_mac_is_group(conf->mac))
+		return err_set(e, ERR_INVALID, "mac", "mac: a group address");
+	return 0;
+}
+
+static void clear_counters(struct worker *w, void *arg)
+{
+	const struct attach_call *c = arg;
+
+	memset(&w->counters[c->port->id], 0, sizeof(w->counters[0]));
+}
+
+static void drain_handoff(struct worker *w, void *arg)
+{
+	(void)arg;
+	while (forward_receive(w, BURST) > 0)
+		continue;
+}
+
+static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
+{
+	int slot = switch_free_slot((void *const *)sw->port_slot, MAX_PORTS);
+	struct port *port = slot < 0 ? NULL : calloc(1, sizeof(*port));
+
+	if (!port) {
+		err_set(e, ERR_NO_SPACE, "name", "port '%s': no room (at most %d)", conf->name,
+			MAX_PORTS);
+		return NULL;
+	}
+	if (look_up_user(conf->owner, &port->conf.owner, e) < 0 ||
+	    look_up_group(conf->group, &port->conf.group, e) < 0) {
+		free(port);
+		return NULL;
+	}
+	port->id = (uint16_t)slot;
+	port->sw = sw;
+	port->vm = vm_find(sw, conf->vm);
+	port->net = network_find(sw, conf->network);
+	port->worker = port->vm->worker;
+	atomic_store(&port->mac_limit, conf->mac_limit);
+	port->mac = conf->mac;
+	port->told = VDEV_STATE_COUNT;
+	pthread_mutex_init(&port->handover, NULL);
+	snprintf(port->name, sizeof(port->name), "%s", conf->name);
+	snprintf(port->owner, sizeof(port->owner), "%s", conf->owner ? conf->owner : "");
+	snprintf(port->group, sizeof(port->group), "%s", conf->group ? conf->group : "");
+	snprintf(port->conf.path, sizeof(port->conf.path), "%s", conf->socket);
+	port->conf.is_client = conf->is_client;
+	port->conf.mode = conf->mode;
+	port->conf.max_pairs = conf->queue_pairs;
+	return port;
+}
+
+static void port_free(struct port *port)
+{
+	pthread_mutex_destroy(&port->handover);
+	free(port);
+}
+
+/* Makes sure that no worker holds or will find the port. */
+static void withdraw(struct vswitch *sw, struct port *port)
+{
+	struct attach_call c = { .port = port };
+
+	sw->port_slot[port->id] = NULL;
+	switch_quiesce(sw);
+	/* Nothing new for it can be handed over now; what was is dropped. */
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], drain_handoff, NULL);
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], clear_counters, &c);
+	mailbox_forget(sw->mailbox, port->id);
+}
+
+struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e)
+{
+	struct port *port;
+
+	if (check(sw, conf, e) < 0)
+		return NULL;
+	port = port_alloc(sw, conf, e);
+	if (!port)
+		return NULL;
+	sw->port_slot[port->id] = port;
+	if (network_add_port(sw, port->net, port) < 0) {
+		err_set(e, ERR_NO_SPACE, "name", "port '%s': out of memory", conf->name);
+		sw->port_slot[port->id] = NULL;
+		port_free(port);
+		return NULL;
+	}
+	port->dev = vdev_create(&port->conf, &device_ops, port, e);
+	if (!port->dev) {
+		network_remove_port(sw, port->net, port);
+		withdraw(sw, port);
+		port_free(port);
+		return NULL;
+	}
+	port->vm->n_ports++;
+	TAILQ_INSERT_TAIL(&sw->ports, port, link);
+	return port;
+}
+
+int port_delete(struct vswitch *sw, struct port *port, struct err *e)
+{
+	if (network_remove_port(sw, port->net, port) < 0)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	vdev_destroy(port->dev);
+	withdraw(sw, port);
+	port->vm->n_ports--;
+	TAILQ_REMOVE(&sw->ports, port, link);
+	port_free(port);
+	return 0;
+}
+
+/* --- changes ----------------------------------------------------------------------------------- */
+
+struct move_call {
+	struct port *port;
+	struct network *net;
+};
+
+static void change_network(struct worker *w, void *arg)
+{
+	struct move_call *c = arg;
+
+	/* What was taken but not forwarded belongs to the network it was sent in. */
+	if (w->service[c->port->vm->id].held_port == c->port)
+		loop_drop_held(w, &w->service[c->port->vm->id]);
+	c->port->net = c->net;
+}
+
+int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e)
+{
+	struct network *old = port->net;
+	struct move_call c = { port, net };
+
+	if (net == old)
+		return 0;
+	if (network_add_port(sw, net, port) < 0)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	worker_call(port->worker, change_network, &c);
+	if (network_remove_port(sw, old, port) < 0)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	return 0;
+}
+
+void port_count(struct vswitch *sw, const struct port *port, struct port_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		port_counters_add(sum, &sw->worker[i]->counters[port->id]);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What workers know of VMs, networks and ports. Control's own view of them is in switch.h. */
+#ifndef VSWITCH_PORT_H
+#define VSWITCH_PORT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "policy/budget.h"
+#include "vhost/vdev.h"
+#include "vswitch/fdb.h"
+#include "vswitch/limits.h"
+
+struct rte_mempool;
+struct tenant;
+struct vswitch;
+struct worker;
+
+struct vm {
+	uint16_t id; /* slot in ledgers and schedulers */
+	struct tenant *tenant;
+	struct worker *_Atomic worker; /* serves all ports of the VM */
+	struct rte_mempool *pool; /* this VM's packets; nobody else's can exhaust it */
+	char name[NAME_SIZE];
+	char uuid[37];
+	struct budget budget;
+	uint32_t n_ports; /* control's */
+	bool is_pinned;	  /* the operator chose the worker */
+	TAILQ_ENTRY(vm) link;
+};
+
+/* The ports of a network; replaced whole by control. */
+struct members {
+	uint32_t n;
+	struct port *port[];
+};
+
+struct network {
+	uint16_t id;
+	uint32_t vni;
+	_Atomic uint32_t mtu;		   /* bytes of layer 3 */
+	_Atomic(struct members *) members; /* never NULL while a port is attached */
+	struct fdb *fdb;
+	struct tenant *tenant;
+	uint32_t mac_ageing_s;
+	char name[NAME_SIZE];
+	TAILQ_ENTRY(network) link;
+};
+
+struct port {
+	/* Changed only while no worker can be using the port: see port_set_network, vm_move. */
+	uint16_t id;
+	struct vm *vm;
+	struct network *_Atomic net;
+	struct worker *_Atomic worker; /* the only one that touches the rings */
+
+	/* The worker's. */
+	struct vdev_pair *pairs; /* NULL while the device is not up */
+	uint16_t n_pairs;
+
+	/* How many addresses are learned behind it. The worker counts up, control corrects it from
+	 * the table once a second: exact again within that time. */
+	_Atomic uint32_t macs;
+	_Atomic uint32_t mac_limit;
+
+	/* Held while rings go to or from a worker: the vhost thread and control both do that. */
+	pthread_mutex_t handover;
+	struct vdev_pair *moving_pairs; /* between two workers */
+	uint16_t moving_n;
+
+	/* Control's. */
+	struct vswitch *sw;
+	struct vdev *dev;
+	struct vdev_conf conf;
+	enum vdev_state told; /* the last state that an event told of */
+	char owner[32], group[32];
+	uint64_t mac; /* the address the port is bound to, 0 when none */
+	char name[NAME_SIZE];
+	TAILQ_ENTRY(port) link;
+};
+
+#endif

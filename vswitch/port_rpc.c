@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* JSON-RPC methods of ports. */
+#include "vswitch/port_rpc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "rpc_schema.h"
+#include "vswitch/ctx_rpc.h"
+#include "vswitch/mac_rpc.h"
+#include "vswitch/switch.h"
+
+static json_t *features_to_json(uint64_t features)
+{
+	json_t *list = json_array();
+
+	for (unsigned bit = 0; bit < 64; bit++)
+		if (features & (1ULL << bit) && vdev_feature_text(bit))
+			json_array_append_new(list, json_string(vdev_feature_text(bit)));
+	return list;
+}
+
+json_t *port_conf_to_json(const struct port *port)
+{
+	const struct network *net = port->net;
+	char text[MAC_TEXT_SIZE];
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", port->name, "vm", port->vm->name,
+			      "network", net->name, "socket", port->conf.path);
+
+	json_object_set_new(o, "mode", json_string(port->conf.is_client ? "client" : "server"));
+	if (port->owner[0])
+		json_object_set_new(o, "owner", json_string(port->owner));
+	if (port->group[0])
+		json_object_set_new(o, "group", json_string(port->group));
+	if (port->conf.mode) {
+		snprintf(text, sizeof(text), "%04o", (unsigned)port->conf.mode);
+		json_object_set_new(o, "socket_mode", json_string(text));
+	}
+	json_object_set_new(o, "queue_pairs", json_integer(port->conf.max_pairs));
+	json_object_set_new(o, "mac_limit", json_integer(atomic_load(&port->mac_limit)));
+	if (port->mac) {
+		mac_format(port->mac, text);
+		json_object_set_new(o, "mac", json_string(text));
+	}
+	return o;
+}
+
+static json_t *port_to_json(struct port *port)
+{
+	const struct network *net = port->net;
+	json_t *o = port_conf_to_json(port);
+	struct vdev_status st;
+
+	vdev_status(port->dev, &st);
+	json_object_set_new(o, "state", json_string(vdev_state_text(st.state)));
+	json_object_set_new(o, "state_text", json_string(st.text));
+	json_object_set_new(o, "features", features_to_json(st.features));
+	json_object_set_new(o, "queue_pairs_up", json_integer(st.pairs));
+	json_object_set_new(o, "worker", json_integer(((struct worker *)port->worker)->core));
+	json_object_set_new(o, "mtu", json_integer(atomic_load(&net->mtu)));
+	json_object_set_new(o, "macs", json_integer(atomic_load(&port->macs)));
+	json_object_set_new(o, "connects", json_integer((json_int_t)st.connects));
+	json_object_set_new(o, "refused", json_integer((json_int_t)st.refused));
+	return o;
+}
+
+static struct port *find(struct vswitch *sw, const char *name, struct err *e)
+{
+	struct port *port = port_find(sw, name);
+
+	if (!port)
+		err_set(e, ERR_NOT_FOUND, "name", "port '%s' does not exist", name);
+	return port;
+}
+
+json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create *p, struct err *e)
+{
+	struct port_conf conf = {
+		.name = p->name,
+		.vm = p->vm,
+		.network = p->network,
+		.socket = p->socket,
+		.is_client = p->mode == RPC_PORT_MODE_CLIENT,
+		.owner = p->owner,
+		.group = p->group,
+		.mode = p->socket_mode ? (mode_t)strtoul(p->socket_mode, NULL, 8) : 0,
+		.queue_pairs = (uint16_t)p->queue_pairs,
+		.mac_limit = (uint32_t)p->mac_limit,
+	};
+	struct port *port;
+
+	if (p->mac && mac_parse("mac", p->mac, &conf.mac, e) < 0)
+		return NULL;
+	port = port_create(ctx->sw, &conf, e);
+	return port ? port_to_json(port) : NULL;
+}
+
+json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, struct err *e)
+{
+	struct vswitch *sw = ctx->sw;
+	struct port *port = find(sw, p->name, e);
+	struct network *net = NULL;
+	uint64_t mac = 0;
+
+	if (!port || (p->mac && mac_parse("mac", p->mac, &mac, e) < 0))
+		return NULL;
+	if (p->network) {
+		net = network_find(sw, p->network);
+		if (!net) {
+			err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
+				p->network);
+			return NULL;
+		}
+		if (port_set_network(sw, port, net, e) < 0)
+			return NULL;
+	}
+	if (p->has_mac_limit)
+		atomic_store(&port->mac_limit, (uint32_t)p->mac_limit);
+	if (p->mac)
+		port->mac = mac;
+	return port_to_json(port);
+}
+
+json_t *rpc_handle_port_delete(struct rpc_ctx *ctx, const struct rpc_port_delete *p, struct err *e)
+{
+	struct vswitch *sw = ctx->sw;
+	struct port *port = find(sw, p->name, e);
+
+	return port && port_delete(sw, port, e) == 0 ? json_true() : NULL;
+}
+
+static bool exists(bool found, const char *what, const char *name, struct err *e)
+{
+	if (!found)
+		err_set(e, ERR_NOT_FOUND, what, "%s '%s' does not exist", what, name);
+	return found;
+}
+
+json_t *rpc_handle_port_list(struct rpc_ctx *ctx, const struct rpc_port_list *p, struct err *e)
+{
+	struct vswitch *sw = ctx->sw;
+	struct port *port;
+	json_t *list;
+
+	if ((p->name && !find(sw, p->name, e)) ||
+	    (p->vm && !exists(vm_find(sw, p->vm), "vm", p->vm, e)) ||
+	    (p->network && !exists(network_find(sw, p->network), "network", p->network, e)))
+		return NULL;
+	list = json_array();
+	TAILQ_FOREACH(port, &sw->ports, link) {
+		const struct network *net = port->net;
+
+		if ((p->name && strcmp(port->name, p->name) != 0) ||
+		    (p->vm && strcmp(port->vm->name, p->vm) != 0) ||
+		    (p->network && strcmp(net->name, p->network) != 0))
+			continue;
+		json_array_append_new(list, port_to_json(port));
+	}
+	return list;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The switch as control sees it: its creation, workers and once-a-second chores. */
+#include "vswitch/switch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_launch.h>
+
+#include "base/log.h"
+#include "vswitch/mailbox.h"
+
+int switch_free_slot(void *const *slots, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!slots[i])
+			return (int)i;
+	return -1;
+}
+
+int switch_check_name(const char *field, const char *name, struct err *e)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len >= NAME_SIZE)
+		return err_set(e, ERR_INVALID, field, "%s '%.80s': must have 1 to %d characters",
+			       field, name, NAME_SIZE - 1);
+	for (const char *c = name; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
+			return err_set(e, ERR_INVALID, field,
+				       "%s '%s': only letters, digits, '.', '_' and '-'", field,
+				       name);
+	return 0;
+}
+
+struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
+			      const struct sched_conf *sched, struct err *e)
+{
+	struct vswitch *sw = calloc(1, sizeof(*sw));
+
+	if (!sw) {
+		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+		return NULL;
+	}
+	TAILQ_INIT(&sw->tenants);
+	TAILQ_INIT(&sw->vms);
+	TAILQ_INIT(&sw->networks);
+	TAILQ_INIT(&sw->ports);
+	sw->sched = *sched;
+	sw->mailbox = mailbox_create();
+	if (!sw->mailbox) {
+		err_set(e, ERR_NO_SPACE, NULL, "cannot make a mailbox: %s", strerror(errno));
+		switch_destroy(sw);
+		return NULL;
+	}
+	for (unsigned i = 0; i < n_cores; i++) {
+		struct worker_conf conf = {
+			.index = i,
+			.core = cores[i],
+			.ports = sw->port_slot,
+			.sched = *sched,
+		};
+
+		sw->worker[i] = worker_create(&conf, e);
+		if (!sw->worker[i]) {
+			switch_destroy(sw);
+			return NULL;
+		}
+		sw->n_workers++;
+	}
+	return sw;
+}
+
+void switch_destroy(struct vswitch *sw)
+{
+	if (!sw)
+		return;
+	while (!TAILQ_EMPTY(&sw->ports))
+		port_delete(sw, TAILQ_FIRST(&sw->ports), NULL);
+	while (!TAILQ_EMPTY(&sw->networks))
+		network_delete(sw, TAILQ_FIRST(&sw->networks), NULL);
+	while (!TAILQ_EMPTY(&sw->vms))
+		vm_delete(sw, TAILQ_FIRST(&sw->vms), NULL);
+	while (!TAILQ_EMPTY(&sw->tenants))
+		tenant_delete(sw, TAILQ_FIRST(&sw->tenants), NULL);
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_destroy(sw->worker[i]);
+	mailbox_destroy(sw->mailbox);
+	free(sw);
+}
+
+int switch_start(struct vswitch *sw, struct err *e)
+{
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		struct worker *w = sw->worker[i];
+
+		atomic_store(&w->running, true);
+		if (rte_eal_remote_launch(worker_main, w, i + 1) < 0) {
+			atomic_store(&w->running, false);
+			switch_stop(sw);
+			return err_set(e, ERR_INTERNAL, "workers",
+				       "cannot start the worker on core %u", w->core);
+		}
+		log_info("worker %u: running on core %u", i, w->core);
+	}
+	return 0;
+}
+
+void switch_stop(struct vswitch *sw)
+{
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		atomic_store(&sw->worker[i]->stop, true);
+		worker_wake(sw->worker[i]);
+	}
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		rte_eal_wait_lcore(i + 1);
+}
+
+uint32_t switch_now_s(void)
+{
+	return (uint32_t)(rte_rdtsc() / rte_get_tsc_hz());
+}
+
+static void nothing(struct worker *w, void *arg)
+{
+	(void)w;
+	(void)arg;
+}
+
+void switch_quiesce(struct vswitch *sw)
+{
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], nothing, NULL);
+}
+
+/* --- once a second ----------------------------------------------------------------------------- */
+
+struct sweep {
+	struct vswitch *sw;
+	const struct network *net;
+	uint32_t now_s;
+	uint32_t *macs; /* [MAX_PORTS] */
+};
+
+static bool sweep_entry(void *ctx, const struct fdb_entry *entry)
+{
+	struct sweep *s = ctx;
+	const struct port *port = s->sw->port_slot[entry->port];
+
+	if (!port || port->net != s->net)
+		return true;
+	if (entry->is_static)
+		return false;
+	if (s->now_s > entry->seen_s && s->now_s - entry->seen_s > s->net->mac_ageing_s)
+		return true;
+	s->macs[entry->port]++;
+	return false;
+}
+
+static void age_addresses(struct vswitch *sw)
+{
+	uint32_t *macs = calloc(MAX_PORTS, sizeof(*macs));
+	struct network *net;
+	struct port *port;
+
+	if (!macs)
+		return;
+	TAILQ_FOREACH(net, &sw->networks, link) {
+		struct sweep s = { sw, net, switch_now_s(), macs };
+
+		fdb_sweep(net->fdb, sweep_entry, &s);
+	}
+	TAILQ_FOREACH(port, &sw->ports, link)
+		atomic_store_explicit(&port->macs, macs[port->id], memory_order_relaxed);
+	free(macs);
+}
+
+/* Takes the rings of a port out of the loop where one is broken, and says why. */
+static void notice_broken(struct vswitch *sw, struct port *port)
+{
+	(void)sw;
+	for (uint16_t i = 0; i < port->n_pairs && port->pairs; i++) {
+		const struct virtq *broken = vring_broken(&port->pairs[i].tx) ? &port->pairs[i].tx
+									       : &port->pairs[i].rx;
+
+		if (vring_broken(broken)) {
+			vdev_set_broken(port->dev, vring_broken_text(vring_broken(broken)));
+			return;
+		}
+	}
+}
+
+void switch_tick(struct vswitch *sw)
+{
+	struct port *port;
+
+	age_addresses(sw);
+	TAILQ_FOREACH(port, &sw->ports, link)
+		notice_broken(sw, port);
+}

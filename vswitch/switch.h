@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The switch as control sees it: tenants, VMs, networks, ports, and the workers that serve them.
+ *
+ * All of it belongs to the control thread. Functions here validate, build, tell the workers and
+ * return when what was asked for is in force; a refusal names the field at fault and changes
+ * nothing. What workers see of an object is in port.h. */
+#ifndef VSWITCH_SWITCH_H
+#define VSWITCH_SWITCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/err.h"
+#include "policy/budget.h"
+#include "vswitch/port.h"
+#include "vswitch/worker.h"
+
+struct tenant {
+	uint16_t id;
+	struct budget budget;
+	uint32_t n_vms;
+	uint32_t n_networks;
+	char name[NAME_SIZE];
+	TAILQ_ENTRY(tenant) link;
+};
+
+struct mailbox;
+
+struct vswitch {
+	struct worker *worker[MAX_WORKERS];
+	unsigned n_workers;
+	struct sched_conf sched;
+
+	TAILQ_HEAD(, tenant) tenants;
+	TAILQ_HEAD(, vm) vms;
+	TAILQ_HEAD(, network) networks;
+	TAILQ_HEAD(, port) ports;
+
+	struct tenant *tenant_slot[MAX_TENANTS];
+	struct vm *vm_slot[MAX_VMS];
+	struct network *network_slot[MAX_NETWORKS];
+	struct port *port_slot[MAX_PORTS]; /* what workers look ports up in */
+
+	struct mailbox *mailbox; /* device changes, from the vhost library's thread */
+};
+
+/* Creates workers (not running yet) on the given cores. NULL with *e filled. [control] */
+struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
+			      const struct sched_conf *sched, struct err *e);
+/* Deletes all that there is, and the workers, which must not run any more. */
+void switch_destroy(struct vswitch *sw);
+
+/* Starts the workers' threads; stops and joins them. [control] */
+int switch_start(struct vswitch *sw, struct err *e);
+void switch_stop(struct vswitch *sw);
+
+/* Once a second: ages addresses, corrects address counts, notices broken rings. [control] */
+void switch_tick(struct vswitch *sw);
+
+/* --- tenants --- */
+struct tenant *tenant_find(struct vswitch *sw, const char *name);
+struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct budget *budget,
+			     struct err *e);
+int tenant_set_budget(struct vswitch *sw, struct tenant *t, const struct budget *budget,
+		      struct err *e);
+int tenant_delete(struct vswitch *sw, struct tenant *t, struct err *e);
+
+/* --- VMs --- */
+struct vm_conf {
+	const char *name;
+	const char *tenant;
+	const char *uuid;    /* NULL or "": none */
+	int worker_core;     /* -1: the worker with the fewest VMs */
+	struct budget budget;
+};
+
+struct vm *vm_find(struct vswitch *sw, const char *name);
+struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e);
+int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget, struct err *e);
+/* Moves a VM and its ports to another worker while traffic flows. */
+int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e);
+int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e);
+
+/* --- networks --- */
+struct network_conf {
+	const char *name;
+	const char *tenant;
+	uint32_t vni;
+	uint32_t mtu;
+	uint32_t mac_ageing_s;
+	uint32_t mac_table_size;
+};
+
+struct network *network_find(struct vswitch *sw, const char *name);
+struct network *network_create(struct vswitch *sw, const struct network_conf *conf, struct err *e);
+void network_set(struct network *net, uint32_t mtu, uint32_t mac_ageing_s);
+int network_delete(struct vswitch *sw, struct network *net, struct err *e);
+/* Replace the list of ports that floods go to; removing forgets the addresses behind the port. -ENOMEM. */
+int network_add_port(struct vswitch *sw, struct network *net, struct port *port);
+int network_remove_port(struct vswitch *sw, struct network *net, struct port *port);
+
+/* --- ports --- */
+struct port_conf {
+	const char *name;
+	const char *vm;
+	const char *network;
+	const char *socket;
+	bool is_client;
+	const char *owner; /* NULL: unchanged */
+	const char *group; /* NULL: unchanged */
+	mode_t mode;	   /* 0: unchanged */
+	uint16_t queue_pairs;
+	uint32_t mac_limit;
+	uint64_t mac; /* 0: none */
+};
+
+struct port *port_find(struct vswitch *sw, const char *name);
+struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e);
+/* Moves a port to another network while traffic flows. */
+int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e);
+int port_delete(struct vswitch *sw, struct port *port, struct err *e);
+/* Take a port's rings from its worker, and give them to the one it then belongs to; between the two
+ * the vhost thread waits. Both from vm_move. */
+void port_leave_worker(struct port *port, struct worker *to);
+void port_enter_worker(struct port *port);
+/* A port's counters, all workers' added up. */
+void port_count(struct vswitch *sw, const struct port *port, struct port_counters *sum);
+
+/* --- helpers of these modules --- */
+
+/* The first free slot of a table of pointers, or -1. */
+int switch_free_slot(void *const *slots, unsigned n);
+/* Whether a name is one: letters, digits, '.', '_' and '-', 1 to 63 of them. */
+int switch_check_name(const char *field, const char *name, struct err *e);
+/* Seconds on the clock that address ages are measured with. [any] */
+uint32_t switch_now_s(void);
+/* Returns when every worker has passed a point where it holds no pointers. */
+void switch_quiesce(struct vswitch *sw);
+
+#endif

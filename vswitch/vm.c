@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* VMs: whom time is billed to. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "vswitch/switch.h"
+
+/* Enough for what a VM may have held back and handed over; beyond it the VM's packets wait in its
+ * own ring. */
+#define POOL_PACKETS 2047
+#define POOL_CACHE   128
+
+struct vm_call {
+	struct vm *vm;
+	const struct budget *budget;
+	int ret;
+};
+
+struct vm *vm_find(struct vswitch *sw, const char *name)
+{
+	struct vm *vm;
+
+	TAILQ_FOREACH(vm, &sw->vms, link)
+		if (strcmp(vm->name, name) == 0)
+			return vm;
+	return NULL;
+}
+
+static void add(struct worker *w, void *arg)
+{
+	struct vm_call *c = arg;
+
+	c->ret = sched_add_vm(w->sched, c->vm->id, c->vm->tenant->id, c->budget);
+	if (c->ret == 0)
+		worker_add_vm(w, c->vm);
+}
+
+static void set(struct worker *w, void *arg)
+{
+	struct vm_call *c = arg;
+
+	c->ret = sched_set_vm(w->sched, c->vm->id, c->budget);
+}
+
+static void drop(struct worker *w, void *arg)
+{
+	struct vm_call *c = arg;
+
+	worker_remove_vm(w, c->vm);
+	sched_remove_vm(w->sched, c->vm->id);
+}
+
+static void forget(struct worker *w, void *arg)
+{
+	const struct vm_call *c = arg;
+
+	ledger_depart(&w->ledger, c->vm->id);
+}
+
+static unsigned vms_of(struct vswitch *sw, const struct worker *w)
+{
+	const struct vm *vm;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(vm, &sw->vms, link)
+		n += vm->worker == w;
+	return n;
+}
+
+static struct worker *choose_worker(struct vswitch *sw, int core, struct err *e)
+{
+	struct worker *best = NULL;
+
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		struct worker *w = sw->worker[i];
+
+		if (core >= 0 && w->core == (unsigned)core)
+			return w;
+		if (core < 0 && (!best || vms_of(sw, w) < vms_of(sw, best)))
+			best = w;
+	}
+	if (!best)
+		err_set(e, ERR_NOT_FOUND, "worker", "worker %d: no worker runs on that core", core);
+	return best;
+}
+
+static int check_uuid(const char *uuid, struct err *e)
+{
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i;
+
+	for (i = 0; shape[i]; i++)
+		if (shape[i] == '-' ? uuid[i] != '-' : !isxdigit((unsigned char)uuid[i]))
+			break;
+	if (shape[i] || uuid[i])
+		return err_set(e, ERR_INVALID, "uuid", "uuid '%.80s': not a UUID", uuid);
+	return 0;
+}
+
+static int check(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
+{
+	if (switch_check_name("name", conf->name, e) < 0 || budget_validate(&conf->budget, e) < 0)
+		return -EINVAL;
+	if (conf->uuid && conf->uuid[0] && check_uuid(conf->uuid, e) < 0)
+		return -EINVAL;
+	if (vm_find(sw, conf->name))
+		return err_set(e, ERR_EXISTS, "name", "vm '%s' exists", conf->name);
+	if (!tenant_find(sw, conf->tenant))
+		return err_set(e, ERR_NOT_FOUND, "tenant", "tenant '%s' does not exist",
+			       conf->tenant);
+	return 0;
+}
+
+/* Whether the worker could still keep all guarantees with `budget` for `vm` (NULL: a new one). */
+static int admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
+		 const struct budget *budget, struct err *e)
+{
+	const struct budget *all[MAX_VMS];
+	const struct vm *other;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(other, &sw->vms, link)
+		if (other->worker == w && other != vm)
+			all[n++] = &other->budget;
+	return budget_admit(all, n, budget, e);
+}
+
+static struct rte_mempool *make_pool(uint16_t id)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "vm%u", id);
+	return rte_pktmbuf_pool_create(name, POOL_PACKETS, POOL_CACHE, 0,
+				       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+}
+
+struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
+{
+	int slot = switch_free_slot((void *const *)sw->vm_slot, MAX_VMS);
+	struct vm_call c = { .budget = &conf->budget };
+	struct worker *w;
+	struct vm *vm;
+
+	if (check(sw, conf, e) < 0)
+		return NULL;
+	w = choose_worker(sw, conf->worker_core, e);
+	if (!w || admit(sw, w, NULL, &conf->budget, e) < 0)
+		return NULL;
+	vm = slot < 0 ? NULL : calloc(1, sizeof(*vm));
+	if (vm)
+		vm->pool = make_pool((uint16_t)slot);
+	if (!vm || !vm->pool) {
+		free(vm);
+		err_set(e, ERR_NO_SPACE, "name", "vm '%s': no room for its packets (%u VMs exist)",
+			conf->name, vms_of(sw, w));
+		return NULL;
+	}
+	vm->id = (uint16_t)slot;
+	vm->worker = w;
+	vm->is_pinned = conf->worker_core >= 0;
+	vm->budget = conf->budget;
+	vm->tenant = tenant_find(sw, conf->tenant);
+	snprintf(vm->name, sizeof(vm->name), "%s", conf->name);
+	snprintf(vm->uuid, sizeof(vm->uuid), "%s", conf->uuid ? conf->uuid : "");
+	c.vm = vm;
+	worker_call(w, add, &c);
+	if (c.ret < 0) {
+		rte_mempool_free(vm->pool);
+		free(vm);
+		err_set(e, ERR_NO_SPACE, "name", "vm '%s': the scheduler has no room", conf->name);
+		return NULL;
+	}
+	vm->tenant->n_vms++;
+	sw->vm_slot[slot] = vm;
+	TAILQ_INSERT_TAIL(&sw->vms, vm, link);
+	return vm;
+}
+
+int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget, struct err *e)
+{
+	struct vm_call c = { .vm = vm, .budget = budget };
+	int ret = budget_validate(budget, e);
+
+	if (ret == 0)
+		ret = admit(sw, vm->worker, vm, budget, e);
+	if (ret < 0)
+		return ret;
+	vm->budget = *budget;
+	worker_call(vm->worker, set, &c);
+	return 0;
+}
+
+int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
+{
+	struct worker *from = vm->worker, *to = choose_worker(sw, (int)core, e);
+	struct vm_call c = { .vm = vm, .budget = &vm->budget };
+	struct port *port;
+
+	if (!to)
+		return -ENOENT;
+	if (to == from) {
+		vm->is_pinned = true;
+		return 0;
+	}
+	if (admit(sw, to, vm, &vm->budget, e) < 0)
+		return -ENOSPC;
+	worker_call(to, add, &c);
+	if (c.ret < 0)
+		return err_set(e, ERR_NO_SPACE, "worker", "vm '%s': the scheduler of core %u has no room",
+			       vm->name, core);
+	TAILQ_FOREACH(port, &sw->ports, link)
+		if (port->vm == vm)
+			port_leave_worker(port, to);
+	vm->worker = to;
+	vm->is_pinned = true;
+	/* Nobody takes the old worker for the rings' owner any more. */
+	switch_quiesce(sw);
+	TAILQ_FOREACH(port, &sw->ports, link)
+		if (port->vm == vm)
+			port_enter_worker(port);
+	worker_call(from, drop, &c);
+	return 0;
+}
+
+int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e)
+{
+	struct vm_call c = { .vm = vm };
+
+	if (vm->n_ports)
+		return err_set(e, ERR_BUSY, "name", "vm '%s' still has %u port%s", vm->name,
+			       vm->n_ports, vm->n_ports == 1 ? "" : "s");
+	worker_call(vm->worker, drop, &c);
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		if (sw->worker[i] != vm->worker)
+			worker_call(sw->worker[i], forget, &c);
+	vm->tenant->n_vms--;
+	TAILQ_REMOVE(&sw->vms, vm, link);
+	sw->vm_slot[vm->id] = NULL;
+	rte_mempool_free(vm->pool);
+	free(vm);
+	return 0;
+}

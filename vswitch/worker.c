@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker.
+ *
+ * Owns its service table, counters, ledger and scheduler; all tables are allocated at creation and
+ * sized by limits.h, but for a VM's list of rings, which grows with its ports. The thread polls while
+ * there is work and for IDLE_SPIN_US after; then it asks all guests to kick and sleeps in epoll. While
+ * a VM waits for its limit it polls on: that wait ends by the clock, not by a kick. */
+#include "vswitch/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <rte_pause.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include "base/log.h"
+#include "vswitch/loop.h"
+
+#define INBOX_SIZE   256
+#define HANDOFF_SIZE 4096
+#define IDLE_SPIN_US 50
+#define MAX_SLEEP_MS 1000
+#define MAX_EVENTS   64
+
+struct message {
+	void (*fn)(struct worker *w, void *arg);
+	void *arg;
+	_Atomic bool done;
+};
+
+static uint64_t read_tsc(void)
+{
+	return rte_rdtsc();
+}
+
+static bool create_rings(struct worker *w)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "inbox%u", w->index);
+	w->inbox = rte_ring_create(name, INBOX_SIZE, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "handoff%u", w->index);
+	w->handoff = rte_ring_create_elem(name, sizeof(struct handoff), HANDOFF_SIZE, SOCKET_ID_ANY,
+					  RING_F_SC_DEQ);
+	return w->inbox && w->handoff;
+}
+
+static bool create_tables(struct worker *w)
+{
+	w->counters = calloc(MAX_PORTS, sizeof(*w->counters));
+	w->service = calloc(MAX_VMS, sizeof(*w->service));
+	w->attached = calloc(MAX_PORTS, sizeof(struct port *));
+	w->outbox = calloc(MAX_PORTS, sizeof(*w->outbox));
+	w->outbox_of = calloc(MAX_PORTS, sizeof(*w->outbox_of));
+	w->handoff_pushed = calloc(MAX_VMS, sizeof(*w->handoff_pushed));
+	w->handoff_taken = calloc(MAX_VMS, sizeof(*w->handoff_taken));
+	return w->counters && w->service && w->attached && w->outbox && w->outbox_of &&
+	       w->handoff_pushed && w->handoff_taken;
+}
+
+static bool create_fds(struct worker *w)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = -1 };
+
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ev.data.fd = w->wake_fd;
+	return w->wake_fd >= 0 && w->epoll_fd >= 0 &&
+	       epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &ev) == 0;
+}
+
+struct worker *worker_create(const struct worker_conf *conf, struct err *e)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	struct sched_conf sched = conf->sched;
+
+	if (!w) {
+		err_set(e, ERR_NO_SPACE, NULL, "out of memory for worker %u", conf->index);
+		return NULL;
+	}
+	w->index = conf->index;
+	w->core = conf->core;
+	w->ports = conf->ports;
+	w->clock = conf->clock ? conf->clock : read_tsc;
+	w->tsc_hz = sched.tsc_hz;
+	w->wake_fd = -1;
+	w->epoll_fd = -1;
+	w->sched = sched_create(&sched);
+	if (!w->sched || !create_tables(w) || !create_rings(w) || !create_fds(w)) {
+		err_set(e, ERR_NO_SPACE, NULL, "worker %u: cannot allocate its tables: %s",
+			conf->index, strerror(errno));
+		worker_destroy(w);
+		return NULL;
+	}
+	ledger_open(&w->ledger, w->clock());
+	w->busy_tsc = w->ledger.last_tsc;
+	w->started_tsc = w->ledger.last_tsc;
+	return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+	if (!w)
+		return;
+	for (unsigned i = 0; w->service && i < MAX_VMS; i++)
+		free(w->service[i].taps);
+	rte_ring_free(w->inbox);
+	rte_ring_free(w->handoff);
+	sched_destroy(w->sched);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	if (w->epoll_fd >= 0)
+		close(w->epoll_fd);
+	free(w->counters);
+	free(w->service);
+	free(w->attached);
+	free(w->outbox);
+	free(w->outbox_of);
+	free(w->handoff_pushed);
+	free(w->handoff_taken);
+	free(w);
+}
+
+/* --- messages ---------------------------------------------------------------------------------- */
+
+void worker_wake(struct worker *w)
+{
+	static const uint64_t one = 1;
+
+	/* Pairs with the fence in sleep(): either the sleeper sees what was queued, or we see it asleep. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&w->asleep, memory_order_relaxed) &&
+	    write(w->wake_fd, &one, sizeof(one)) < 0)
+		return; /* a full counter: it is awake already */
+}
+
+void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
+{
+	struct message m = { .fn = fn, .arg = arg };
+
+	if (!atomic_load(&w->running)) {
+		fn(w, arg);
+		return;
+	}
+	while (rte_ring_enqueue(w->inbox, &m) < 0)
+		sched_yield();
+	worker_wake(w);
+	for (unsigned spins = 0; !atomic_load_explicit(&m.done, memory_order_acquire); spins++) {
+		if (spins < 2000)
+			rte_pause();
+		else
+			usleep(20);
+	}
+}
+
+unsigned worker_take_messages(struct worker *w, unsigned max)
+{
+	unsigned n = 0;
+	void *p;
+
+	while (n < max && rte_ring_dequeue(w->inbox, &p) == 0) {
+		struct message *m = p;
+
+		m->fn(w, m->arg);
+		atomic_store_explicit(&m->done, true, memory_order_release);
+		n++;
+	}
+	return n;
+}
+
+/* --- what is served ---------------------------------------------------------------------------- */
+
+int worker_add_vm(struct worker *w, struct vm *vm)
+{
+	w->service[vm->id].vm = vm;
+	return 0;
+}
+
+void worker_remove_vm(struct worker *w, struct vm *vm)
+{
+	struct service *s = &w->service[vm->id];
+
+	loop_drop_held(w, s);
+	free(s->taps);
+	memset(s, 0, sizeof(*s));
+	ledger_depart(&w->ledger, vm->id);
+}
+
+static void watch_kick(struct worker *w, int op, int fd)
+{
+	/* Edge-triggered, and never read: the front end holds the eventfd too, and could make a read
+	 * block by draining it first. */
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
+
+	if (fd >= 0 && epoll_ctl(w->epoll_fd, op, fd, &ev) < 0 && op == EPOLL_CTL_ADD)
+		log_warn("worker %u: cannot watch a guest's kicks: %s", w->index, strerror(errno));
+}
+
+int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n)
+{
+	struct service *s = &w->service[port->vm->id];
+	struct tap *taps = realloc(s->taps, (s->n_taps + (size_t)n) * sizeof(*taps));
+
+	if (!taps)
+		return -ENOMEM;
+	s->taps = taps;
+	for (uint16_t i = 0; i < n; i++) {
+		if (!pairs[i].tx_on)
+			continue;
+		taps[s->n_taps++] = (struct tap){ &pairs[i].tx, port, i };
+		watch_kick(w, EPOLL_CTL_ADD, pairs[i].tx_kick_fd);
+		vring_kick_enable(&pairs[i].tx, false);
+	}
+	for (uint16_t i = 0; i < n; i++)
+		if (pairs[i].rx_on)
+			vring_kick_enable(&pairs[i].rx, false);
+	port->pairs = pairs;
+	port->n_pairs = n;
+	w->attached[w->n_attached++] = port;
+	return 0;
+}
+
+void worker_detach(struct worker *w, struct port *port)
+{
+	struct service *s = &w->service[port->vm->id];
+	uint16_t kept = 0;
+
+	if (!port->pairs)
+		return;
+	for (uint16_t i = 0; i < port->n_pairs; i++) {
+		if (port->pairs[i].rx_on)
+			vring_complete(&port->pairs[i].rx);
+		if (!port->pairs[i].tx_on)
+			continue;
+		vring_complete(&port->pairs[i].tx);
+		watch_kick(w, EPOLL_CTL_DEL, port->pairs[i].tx_kick_fd);
+	}
+	for (uint16_t i = 0; i < s->n_taps; i++)
+		if (s->taps[i].port != port)
+			s->taps[kept++] = s->taps[i];
+	s->n_taps = kept;
+	s->next_tap = 0;
+	if (s->n_held > 0 && s->held_port == port)
+		loop_drop_held(w, s);
+	for (uint16_t i = 0; i < w->n_attached; i++) {
+		if (w->attached[i] == port) {
+			w->attached[i] = w->attached[--w->n_attached];
+			break;
+		}
+	}
+	port->pairs = NULL;
+	port->n_pairs = 0;
+}
+
+/* --- the thread -------------------------------------------------------------------------------- */
+
+/* Asks all guests to kick, or not to; true when a ring has work already. */
+static bool enable_kicks(struct worker *w, bool on)
+{
+	bool pending = false;
+
+	for (uint16_t i = 0; i < w->n_attached; i++) {
+		struct port *p = w->attached[i];
+
+		for (uint16_t q = 0; q < p->n_pairs; q++)
+			if (p->pairs[q].tx_on && vring_kick_enable(&p->pairs[q].tx, on))
+				pending = true;
+	}
+	return pending;
+}
+
+/* Sleeps until a guest kicks or a message comes. The idle row is billed by the next turn. */
+static void sleep_on_kicks(struct worker *w)
+{
+	struct epoll_event events[MAX_EVENTS];
+	uint64_t count;
+	bool pending;
+
+	atomic_store(&w->asleep, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	pending = enable_kicks(w, true);
+	if (!pending && rte_ring_empty(w->inbox) && rte_ring_empty(w->handoff)) {
+		w->sleeps++;
+		epoll_wait(w->epoll_fd, events, MAX_EVENTS, MAX_SLEEP_MS);
+	}
+	atomic_store(&w->asleep, false);
+	if (read(w->wake_fd, &count, sizeof(count)) < 0)
+		count = 0; /* nobody wrote it: a kick or the timeout ended the sleep */
+	enable_kicks(w, false);
+	ledger_bill_sys(&w->ledger, SYSROW_IDLE, w->clock());
+}
+
+int worker_main(void *worker)
+{
+	struct worker *w = worker;
+	uint64_t spin_tsc = w->tsc_hz / 1000000 * IDLE_SPIN_US;
+
+	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
+		if (turn(w))
+			w->busy_tsc = w->ledger.last_tsc;
+		else if (w->ledger.last_tsc - w->busy_tsc > spin_tsc &&
+			 sched_next_tsc(w->sched) == UINT64_MAX)
+			sleep_on_kicks(w);
+	}
+	atomic_store(&w->running, false);
+	while (worker_take_messages(w, INBOX_SIZE) > 0)
+		continue;
+	return 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker: one thread on one core, running the loop (vswitch/loop.h) over the VMs given to it.
+ *
+ * Everything in struct worker belongs to the worker's thread. Others reach it through messages:
+ * worker_call() runs a function on the worker between two services and returns when it ran. That is
+ * also how control knows that a worker holds no pointer to what it is about to free: a worker keeps
+ * none across the point where it takes messages. */
+#ifndef VSWITCH_WORKER_H
+#define VSWITCH_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/sched.h"
+#include "vswitch/counters.h"
+#include "vswitch/ledger.h"
+#include "vswitch/port.h"
+
+struct rte_mbuf;
+struct rte_ring;
+
+#define FORWARD_MAX_BURST 64
+
+/* A packet on its way to a port of another worker, with a reference of its own. */
+struct handoff {
+	struct rte_mbuf *pkt;
+	uint16_t to;   /* port */
+	uint16_t from; /* port */
+	uint16_t vm;   /* that pays */
+	uint8_t pair;
+	bool sole; /* the packet goes nowhere else */
+};
+
+/* Packets of the current batch that go to one port. */
+struct outbox {
+	struct port *to;
+	uint16_t n;
+	struct rte_mbuf *pkt[FORWARD_MAX_BURST];
+	uint8_t index[FORWARD_MAX_BURST]; /* of each packet in the batch */
+};
+
+/* A transmit ring to serve. */
+struct tap {
+	struct virtq *tx;
+	struct port *port;
+	uint16_t pair;
+};
+
+/* A VM as its worker serves it. */
+struct service {
+	struct vm *vm;
+	struct tap *taps; /* of the VM's attached ports */
+	uint16_t n_taps;
+	uint16_t next_tap; /* round robin within the VM */
+
+	/* Packets dequeued but not yet forwarded when the slice ended, and where they came from. */
+	struct port *held_port;
+	uint16_t held_pair;
+	uint16_t n_held;
+	struct rte_mbuf *held[FORWARD_MAX_BURST];
+};
+
+struct worker {
+	uint64_t (*clock)(void); /* the TSC; tests set their own */
+	struct sched *sched;
+	struct port **ports;		/* [MAX_PORTS], the switch-wide table; NULL where there is none */
+	struct port_counters *counters; /* [MAX_PORTS] */
+	struct service *service;	/* [MAX_VMS]; vm is NULL where there is none */
+	struct port **attached;		/* the ports that are up, densely */
+	uint16_t n_attached;
+	uint32_t now_s; /* seconds, for address ages */
+	uint64_t tsc_hz;
+	uint64_t busy_tsc;   /* when work was last found */
+	uint64_t polled_tsc; /* when the rings were last looked at */
+
+	struct outbox *outbox; /* [MAX_PORTS] */
+	uint16_t n_outboxes;
+	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this batch, 0 for none */
+
+	uint64_t turns;
+	uint64_t sleeps;
+
+	/* Written by others too. */
+	struct rte_ring *inbox;	  /* messages */
+	struct rte_ring *handoff; /* packets for this worker's ports from other workers */
+	_Atomic bool asleep;
+	int wake_fd;  /* eventfd */
+	int epoll_fd; /* wake_fd and the kicks of attached ports */
+
+	unsigned index;
+	unsigned core;
+	uint64_t started_tsc;
+	_Atomic bool running;
+	_Atomic bool stop;
+
+	/* Packets put into and taken from this worker's handoff ring, by VM: their difference bounds
+	 * a VM's share of the ring. The VM's own worker writes `pushed`, this one `taken`. */
+	_Atomic uint32_t *handoff_pushed; /* [MAX_VMS] */
+	_Atomic uint32_t *handoff_taken;  /* [MAX_VMS] */
+
+	struct ledger ledger;
+};
+
+struct worker_conf {
+	unsigned index;
+	unsigned core;
+	struct port **ports;	   /* [MAX_PORTS] */
+	uint64_t (*clock)(void);   /* NULL: the TSC */
+	struct sched_conf sched;
+};
+
+/* Allocates a worker that is not running yet. NULL with *e filled. [control] */
+struct worker *worker_create(const struct worker_conf *conf, struct err *e);
+void worker_destroy(struct worker *w);
+
+/* The thread's body: turns until stopped; sleeps on kicks when idle. For rte_eal_remote_launch. [worker] */
+int worker_main(void *worker);
+
+/* Runs fn(w, arg) on the worker between two services and waits for it; when the worker is not running,
+ * runs it here. fn must be short and must not block. [control, vhost] */
+void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
+
+/* Runs the messages that have arrived, at most `max` of them. [worker] */
+unsigned worker_take_messages(struct worker *w, unsigned max);
+
+/* Wakes a worker that sleeps. [any] */
+void worker_wake(struct worker *w);
+
+/* Puts a port's rings into, or takes them out of, the loop. Detaching drops what was held. Attaching
+ * answers -ENOMEM when there is no room for the VM's list of rings. [worker] */
+int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n);
+void worker_detach(struct worker *w, struct port *port);
+
+/* Makes a VM known to, or forgotten by, the worker. [worker] */
+int worker_add_vm(struct worker *w, struct vm *vm);
+void worker_remove_vm(struct worker *w, struct vm *vm);
+
+#endif
