@@ -53,6 +53,23 @@ static int open_fe(const struct fe_config *conf)
 	return rc;
 }
 
+/* Opens a front end where another one just hung up: until the switch has noticed, it may refuse. */
+static int reopen_fe(const struct fe_config *conf)
+{
+	int rc = -1;
+
+	for (int tries = 0; tries < 100; tries++) {
+		rc = vhost_fe_open(&fe, path, conf);
+		if (rc >= 0)
+			return rc;
+		vhost_fe_close(&fe);
+		vhost_fe_init(&fe);
+		rest_ms(10);
+	}
+	fprintf(stderr, "cannot reconnect: %s\n", strerror(-rc));
+	return rc;
+}
+
 /* Waits until the switch gave the chain back, or took the ring out of service and never will. */
 static int wait_used(struct fe_ring *r)
 {
@@ -180,7 +197,7 @@ static int bad_ring_setup(void)
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (open_fe(&split) < 0)
+		if (reopen_fe(&split) < 0)
 			return -1;
 		vhost_fe_send_raw(&fe, bad[i][0], FE_FLAG_VERSION, 8, &bad[i][1], 8, NULL, 0);
 		rest_ms(20);
@@ -259,12 +276,10 @@ static int kick_storm(void)
 static int reconnects(void)
 {
 	for (int i = 0; i < 100; i++) {
-		if (open_fe(i % 2 ? &split : &packed) < 0)
+		if (reopen_fe(i % 2 ? &split : &packed) < 0)
 			return -1;
 		vhost_fe_close(&fe);
 		vhost_fe_init(&fe);
-		/* The switch notices on its own thread; until then it may refuse a second one. */
-		rest_ms(5);
 	}
 	return 0;
 }
@@ -405,7 +420,7 @@ static int scribble(const struct fe_config *conf, unsigned seed)
 	uint32_t *mem;
 
 	srand(seed);
-	if (open_fe(conf) < 0)
+	if (reopen_fe(conf) < 0)
 		return -1;
 	mem = (uint32_t *)(void *)fe.mem;
 	for (int i = 0; i < 400000; i++) {
@@ -427,7 +442,6 @@ static int scribble_split(void)
 			return -1;
 		vhost_fe_close(&fe);
 		vhost_fe_init(&fe);
-		rest_ms(10);
 	}
 	return 0;
 }
