@@ -32,7 +32,8 @@ check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
 LOOP_BINS := $(BUILD)/tests/loop/fe_hostile
 $(BUILD)/tests/loop/fe_hostile: tests/loop/fe_hostile.c tests/fake/vhost_fe.c tests/fake/vhost_fe_ring.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -o $@ $^ $(SANFLAGS)
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $(filter %.c,$^) $(SANFLAGS)
 
 .PHONY: loop-bins
 loop-bins: $(LOOP_BINS)
