@@ -17,13 +17,13 @@
 
 int cli_usage_error(struct cli *cli, const char *fmt, ...)
 {
+	char text[512];
 	va_list ap;
 
-	fputs("stintctl: ", cli->err);
 	va_start(ap, fmt);
-	vfprintf(cli->err, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputc('\n', cli->err);
+	fprintf(cli->err, "stintctl: %s\n", text);
 	return CLI_USAGE;
 }
 

@@ -111,7 +111,7 @@ static json_t *take_line(struct client *c, size_t len)
 
 static int receive_more(struct client *c, double until)
 {
-	char *data = c->data;
+	char *data;
 	ssize_t n;
 
 	if (c->room - c->used < READ_SIZE) {

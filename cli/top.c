@@ -95,12 +95,12 @@ static int by_share(const void *a, const void *b)
 static json_t *sorted(json_t *list)
 {
 	size_t n = json_array_size(list);
-	json_t **item = calloc(n ? n : 1, sizeof(*item)), *result = json_array();
+	json_t **item = calloc(n ? n : 1, sizeof(json_t *)), *result = json_array();
 
 	for (size_t i = 0; item && i < n; i++)
 		item[i] = json_array_get(list, i);
 	if (item)
-		qsort(item, n, sizeof(*item), by_share);
+		qsort(item, n, sizeof(json_t *), by_share);
 	for (size_t i = 0; item && i < n; i++)
 		json_array_append(result, item[i]);
 	free(item);
