@@ -7,9 +7,12 @@
 #ifndef VHOST_VRING_RING_H
 #define VHOST_VRING_RING_H
 
+#include <string.h>
 #include <linux/virtio_ring.h>
+
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+#include <rte_memcpy.h>
 
 #include "vhost/vring.h"
 
@@ -177,6 +180,16 @@ static __rte_always_inline void vring_give_back(struct virtq *q, uint16_t id, ui
 		q->used_at -= q->size;
 		q->used_wrap = !q->used_wrap;
 	}
+}
+
+/* DPDK's inlined copy wins where packets are small; with long ones libc's, which was chosen for
+ * this CPU at start-up, does (by a fifth at 1500 bytes). */
+static __rte_always_inline void vring_copy(void *to, const void *from, uint32_t len)
+{
+	if (len <= 512)
+		rte_memcpy(to, from, len);
+	else
+		memcpy(to, from, len);
 }
 
 /* Our address of `len` bytes of guest memory that lie within one region, NULL when they do not. */

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
 #include "vhost/net_hdr.h"
@@ -90,7 +89,7 @@ static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *cons
 		const struct rte_mbuf *m = pkts[i];
 
 		write_plain_hdr(run->at[i], hdr_len);
-		rte_memcpy(run->at[i] + hdr_len, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		vring_copy(run->at[i] + hdr_len, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	}
 	for (uint16_t i = 0; i < n; i++)
 		vring_give_back(q, run->id[i], (uint32_t)hdr_len + pkts[i]->data_len, 1, packed);
@@ -199,11 +198,14 @@ static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mb
 static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *const *pkts,
 					    uint16_t n, uint8_t *fate, const bool packed)
 {
+	/* Not more than the ring holds: a guest may make slots available that were not given back.
+	 */
+	const int most = RTE_MIN(q->size, VRING_MAX_BURST);
 	uint16_t done = 0, delivered = 0;
 	struct run run;
 
 	while (done < n) {
-		look(q, &pkts[done], RTE_MIN(n - done, VRING_MAX_BURST), &run, packed);
+		look(q, &pkts[done], RTE_MIN(n - done, most), &run, packed);
 		if (likely(run.n > 0)) {
 			write_run(q, &pkts[done], &run, &fate[done], packed);
 			done += run.n;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From a guest's transmit ring into mbufs.
  *
- * The common chain is one descriptor whose memory lies in one piece and whose packet fits one mbuf.
- * Runs of those are taken in three plain loops: look (read descriptors, prefetch what they name),
- * get mbufs, copy. A chain of any other shape ends the run and is taken by itself. One thread owns
- * the ring; memory is the caller's pool and the stack. */
+ * The common chain is one descriptor, or one for the header and one for the packet, each in one
+ * piece of memory, and its packet fits one mbuf. Runs of those are taken in three plain loops: look
+ * (read descriptors, prefetch what they name), get mbufs, copy. A chain of any other shape ends the
+ * run and is taken by itself. One thread owns the ring; memory is the caller's pool and the stack.
+ */
 #include "vhost/vring.h"
 
 #include <string.h>
@@ -12,7 +13,6 @@
 #include <rte_atomic.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
 #include "vhost/net_hdr.h"
@@ -42,11 +42,14 @@ struct take {
 	uint32_t descs;
 };
 
-/* Chains of the common shape. */
+/* Chains of a common shape: where header and packet are. */
 struct run {
 	uint16_t n;
+	uint16_t n_descs;
+	uint8_t descs[VRING_MAX_BURST];
 	uint16_t id[VRING_MAX_BURST];
 	uint32_t len[VRING_MAX_BURST];
+	const uint8_t *hdr[VRING_MAX_BURST];
 	const uint8_t *at[VRING_MAX_BURST];
 };
 
@@ -65,39 +68,84 @@ static inline void mbuf_start(struct rte_mbuf *m, uint32_t len)
 	m->vlan_tci = 0;
 }
 
-/* Reads entries from where the owner stands while they are of the common shape. True when one that
- * is not ended the run: it is in *odd. */
+/* Reads the second descriptor of a chain. */
+static __rte_always_inline bool read_second(const struct virtq *q, const struct vring_cursor *c,
+					    const struct vring_entry *first,
+					    struct vring_entry *second, const bool packed)
+{
+	struct vring_cursor next = *c;
+	const uint8_t *d;
+
+	if (packed) {
+		vring_advance(q, &next, 1, true);
+		d = (const uint8_t *)&q->packed_desc[next.at];
+		vring_decode_packed(vring_load(d + 8), vring_load(d), second);
+		return true;
+	}
+	if (unlikely(first->next >= q->size))
+		return false;
+	vring_read_split(&q->desc[first->next], second);
+	second->id = first->id;
+	return true;
+}
+
+/* Writes the chain that begins with *first behind the run, if it is of a common shape. Returns its
+ * number of descriptors, 0 when it is not. */
+static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, struct run *run,
+					const struct vring_cursor *c,
+					const struct vring_entry *first, const bool packed)
+{
+	uint32_t hdr_len = q->hdr_len, skip = hdr_len;
+	const uint8_t *hdr = NULL, *at;
+	struct vring_entry e = *first;
+	uint16_t n = run->n, descs = 1;
+
+	if (e.flags == VRING_DESC_F_NEXT && e.len == hdr_len) {
+		hdr = vring_at(q, e.addr, hdr_len);
+		if (!hdr || !read_second(q, c, first, &e, packed))
+			return 0;
+		skip = 0;
+		descs = 2;
+	}
+	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || e.len > skip + t->room))
+		return 0;
+	at = vring_at(q, e.addr, e.len);
+	if (unlikely(!at))
+		return 0;
+	rte_prefetch0(at);
+	run->hdr[n] = descs == 1 ? at : hdr;
+	run->at[n] = at + skip;
+	run->len[n] = e.len - skip;
+	run->id[n] = e.id;
+	run->descs[n] = (uint8_t)descs;
+	return descs;
+}
+
+/* Reads entries from where the owner stands while they are of a common shape. True when one that is
+ * not ended the run: it is in *odd. */
 static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run *run,
 				     struct vring_entry *odd, const bool packed)
 {
-	uint32_t shortest = q->hdr_len + RTE_ETHER_HDR_LEN;
-	uint32_t longest = (uint32_t)q->hdr_len + t->room;
 	struct vring_cursor c = {q->avail_at, q->avail_wrap};
-	const uint8_t *at;
-	uint16_t n = 0;
-	bool is_odd = false;
+	uint16_t descs;
 
+	run->n = 0;
+	run->n_descs = 0;
 	while (t->chains < t->max && within_limits(t) && vring_peek(q, &c, odd, packed)) {
-		is_odd = odd->flags != 0 || odd->len < shortest || odd->len > longest;
-		if (unlikely(is_odd))
+		descs = add(q, t, run, &c, odd, packed);
+		if (unlikely(descs == 0))
+			return true;
+		/* A guest may make slots available that were not yet given back. */
+		if (packed && unlikely(run->n_descs + descs > q->size))
 			break;
-		at = vring_at(q, odd->addr, odd->len);
-		if (unlikely(!at)) {
-			is_odd = true;
-			break;
-		}
-		rte_prefetch0(at);
-		run->at[n] = at;
-		run->len[n] = odd->len - q->hdr_len;
-		run->id[n] = odd->id;
-		n++;
+		run->n++;
+		run->n_descs += descs;
 		t->chains++;
-		t->descs++;
-		t->bytes += odd->len;
-		vring_advance(q, &c, 1, packed);
+		t->descs += descs;
+		t->bytes += run->len[run->n - 1];
+		vring_advance(q, &c, descs, packed);
 	}
-	run->n = n;
-	return is_odd;
+	return false;
 }
 
 /* Gets up to n mbufs; fewer only when the pool has no more. */
@@ -131,30 +179,33 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 	uint16_t n = get_mbufs(t->pool, m, run->n), kept = 0;
 	struct virtio_net_hdr h;
 	uint32_t bytes = 0;
+	uint16_t descs = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		const uint8_t *at = run->at[i];
+		const uint8_t *hdr = run->hdr[i];
 		struct rte_mbuf *pkt = m[i];
 
 		mbuf_start(pkt, run->len[i]);
-		rte_memcpy(rte_pktmbuf_mtod(pkt, void *), at + q->hdr_len, run->len[i]);
+		vring_copy(rte_pktmbuf_mtod(pkt, void *), run->at[i], run->len[i]);
 		bytes += run->len[i];
 		m[kept] = pkt;
 		/* Flags and gso_type are the first two bytes. */
-		if (unlikely(q->reads_hdr && *(const volatile hdr_start *)at != 0)) {
-			memcpy(&h, at, sizeof(h));
+		if (unlikely(q->reads_hdr && *(const volatile hdr_start *)hdr != 0)) {
+			memcpy(&h, hdr, sizeof(h));
 			rte_compiler_barrier(); /* what is checked is this copy */
 			kept += apply_hdr(q, t, &h, pkt);
 		} else {
 			kept++;
 		}
 	}
-	for (uint16_t i = 0; i < n; i++)
-		vring_give_back(q, run->id[i], 0, 1, packed);
-	vring_consume(q, n, n, packed);
+	for (uint16_t i = 0; i < n; i++) {
+		vring_give_back(q, run->id[i], 0, run->descs[i], packed);
+		descs += run->descs[i];
+	}
+	vring_consume(q, n, descs, packed);
 	t->n_pkts += kept;
 	t->work->bytes += bytes;
-	t->work->descs += n;
+	t->work->descs += descs;
 	return n == run->n;
 }
 

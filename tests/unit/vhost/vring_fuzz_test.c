@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <string.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -27,7 +28,7 @@
 
 static struct rte_mempool *pool;
 
-static uint64_t seed;
+static _Thread_local uint64_t seed;
 
 static uint32_t rnd(uint32_t below)
 {
@@ -258,6 +259,85 @@ static void test_random_rings_to_receive(void **state)
 		assert_true(fates[f] > 0);
 }
 
+/* --- memory that changes underneath --------------------------------------------------------------
+ */
+
+static struct rig *scribbled;
+static _Atomic bool stop;
+
+/* Rewrites ring memory as fast as it can. */
+static void *scribble_on(void *arg)
+{
+	struct driver_ring *r = &scribbled->ring;
+
+	seed = (uintptr_t)arg;
+	while (!stop) {
+		uint16_t i = (uint16_t)rnd(r->size);
+
+		scribble_desc(scribbled, r->packed ? (void *)&r->pdesc[i] : &r->desc[i],
+			      (uintptr_t)arg & 1);
+		if (r->packed)
+			continue;
+		r->avail->ring[i] = (uint16_t)rnd(r->size + 1u);
+		r->avail->idx = (uint16_t)(scribbled->q.avail_at + rnd(r->size + 1u));
+	}
+	return NULL;
+}
+
+static void run_scribbled(struct rig *g, bool to_send)
+{
+	struct vring_limits limits = {VRING_MAX_BURST, UINT32_MAX, UINT32_MAX};
+	struct rte_mbuf *m[VRING_MAX_BURST];
+	struct vring_work work = {0};
+	uint8_t fate[VRING_MAX_BURST];
+	uint16_t n;
+
+	for (unsigned i = 0; i < 300 && !vring_broken(&g->q); i++) {
+		if (to_send) {
+			n = vring_dequeue(&g->q, pool, m, &limits, &work);
+		} else {
+			n = VRING_MAX_BURST;
+			random_packets(m, n);
+			vring_enqueue(&g->q, m, n, fate);
+		}
+		rte_pktmbuf_free_bulk(m, n);
+		vring_complete(&g->q);
+		assert_true(g->q.packed ? g->q.avail_at < g->q.size : true);
+		assert_true(g->q.packed ? g->q.used_at < g->q.size : true);
+	}
+}
+
+static void test_rings_that_change_meanwhile(void **state)
+{
+	static const uint16_t ring_sizes[] = {1, 2, 8, 64};
+
+	(void)state;
+	for (unsigned s = 0; s < 4 * 4 * 40; s++) {
+		struct rig_conf conf = {.size = ring_sizes[s / 4 % 4],
+					.regions = REGIONS,
+					.region_size = REGION,
+					.features = V1 | RIG_F(VIRTIO_NET_F_MRG_RXBUF)};
+		pthread_t thread;
+		struct rig g;
+
+		seed = s;
+		if (s & 2) {
+			conf.features |= PACKED;
+			conf.start = 0x8000;
+		}
+		rig_open(&g, &conf);
+		g.q.indirect = rnd(2);
+		scribbled = &g;
+		stop = false;
+		assert_int_equal(pthread_create(&thread, NULL, scribble_on, (void *)(uintptr_t)s),
+				 0);
+		run_scribbled(&g, !(s & 1));
+		stop = true;
+		pthread_join(thread, NULL);
+		rig_close(&g, pool);
+	}
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -272,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_rings_to_send),
 		cmocka_unit_test(test_random_rings_to_receive),
+		cmocka_unit_test(test_rings_that_change_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

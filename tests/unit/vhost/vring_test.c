@@ -160,8 +160,8 @@ static void test_limits_bound_a_call(void **state)
 		{{0, UINT32_MAX, UINT32_MAX}, 0}, {{1, UINT32_MAX, UINT32_MAX}, 1},
 		{{7, UINT32_MAX, UINT32_MAX}, 7}, {{200, UINT32_MAX, UINT32_MAX}, VRING_MAX_BURST},
 		{{64, 0, UINT32_MAX}, 1},         {{64, 1, UINT32_MAX}, 1},
-		{{64, 112, UINT32_MAX}, 1},       {{64, 113, UINT32_MAX}, 2},
-		{{64, 1120, UINT32_MAX}, 10},     {{64, UINT32_MAX, 0}, 1},
+		{{64, 100, UINT32_MAX}, 1},       {{64, 101, UINT32_MAX}, 2},
+		{{64, 1000, UINT32_MAX}, 10},     {{64, UINT32_MAX, 0}, 1},
 		{{64, UINT32_MAX, 5}, 5},
 	};
 
