@@ -11,8 +11,8 @@ static const struct {
 	int posix;
 	const char *text;
 } codes[ERR_COUNT] = {
-	[ERR_NONE] = { 0, 0, "no error" },
-#define X(name, rpc, posix, text) [ERR_##name] = { rpc, posix, text },
+	[ERR_NONE] = {0, 0, "no error"},
+#define X(name, rpc, posix, text) [ERR_##name] = {rpc, posix, text},
 #include "base/err.def"
 #undef X
 };

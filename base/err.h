@@ -17,7 +17,8 @@ struct err {
 	char text[256]; /* one line for a person, naming the value at fault */
 };
 
-/* Fills *e (which may be NULL) and returns the negative errno of the code. `field` may be NULL. [any] */
+/* Fills *e (which may be NULL) and returns the negative errno of the code. `field` may be NULL.
+ * [any] */
 int err_set(struct err *e, enum err_code code, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -20,7 +20,7 @@ static const char *const names[LOG_LEVEL_COUNT] = {
 };
 
 /* syslog(3) priorities, as sd-daemon(3) wants them in front of a line. */
-static const int priorities[LOG_LEVEL_COUNT] = { 3, 4, 6, 7 };
+static const int priorities[LOG_LEVEL_COUNT] = {3, 4, 6, 7};
 
 void log_set_level(enum log_level level)
 {

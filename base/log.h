@@ -14,7 +14,8 @@ enum log_level {
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* A level from its name ("error" ... "debug"), negative errno when there is none; and back. [any] */
+/* A level from its name ("error" ... "debug"), negative errno when there is none; and back. [any]
+ */
 int log_level_parse(const char *text, enum log_level *level);
 const char *log_level_text(enum log_level level);
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-#define PAGE_BYTES	4096UL
+#define PAGE_BYTES      4096UL
 #define HUGE_PAGE_BYTES (2UL << 20)
 
 static _Atomic uint64_t replaced;
@@ -17,7 +17,7 @@ static _Atomic uint64_t replaced;
  * a huge mapping cannot be. */
 static int replace_page(uintptr_t addr)
 {
-	static const uintptr_t sizes[] = { PAGE_BYTES, HUGE_PAGE_BYTES };
+	static const uintptr_t sizes[] = {PAGE_BYTES, HUGE_PAGE_BYTES};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		void *page = (void *)(addr & ~(sizes[i] - 1));
@@ -45,7 +45,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 int sigbus_init(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER};
 
 	sigemptyset(&sa.sa_mask);
 	return sigaction(SIGBUS, &sa, NULL) < 0 ? -errno : 0;

@@ -17,7 +17,7 @@
 
 static bool is_served(const char *path)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool served;
 
@@ -39,8 +39,8 @@ int unixsock_prepare(const char *path, struct err *e)
 	dirname(dir);
 	/* One level is made: folders below /run are gone after each boot. */
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return err_set(e, ERR_INVALID, "socket", "socket '%s': cannot make its directory: %s",
-			       path, strerror(errno));
+		return err_set(e, ERR_INVALID, "socket",
+			       "socket '%s': cannot make its directory: %s", path, strerror(errno));
 	if (stat(dir, &st) < 0)
 		return err_set(e, ERR_INVALID, "socket", "socket '%s': its directory: %s", path,
 			       strerror(errno));
@@ -56,17 +56,19 @@ int unixsock_prepare(const char *path, struct err *e)
 		return err_set(e, ERR_INVALID, "socket",
 			       "socket '%s': a file that is not a socket is there", path);
 	if (is_served(path))
-		return err_set(e, ERR_BUSY, "socket", "socket '%s': another process serves it", path);
+		return err_set(e, ERR_BUSY, "socket", "socket '%s': another process serves it",
+			       path);
 	if (unlink(path) < 0)
-		return err_set(e, ERR_INVALID, "socket", "socket '%s': cannot remove the stale one: %s",
-			       path, strerror(errno));
+		return err_set(e, ERR_INVALID, "socket",
+			       "socket '%s': cannot remove the stale one: %s", path,
+			       strerror(errno));
 	return 0;
 }
 
 /* Whether fd is a connection of the socket at `path`: accepted from it, or connected to it. */
 static bool is_connection_of(int fd, const char *path, bool is_client)
 {
-	struct sockaddr_un sun = { 0 };
+	struct sockaddr_un sun = {0};
 	socklen_t len = sizeof(sun);
 	int listening = 0;
 	socklen_t opt_len = sizeof(listening);
@@ -81,14 +83,14 @@ static bool is_connection_of(int fd, const char *path, bool is_client)
 
 void unixsock_bound_blocking(const char *path, bool is_client, unsigned timeout_ms)
 {
-	struct timeval tv = { .tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000 };
+	struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
 
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		int fd = atoi(entry->d_name);
+		int fd = (int)strtol(entry->d_name, NULL, 10);
 
 		if (entry->d_name[0] == '.' || !is_connection_of(fd, path, is_client))
 			continue;

@@ -7,8 +7,8 @@
 
 #include "base/err.h"
 
-/* Checks that a listening socket can be made at `path`, and removes one left there by a process that
- * is gone. Refuses a file that is no socket and a socket that somebody serves. [control] */
+/* Checks that a listening socket can be made at `path`, and removes one left there by a process
+ * that is gone. Refuses a file that is no socket and a socket that somebody serves. [control] */
 int unixsock_prepare(const char *path, struct err *e);
 
 /* Bounds how long a read or write on the connections of the socket at `path` may block, so that a

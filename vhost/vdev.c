@@ -23,14 +23,14 @@
 
 /* Offered by the library but not by our rings: UFO and ECN segmentation, translated addresses,
  * dirty logging. */
-#define FEATURES_MASKED                                                                            \
-	(1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_GUEST_UFO |                          \
-	 1ULL << VIRTIO_NET_F_HOST_ECN | 1ULL << VIRTIO_NET_F_GUEST_ECN |                          \
+#define FEATURES_MASKED                                                   \
+	(1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_GUEST_UFO | \
+	 1ULL << VIRTIO_NET_F_HOST_ECN | 1ULL << VIRTIO_NET_F_GUEST_ECN | \
 	 1ULL << VIRTIO_F_IOMMU_PLATFORM | 1ULL << VHOST_F_LOG_ALL)
 
-#define PROTOCOL_OFFERED                                                                           \
-	(1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK |              \
-	 1ULL << VHOST_USER_PROTOCOL_F_NET_MTU | 1ULL << VHOST_USER_PROTOCOL_F_STATUS |            \
+#define PROTOCOL_OFFERED                                                                \
+	(1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK |   \
+	 1ULL << VHOST_USER_PROTOCOL_F_NET_MTU | 1ULL << VHOST_USER_PROTOCOL_F_STATUS | \
 	 1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
 struct vdev {
@@ -116,7 +116,8 @@ static void table_remove(const struct vdev *dev)
 	pthread_mutex_unlock(&table_lock);
 }
 
-/* --- state in words ---------------------------------------------------------------------------- */
+/* --- state in words ----------------------------------------------------------------------------
+ */
 
 static void set_state(struct vdev *dev, enum vdev_state state, const char *text)
 {
@@ -136,8 +137,8 @@ static void set_waiting(struct vdev *dev, const char *last)
 	char text[192];
 
 	snprintf(text, sizeof(text), "waiting for front end (%s)%s%s",
-		 dev->conf.is_client ? "connecting to its socket" : "listening", last ? "; last: " : "",
-		 last ? last : "");
+		 dev->conf.is_client ? "connecting to its socket" : "listening",
+		 last ? "; last: " : "", last ? last : "");
 	pthread_mutex_lock(&dev->lock);
 	dev->status.features = 0;
 	dev->status.pairs = 0;
@@ -149,9 +150,9 @@ static void set_waiting(struct vdev *dev, const char *last)
 static void set_up(struct vdev *dev, uint64_t features)
 {
 	/* What an operator asks about first; the whole list is in the port's features. */
-	static const unsigned shown[] = { VIRTIO_NET_F_MRG_RXBUF, VIRTIO_F_IN_ORDER,
-					  VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
-					  VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4 };
+	static const unsigned shown[] = {VIRTIO_NET_F_MRG_RXBUF,      VIRTIO_F_IN_ORDER,
+					 VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
+					 VIRTIO_NET_F_CSUM,           VIRTIO_NET_F_HOST_TSO4};
 	char text[192];
 	int used;
 
@@ -201,7 +202,8 @@ static void update_state(struct vdev *dev)
 		set_negotiating(dev);
 }
 
-/* --- rings to and from the worker -------------------------------------------------------------- */
+/* --- rings to and from the worker --------------------------------------------------------------
+ */
 
 static void save_base(struct vdev *dev, uint16_t queue, const struct virtq *vring)
 {
@@ -273,7 +275,7 @@ static bool open_ring(struct vdev *dev, uint16_t queue, uint64_t features, struc
 		      int *kick_fd)
 {
 	struct rte_vhost_vring v;
-	struct vring_conf conf = { .features = features, .mem = &dev->mem };
+	struct vring_conf conf = {.features = features, .mem = &dev->mem};
 
 	if (!dev->enabled[queue] || rte_vhost_get_vhost_vring(dev->vid, queue, &v) < 0)
 		return false;
@@ -322,7 +324,8 @@ static void hand_over(struct vdev *dev)
 	}
 }
 
-/* --- the library's callbacks ------------------------------------------------------------------- */
+/* --- the library's callbacks -------------------------------------------------------------------
+ */
 
 static int on_new_device(int vid)
 {
@@ -526,7 +529,8 @@ static const struct rte_vhost_device_ops callbacks = {
 	.destroy_connection = on_destroy_connection,
 };
 
-/* --- control ----------------------------------------------------------------------------------- */
+/* --- control -----------------------------------------------------------------------------------
+ */
 
 static int register_device(struct vdev *dev, struct err *e)
 {
@@ -537,8 +541,8 @@ static int register_device(struct vdev *dev, struct err *e)
 	if (dev->conf.is_client)
 		flags |= RTE_VHOST_USER_CLIENT;
 	if (rte_vhost_driver_register(path, flags) < 0)
-		return err_set(e, ERR_INTERNAL, "socket", "socket '%s': the vhost library refused it",
-			       path);
+		return err_set(e, ERR_INTERNAL, "socket",
+			       "socket '%s': the vhost library refused it", path);
 	if (rte_vhost_driver_get_protocol_features(path, &protocol) < 0 ||
 	    rte_vhost_driver_set_protocol_features(
 		    path, (protocol | 1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) &
@@ -561,8 +565,8 @@ static int set_access(const struct vdev_conf *conf, struct err *e)
 		return err_set(e, ERR_PERMISSION, "owner", "socket '%s': chown: %s", conf->path,
 			       strerror(errno));
 	if (conf->mode && chmod(conf->path, conf->mode) < 0)
-		return err_set(e, ERR_PERMISSION, "socket_mode", "socket '%s': chmod: %s", conf->path,
-			       strerror(errno));
+		return err_set(e, ERR_PERMISSION, "socket_mode", "socket '%s': chmod: %s",
+			       conf->path, strerror(errno));
 	return 0;
 }
 

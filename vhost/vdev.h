@@ -4,8 +4,8 @@
  * DPDK's vhost library does the socket, the protocol and the mapping of guest memory, on its own
  * event thread. The rings themselves belong to a worker (vhost/vring.h). Between the two stands one
  * rule: the library's thread asks the worker to let go (`pause`) before it handles a message that
- * could change memory, rings or file descriptors, and hands a fresh set over (`resume`) after it. So
- * a worker takes no lock of the library's and never waits for a device's control plane.
+ * could change memory, rings or file descriptors, and hands a fresh set over (`resume`) after it.
+ * So a worker takes no lock of the library's and never waits for a device's control plane.
  *
  * state        what it means                                   rings with the worker
  * waiting      no front end is connected                       no
@@ -35,11 +35,12 @@ enum vdev_state {
 
 struct vdev_conf {
 	char path[VDEV_PATH_SIZE];
-	bool is_client;	   /* connect to the front end's socket, rather than listen on ours */
-	uid_t owner;	   /* of the socket when listening; (uid_t)-1 leaves it */
-	gid_t group;	   /* likewise */
-	mode_t mode;	   /* likewise; 0 leaves it */
-	uint16_t max_pairs; /* queue pairs served; a front end that enables more gets the rest ignored */
+	bool is_client;     /* connect to the front end's socket, rather than listen on ours */
+	uid_t owner;        /* of the socket when listening; (uid_t)-1 leaves it */
+	gid_t group;        /* likewise */
+	mode_t mode;        /* likewise; 0 leaves it */
+	uint16_t max_pairs; /* queue pairs served; a front end that enables more gets the rest
+			       ignored */
 };
 
 /* One queue pair. Touched by the worker alone from `resume` to `pause`. */
@@ -66,11 +67,11 @@ struct vdev_ops {
 
 struct vdev_status {
 	enum vdev_state state;
-	char text[192];	   /* the state in words, as shown to operators */
+	char text[192];    /* the state in words, as shown to operators */
 	uint64_t features; /* negotiated virtio feature bits, 0 before */
-	uint16_t pairs;	   /* usable queue pairs */
-	uint16_t mtu;	   /* as the front end told it, 0 if it did not */
-	bool is_broken;	   /* down because of what is in its rings or memory */
+	uint16_t pairs;    /* usable queue pairs */
+	uint16_t mtu;      /* as the front end told it, 0 if it did not */
+	bool is_broken;    /* down because of what is in its rings or memory */
 	uint64_t connects; /* front ends that ever connected */
 	uint64_t refused;  /* further front ends turned away while one was connected */
 	uint64_t messages; /* vhost-user messages that made the worker let go of the rings */
@@ -93,7 +94,8 @@ void vdev_set_broken(struct vdev *dev, const char *why);
 
 const char *vdev_state_text(enum vdev_state state);
 
-/* The name of a virtio-net feature bit as the virtio specification's drivers print it, or NULL. [any] */
+/* The name of a virtio-net feature bit as the virtio specification's drivers print it, or NULL.
+ * [any] */
 const char *vdev_feature_text(unsigned bit);
 
 #endif

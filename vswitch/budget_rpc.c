@@ -56,7 +56,7 @@ static json_t *tenant_budget(struct vswitch *sw, const struct tenant *t,
 	uint64_t used_tsc = 0;
 	const struct vm *vm;
 
-	TAILQ_FOREACH(vm, &sw->vms, link)
+	TAILQ_FOREACH (vm, &sw->vms, link)
 		if (vm->tenant == t)
 			used_tsc += st[vm->id].used_tsc;
 	budget_to_json(o, &t->budget);
@@ -98,12 +98,12 @@ json_t *rpc_handle_budget_get(struct rpc_ctx *ctx, const struct rpc_budget_get *
 		return NULL;
 	}
 	list = json_array();
-	TAILQ_FOREACH(t, &ctx->sw->tenants, link) {
+	TAILQ_FOREACH (t, &ctx->sw->tenants, link) {
 		if (only_tenant && t != only_tenant)
 			continue;
 		if (!only_vm)
 			json_array_append_new(list, tenant_budget(ctx->sw, t, st));
-		TAILQ_FOREACH(vm, &ctx->sw->vms, link)
+		TAILQ_FOREACH (vm, &ctx->sw->vms, link)
 			if (vm->tenant == t && (!only_vm || vm == only_vm))
 				json_array_append_new(list, vm_budget(ctx->sw, vm, st));
 	}

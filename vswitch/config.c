@@ -31,12 +31,12 @@ static void add_tenants_and_vms(struct vswitch *sw, json_t *calls)
 	const struct vm *vm;
 	json_t *params;
 
-	TAILQ_FOREACH(t, &sw->tenants, link) {
+	TAILQ_FOREACH (t, &sw->tenants, link) {
 		params = json_pack("{s:s}", "name", t->name);
 		budget_to_json(params, &t->budget);
 		add_call(calls, "tenant_create", params);
 	}
-	TAILQ_FOREACH(vm, &sw->vms, link) {
+	TAILQ_FOREACH (vm, &sw->vms, link) {
 		params = json_pack("{s:s, s:s}", "name", vm->name, "tenant", vm->tenant->name);
 		if (vm->uuid[0])
 			json_object_set_new(params, "uuid", json_string(vm->uuid));
@@ -73,17 +73,17 @@ static void add_networks_and_ports(struct vswitch *sw, json_t *calls)
 	struct network *net;
 	struct port *port;
 
-	TAILQ_FOREACH(net, &sw->networks, link)
+	TAILQ_FOREACH (net, &sw->networks, link)
 		add_call(calls, "network_create",
 			 json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "name", net->name, "tenant",
 				   net->tenant->name, "vni", (int)net->vni, "mtu",
 				   (int)atomic_load(&net->mtu), "mac_ageing_s",
 				   (int)net->mac_ageing_s, "mac_table_size",
 				   (int)fdb_capacity(net->fdb)));
-	TAILQ_FOREACH(port, &sw->ports, link)
+	TAILQ_FOREACH (port, &sw->ports, link)
 		add_call(calls, "port_create", port_conf_to_json(port));
-	TAILQ_FOREACH(net, &sw->networks, link) {
-		struct static_entries s = { sw, net, calls };
+	TAILQ_FOREACH (net, &sw->networks, link) {
+		struct static_entries s = {sw, net, calls};
 
 		fdb_sweep(net->fdb, add_static, &s);
 	}
@@ -102,12 +102,13 @@ json_t *config_to_json(const struct rpc_ctx *ctx)
 	return json_pack("{s:i, s:o}", "version", FORMAT_VERSION, "calls", calls);
 }
 
-/* --- saving ------------------------------------------------------------------------------------ */
+/* --- saving ------------------------------------------------------------------------------------
+ */
 
 static int refuse(const char *file, const char *what, struct err *e)
 {
-	enum err_code code = errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERMISSION :
-										    ERR_INTERNAL;
+	enum err_code code = errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERMISSION
+										 : ERR_INTERNAL;
 
 	return err_set(e, code, "file", "file '%s': %s: %s", file, what, strerror(errno));
 }
@@ -180,7 +181,8 @@ int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, st
 	return ret;
 }
 
-/* --- loading ----------------------------------------------------------------------------------- */
+/* --- loading -----------------------------------------------------------------------------------
+ */
 
 /* Replays one call; its error is prefixed with its position. */
 static int replay(struct rpc_ctx *ctx, const char *file, size_t position, const json_t *call,
@@ -198,8 +200,8 @@ static int replay(struct rpc_ctx *ctx, const char *file, size_t position, const 
 		json_decref(result);
 		return 0;
 	}
-	return err_set(e, why.code, "file", "file '%s': call %zu, %s: %.180s", file, position, method,
-		       why.text);
+	return err_set(e, why.code, "file", "file '%s': call %zu, %s: %.180s", file, position,
+		       method, why.text);
 }
 
 /* The calls of a configuration file. New reference to the array, NULL with *e filled. */
@@ -222,8 +224,8 @@ static json_t *read_calls(const char *file, struct err *e)
 	calls = json_incref(json_object_get(config, "calls"));
 	if (json_integer_value(json_object_get(config, "version")) != FORMAT_VERSION ||
 	    !json_is_array(calls)) {
-		err_set(e, ERR_INVALID, "file", "file '%s': not a configuration of version %d", file,
-			FORMAT_VERSION);
+		err_set(e, ERR_INVALID, "file", "file '%s': not a configuration of version %d",
+			file, FORMAT_VERSION);
 		json_decref(calls);
 		calls = NULL;
 	}

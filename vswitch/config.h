@@ -7,21 +7,21 @@
 
 #include "vswitch/ctx_rpc.h"
 
-/* {"version": 1, "calls": [{"method": ..., "params": {...}}, ...]}, in an order that can be replayed.
- * New reference. [control] */
+/* {"version": 1, "calls": [{"method": ..., "params": {...}}, ...]}, in an order that can be
+ * replayed. New reference. [control] */
 json_t *config_to_json(const struct rpc_ctx *ctx);
 
 /* Writes the configuration to a file: all of it or, whenever the process or the machine ends, none
  * (temporary file beside it, fsync, rename, fsync of the folder). *calls is how many. [control] */
 int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e);
 
-/* Replays the daemon's own file at start, if there is one. A call that is refused does not keep the rest
- * of the switch down: it is logged and kept for the next start. Negative errno when the file is no
- * configuration at all. [control] */
+/* Replays the daemon's own file at start, if there is one. A call that is refused does not keep the
+ * rest of the switch down: it is logged and kept for the next start. Negative errno when the file
+ * is no configuration at all. [control] */
 int config_start(struct rpc_ctx *ctx, struct err *e);
 
-/* Replays a file's calls. Stops at the first that is refused: *e says which, and why. *done is how many
- * were done before. [control] */
+/* Replays a file's calls. Stops at the first that is refused: *e says which, and why. *done is how
+ * many were done before. [control] */
 int config_load(struct rpc_ctx *ctx, const char *file, unsigned *done, struct err *e);
 
 #endif

@@ -6,7 +6,7 @@ static const struct {
 	const char *text;
 	const char *help;
 } reasons[DROP_COUNT] = {
-#define X(name, text, help) [DROP_##name] = { text, help },
+#define X(name, text, help) [DROP_##name] = {text, help},
 #include "vswitch/drops.def"
 #undef X
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Per-port packet counters. Each worker has its own set for every port, so that each counter has one
- * writer; readers add the workers' up. Once nothing is held back or handed over,
- * in == forwarded + consumed + sum(drops) holds for every port. */
+/* Per-port packet counters. Each worker has its own set for every port, so that each counter has
+ * one writer; readers add the workers' up. Once nothing is held back or handed over, in ==
+ * forwarded + consumed + sum(drops) holds for every port. */
 #ifndef VSWITCH_COUNTERS_H
 #define VSWITCH_COUNTERS_H
 
@@ -25,7 +25,7 @@ struct queue_counters {
 };
 
 struct port_counters {
-	uint64_t in;	    /* packets the guest sent, malformed ones included */
+	uint64_t in;        /* packets the guest sent, malformed ones included */
 	uint64_t forwarded; /* delivered to at least one receiver */
 	uint64_t consumed;  /* answered or used up by the switch itself */
 	uint64_t copies;    /* deliveries beyond each packet's first */

@@ -16,7 +16,7 @@ struct rpc_ctx {
 	/* Calls of the configuration file that were refused at start: they are saved again, so that
 	 * nothing is lost, and tried again at the next start. */
 	json_t *refused;
-	uint64_t started_ns;	 /* CLOCK_MONOTONIC */
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	bool hugepages;
 };
 

@@ -42,7 +42,8 @@ int eal_parse_cores(const char *text, struct eal_conf *conf, struct err *e)
 	cpu_set_t allowed;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return err_set(e, ERR_INTERNAL, "workers", "sched_getaffinity: %s", strerror(errno));
+		return err_set(e, ERR_INTERNAL, "workers", "sched_getaffinity: %s",
+			       strerror(errno));
 	conf->n_workers = 0;
 	do {
 		unsigned long first, last;
@@ -56,7 +57,8 @@ int eal_parse_cores(const char *text, struct eal_conf *conf, struct err *e)
 		if (end == at || at[0] == '-' || at[0] == '+' || (*end && *end != ',') ||
 		    last < first || last >= CPU_SETSIZE)
 			return err_set(e, ERR_INVALID, "workers",
-				       "workers '%s': not a list of cores such as 1 or 1,3-5", text);
+				       "workers '%s': not a list of cores such as 1 or 1,3-5",
+				       text);
 		for (unsigned long core = first; core <= last; core++)
 			if (add_core(text, (unsigned)core, &allowed, conf, e) < 0)
 				return -EINVAL;
@@ -81,9 +83,24 @@ void eal_default_core(struct eal_conf *conf)
 			conf->worker_core[0] = core;
 }
 
-/* Bytes in free hugepages of all sizes. */
+/* The number in a file of /sys, 0 when there is none. */
+static unsigned long read_number(const char *path)
+{
+	char text[32] = "";
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		return 0;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return strtoul(text, NULL, 10);
+}
+
+/* Bytes in free hugepages of all sizes: /sys/kernel/mm/hugepages/hugepages-2048kB/ and so on. */
 static unsigned long free_huge_bytes(void)
 {
+	static const char prefix[] = "hugepages-";
 	DIR *dir = opendir("/sys/kernel/mm/hugepages");
 	unsigned long total = 0;
 	struct dirent *entry;
@@ -91,26 +108,21 @@ static unsigned long free_huge_bytes(void)
 	if (!dir)
 		return 0;
 	while ((entry = readdir(dir))) {
-		unsigned long kb, pages = 0;
 		char path[512];
-		FILE *f;
 
-		if (sscanf(entry->d_name, "hugepages-%lukB", &kb) != 1)
+		if (strncmp(entry->d_name, prefix, sizeof(prefix) - 1) != 0)
 			continue;
 		snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/free_hugepages",
 			 entry->d_name);
-		f = fopen(path, "re");
-		if (!f)
-			continue;
-		if (fscanf(f, "%lu", &pages) == 1)
-			total += pages * kb * 1024;
-		fclose(f);
+		total += read_number(path) * 1024 *
+			 strtoul(entry->d_name + sizeof(prefix) - 1, NULL, 10);
 	}
 	closedir(dir);
 	return total;
 }
 
-/* "0@(0,2),1@1": the control thread on the cores that no worker has, or on all when none is left. */
+/* "0@(0,2),1@1": the control thread on the cores that no worker has, or on all when none is left.
+ */
 static void lcores_text(const struct eal_conf *conf, char *text, size_t size)
 {
 	cpu_set_t allowed, rest;

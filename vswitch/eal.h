@@ -12,7 +12,7 @@ struct eal_conf {
 	unsigned worker_core[MAX_WORKERS];
 	unsigned n_workers;
 	unsigned memory_mb; /* without hugepages: how much is set aside */
-	bool no_huge;	    /* do without hugepages although there are some */
+	bool no_huge;       /* do without hugepages although there are some */
 };
 
 /* Parses "1,3-5" into worker cores, which must be cores that this process may run on. */
@@ -21,8 +21,9 @@ int eal_parse_cores(const char *text, struct eal_conf *conf, struct err *e);
 /* The default: the last core that the process may run on. */
 void eal_default_core(struct eal_conf *conf);
 
-/* Starts EAL: hugepages where there are free ones, ordinary memory (said in the log) where there are
- * none; never a PCI bus. Worker i of the configuration becomes lcore i + 1. Once per process. [control] */
+/* Starts EAL: hugepages where there are free ones, ordinary memory (said in the log) where there
+ * are none; never a PCI bus. Worker i of the configuration becomes lcore i + 1. Once per process.
+ * [control] */
 int eal_init(const struct eal_conf *conf, const char *program, struct err *e);
 void eal_uninit(void);
 

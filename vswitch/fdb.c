@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define WAYS	 8
+#define WAYS     8
 #define MAC_MASK ((1ULL << 48) - 1)
-#define STATIC	 (1ULL << 63)
+#define STATIC   (1ULL << 63)
 
 struct fdb_bucket {
 	_Atomic uint64_t way[WAYS];
@@ -108,11 +108,13 @@ uint16_t fdb_lookup(const struct fdb *f, uint64_t mac)
 	return FDB_NO_PORT;
 }
 
-static bool swap(struct fdb *f, uint32_t bucket, int way, uint64_t from, uint64_t to, uint32_t now_s)
+static bool swap(struct fdb *f, uint32_t bucket, int way, uint64_t from, uint64_t to,
+		 uint32_t now_s)
 {
 	if (!atomic_compare_exchange_strong(&f->bucket[bucket].way[way], &from, to))
 		return false;
-	atomic_store_explicit(&f->seen_s[bucket * WAYS + (uint32_t)way], now_s, memory_order_relaxed);
+	atomic_store_explicit(&f->seen_s[bucket * WAYS + (uint32_t)way], now_s,
+			      memory_order_relaxed);
 	return true;
 }
 

@@ -15,7 +15,8 @@ struct fdb;
 
 #define FDB_NO_PORT 0x7fff /* also the largest port number, which no port has */
 
-/* A table for about `size` addresses (rounded up to a power of two), NULL when memory is short. [control] */
+/* A table for about `size` addresses (rounded up to a power of two), NULL when memory is short.
+ * [control] */
 struct fdb *fdb_create(uint32_t size);
 void fdb_destroy(struct fdb *f);
 
@@ -57,8 +58,10 @@ enum fdb_learned {
 };
 
 /* Learns that `mac` is behind `port` at second `now_s`. With `may_add` false (the port is at its
- * limit) known addresses are refreshed only. A full bucket gives up its oldest learned entry. [worker] */
-enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s, bool may_add);
+ * limit) known addresses are refreshed only. A full bucket gives up its oldest learned entry.
+ * [worker] */
+enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s,
+			   bool may_add);
 
 /* Adds a static entry, replacing a learned one. -EEXIST when it is static already, -ENOSPC when its
  * bucket is full of static ones. [control] */

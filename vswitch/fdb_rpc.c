@@ -13,8 +13,8 @@ struct walk {
 	struct vswitch *sw;
 	const struct network *net;
 	const struct port *port; /* NULL: any */
-	json_t *list;		 /* entries are added to it, unless NULL */
-	bool forget;		 /* learned entries are removed */
+	json_t *list;            /* entries are added to it, unless NULL */
+	bool forget;             /* learned entries are removed */
 	uint32_t forgotten;
 };
 
@@ -66,7 +66,7 @@ static int walk(struct walk *w, const char *network, const char *port, struct er
 		fdb_sweep(net->fdb, visit, w);
 		return 0;
 	}
-	TAILQ_FOREACH(net, &w->sw->networks, link) {
+	TAILQ_FOREACH (net, &w->sw->networks, link) {
 		w->net = net;
 		fdb_sweep(net->fdb, visit, w);
 	}
@@ -75,7 +75,7 @@ static int walk(struct walk *w, const char *network, const char *port, struct er
 
 json_t *rpc_handle_fdb_list(struct rpc_ctx *ctx, const struct rpc_fdb_list *p, struct err *e)
 {
-	struct walk w = { .sw = ctx->sw, .list = json_array() };
+	struct walk w = {.sw = ctx->sw, .list = json_array()};
 
 	if (walk(&w, p->network, p->port, e) < 0) {
 		json_decref(w.list);
@@ -86,7 +86,7 @@ json_t *rpc_handle_fdb_list(struct rpc_ctx *ctx, const struct rpc_fdb_list *p, s
 
 json_t *rpc_handle_fdb_flush(struct rpc_ctx *ctx, const struct rpc_fdb_flush *p, struct err *e)
 {
-	struct walk w = { .sw = ctx->sw, .forget = true };
+	struct walk w = {.sw = ctx->sw, .forget = true};
 
 	if (walk(&w, p->network, p->port, e) < 0)
 		return NULL;
@@ -97,7 +97,7 @@ json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, str
 {
 	struct network *net = network_find(ctx->sw, p->network);
 	struct port *port = port_find(ctx->sw, p->port);
-	struct fdb_entry entry = { .is_static = true };
+	struct fdb_entry entry = {.is_static = true};
 	int ret;
 
 	if (!net) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Layer 2 switching of one batch.
  *
- * A batch comes from one queue pair of one port. classify() decides for each packet and puts it into
- * the outbox of each port that it goes to, in order, so that no two packets for one receiver change
- * places; deliver() then empties the outboxes into the receivers' rings. The sender is billed for
- * both. Outboxes live in the worker and are empty between batches. */
+ * A batch comes from one queue pair of one port. classify() decides for each packet and puts it
+ * into the outbox of each port that it goes to, in order, so that no two packets for one receiver
+ * change places; deliver() then empties the outboxes into the receivers' rings. The sender is
+ * billed for both. Outboxes live in the worker and are empty between batches. */
 #include "vswitch/forward.h"
 
 #include <string.h>
@@ -16,19 +16,21 @@
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 
-/* Deliveries after which a batch is cut, so that floods to large networks are charged packet by packet. */
+/* Deliveries after which a batch is cut, so that floods to large networks are charged packet by
+ * packet. */
 #define MAX_DELIVERIES 64
 
 /* Most packets of one VM that may wait in another worker's handoff ring. */
 #define HANDOFF_SHARE 128
 
 static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
-	[VRING_RING_FULL] = DROP_RING_FULL,	[VRING_RING_BROKEN] = DROP_PORT_DOWN,
+	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
 	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
 	[VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
-/* Where the packets of the batch stand: deliveries asked for and done, and why the last one failed. */
+/* Where the packets of the batch stand: deliveries asked for and done, and why the last one failed.
+ */
 struct verdicts {
 	uint16_t asked[FORWARD_MAX_BURST];
 	uint16_t delivered[FORWARD_MAX_BURST];
@@ -52,7 +54,8 @@ static void outbox_put(struct worker *w, struct port *to, struct rte_mbuf *m, ui
 	o->n++;
 }
 
-/* Puts the packet into the outbox of every other port of the network; returns how many there were. */
+/* Puts the packet into the outbox of every other port of the network; returns how many there were.
+ */
 static uint16_t flood(struct worker *w, const struct port *from, struct rte_mbuf *m, uint16_t index)
 {
 	const struct members *members =
@@ -179,8 +182,8 @@ static void deliver_here(struct worker *w, struct outbox *o, uint16_t pair, stru
 	}
 }
 
-/* Hands an outbox to the worker that serves the receiver, within the sending VM's share of its ring.
- * Each entry holds a reference of its own to the packet. */
+/* Hands an outbox to the worker that serves the receiver, within the sending VM's share of its
+ * ring. Each entry holds a reference of its own to the packet. */
 static void deliver_there(struct outbox *o, const struct port *from, uint16_t pair,
 			  struct verdicts *v)
 {
@@ -313,8 +316,7 @@ unsigned forward_receive(struct worker *w, unsigned max)
 		_Atomic uint32_t *taken = &w->handoff_taken[vm];
 
 		receive_one(w, &h);
-		atomic_store_explicit(taken,
-				      atomic_load_explicit(taken, memory_order_relaxed) + 1,
+		atomic_store_explicit(taken, atomic_load_explicit(taken, memory_order_relaxed) + 1,
 				      memory_order_release);
 		sched_charge_other(w->sched, vm,
 				   ledger_bill_vm(&w->ledger, vm, STAGE_RECEIVE, w->clock()));

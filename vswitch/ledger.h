@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The ledger: where a worker's time went, in TSC cycles, by (VM, stage) and by system row. Its rows
- * sum to the time that passed since it was opened: each billing closes one stretch of time and opens
- * the next, so no cycle is left out or counted twice. One writer, the worker. */
+ * sum to the time that passed since it was opened: each billing closes one stretch of time and
+ * opens the next, so no cycle is left out or counted twice. One writer, the worker. */
 #ifndef VSWITCH_LEDGER_H
 #define VSWITCH_LEDGER_H
 
@@ -37,7 +37,8 @@ static inline void ledger_open(struct ledger *l, uint64_t now)
 	l->last_tsc = now;
 }
 
-/* Bills the time since the last billing and returns it. A clock that went backwards bills nothing. [worker] */
+/* Bills the time since the last billing and returns it. A clock that went backwards bills nothing.
+ * [worker] */
 static inline uint64_t ledger_elapse(struct ledger *l, uint64_t now)
 {
 	uint64_t spent = now > l->last_tsc ? now - l->last_tsc : 0;
@@ -62,7 +63,8 @@ static inline uint64_t ledger_bill_sys(struct ledger *l, enum sysrow row, uint64
 	return spent;
 }
 
-/* Moves a VM's rows to the system row of VMs that are gone, so that its slot starts at nothing. [worker] */
+/* Moves a VM's rows to the system row of VMs that are gone, so that its slot starts at nothing.
+ * [worker] */
 void ledger_depart(struct ledger *l, uint16_t vm);
 
 /* The sum of all rows: equals last_tsc - opened_tsc. [worker] */

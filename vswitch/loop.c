@@ -9,7 +9,6 @@
 
 #include <rte_mbuf.h>
 
-
 #include "vswitch/forward.h"
 
 #define MESSAGES_PER_TURN 8
@@ -65,7 +64,8 @@ static void count_ring_drops(struct port_counters *c, const struct vring_work *w
 	}
 }
 
-/* Takes packets from the VM's next ring into the service's hold. False when all its rings are empty. */
+/* Takes packets from the VM's next ring into the service's hold. False when all its rings are
+ * empty. */
 static bool take(struct worker *w, struct service *s, const struct vring_limits *limits,
 		 struct vring_work *work)
 {
@@ -119,14 +119,15 @@ struct tally {
 	uint32_t descs;
 };
 
-/* One burst of a service: forwards what is held, or takes more. False when the VM has nothing left. */
+/* One burst of a service: forwards what is held, or takes more. False when the VM has nothing left.
+ */
 static bool serve_burst(struct worker *w, struct service *s, uint64_t left_tsc, struct tally *t)
 {
-	struct vring_work work = { 0 };
+	struct vring_work work = {0};
 
 	if (s->n_held == 0) {
 		struct sched_limits b = sched_burst(w->sched, s->vm->id, left_tsc);
-		const struct vring_limits limits = { b.packets, b.bytes, b.descs };
+		const struct vring_limits limits = {b.packets, b.bytes, b.descs};
 
 		if (!take(w, s, &limits, &work))
 			return false;
@@ -144,7 +145,7 @@ static void serve(struct worker *w, const struct sched_grant *g)
 {
 	struct service *s = &w->service[g->vm];
 	uint64_t start = w->ledger.last_tsc, used;
-	struct tally t = { 0 };
+	struct tally t = {0};
 	bool more;
 
 	do {

@@ -31,7 +31,8 @@ struct daemon {
 	struct rpc_server *server;
 };
 
-/* --- what the loop calls ----------------------------------------------------------------------- */
+/* --- what the loop calls -----------------------------------------------------------------------
+ */
 
 /* After each change, before it is answered: the file holds what the answer says. */
 static int on_mutation(struct rpc_ctx *ctx, struct err *e)
@@ -46,14 +47,16 @@ static void tell(struct daemon *d, const struct mail *mail)
 	struct port *port = d->ctx.sw->port_slot[mail->port];
 	struct vdev_status status;
 
-	/* The words may change within a state, while rings are set up one by one: that is no event. */
+	/* The words may change within a state, while rings are set up one by one: that is no event.
+	 */
 	if (!port || port->told == mail->state)
 		return;
 	port->told = mail->state;
 	log_info("port %s of vm %s: %s", port->name, port->vm->name, mail->text);
 	rpc_server_event(d->server, "port_state",
 			 json_pack("{s:s, s:s, s:s, s:s}", "port", port->name, "vm", port->vm->name,
-				   "state", vdev_state_text(mail->state), "state_text", mail->text));
+				   "state", vdev_state_text(mail->state), "state_text",
+				   mail->text));
 	vdev_status(port->dev, &status);
 	if (mail->state == VDEV_DOWN && status.is_broken)
 		rpc_server_event(d->server, "ring_broken",
@@ -90,7 +93,8 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 	return sd_event_exit(sd_event_source_get_event(s), 0);
 }
 
-/* --- the ladder -------------------------------------------------------------------------------- */
+/* --- the ladder --------------------------------------------------------------------------------
+ */
 
 static int open_loop(struct daemon *d, struct err *e)
 {
@@ -140,7 +144,8 @@ static int open_switch(struct daemon *d, struct err *e)
 
 static int watch_switch(struct daemon *d, struct err *e)
 {
-	if (sd_event_add_io(d->loop, NULL, mailbox_fd(d->ctx.sw->mailbox), EPOLLIN, on_mail, d) < 0 ||
+	if (sd_event_add_io(d->loop, NULL, mailbox_fd(d->ctx.sw->mailbox), EPOLLIN, on_mail, d) <
+		    0 ||
 	    sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC, TICK_US, 10000, on_tick, d) <
 		    0)
 		return err_set(e, ERR_INTERNAL, NULL, "cannot watch the switch");
@@ -178,8 +183,8 @@ static int run_with_server(struct daemon *d, struct err *e)
 
 	if (privileges_drop(e) == 0 && eal_init(&d->options.eal, "stintd", e) == 0) {
 		d->ctx.hugepages = rte_eal_has_hugepages();
-		ret = sigbus_init() < 0 ? err_set(e, ERR_INTERNAL, NULL, "cannot handle SIGBUS") :
-					  run_with_switch(d, e);
+		ret = sigbus_init() < 0 ? err_set(e, ERR_INTERNAL, NULL, "cannot handle SIGBUS")
+					: run_with_switch(d, e);
 		/* Clients are gone before what their requests work on. */
 		rpc_server_destroy(d->server);
 		d->server = NULL;
@@ -193,9 +198,9 @@ static int run_with_server(struct daemon *d, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { 0 };
+	struct daemon d = {0};
 	struct timespec now;
-	struct err e = { 0 };
+	struct err e = {0};
 	int ret;
 
 	switch (options_parse(argc, argv, &d.options, &e)) {

@@ -11,7 +11,7 @@ struct network *network_find(struct vswitch *sw, const char *name)
 {
 	struct network *net;
 
-	TAILQ_FOREACH(net, &sw->networks, link)
+	TAILQ_FOREACH (net, &sw->networks, link)
 		if (strcmp(net->name, name) == 0)
 			return net;
 	return NULL;
@@ -28,7 +28,7 @@ static int check(struct vswitch *sw, const struct network_conf *conf, struct err
 	if (!tenant_find(sw, conf->tenant))
 		return err_set(e, ERR_NOT_FOUND, "tenant", "tenant '%s' does not exist",
 			       conf->tenant);
-	TAILQ_FOREACH(net, &sw->networks, link)
+	TAILQ_FOREACH (net, &sw->networks, link)
 		if (net->vni == conf->vni)
 			return err_set(e, ERR_EXISTS, "vni", "vni %u is network '%s'", conf->vni,
 				       net->name);
@@ -88,9 +88,9 @@ int network_delete(struct vswitch *sw, struct network *net, struct err *e)
 	const struct members *members = atomic_load(&net->members);
 
 	if (members->n)
-		return err_set(e, ERR_BUSY, "name", "network '%s' still has %u port%s, '%s' among them",
-			       net->name, members->n, members->n == 1 ? "" : "s",
-			       members->port[0]->name);
+		return err_set(e, ERR_BUSY, "name",
+			       "network '%s' still has %u port%s, '%s' among them", net->name,
+			       members->n, members->n == 1 ? "" : "s", members->port[0]->name);
 	net->tenant->n_networks--;
 	TAILQ_REMOVE(&sw->networks, net, link);
 	sw->network_slot[net->id] = NULL;

@@ -11,9 +11,9 @@ static json_t *network_to_json(struct network *net)
 	const struct members *members = atomic_load(&net->members);
 
 	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "name", net->name, "tenant",
-			 net->tenant->name, "vni", (int)net->vni, "mtu", (int)atomic_load(&net->mtu),
-			 "mac_ageing_s", (int)net->mac_ageing_s, "mac_table_size",
-			 (int)fdb_capacity(net->fdb), "ports", (int)members->n);
+			 net->tenant->name, "vni", (int)net->vni, "mtu",
+			 (int)atomic_load(&net->mtu), "mac_ageing_s", (int)net->mac_ageing_s,
+			 "mac_table_size", (int)fdb_capacity(net->fdb), "ports", (int)members->n);
 }
 
 static struct network *find(struct vswitch *sw, const char *name, struct err *e)
@@ -72,7 +72,7 @@ json_t *rpc_handle_network_list(struct rpc_ctx *ctx, const struct rpc_network_li
 		json_decref(list);
 		return NULL;
 	}
-	TAILQ_FOREACH(net, &sw->networks, link)
+	TAILQ_FOREACH (net, &sw->networks, link)
 		if (!p->name || network_find(sw, p->name) == net)
 			json_array_append_new(list, network_to_json(net));
 	return list;

@@ -15,7 +15,8 @@ static const char usage[] =
 	"Usage: stintd [OPTION]...\n"
 	"A vhost-user switch for VM tenants. Runs in the foreground until SIGTERM or SIGINT.\n"
 	"\n"
-	"  --config FILE           keep the configuration in FILE: load it at start, save each change\n"
+	"  --config FILE           keep the configuration in FILE: load it at start, save each "
+	"change\n"
 	"  --socket PATH           JSON-RPC socket (default " DEFAULT_SOCKET ")\n"
 	"  --readonly-socket PATH  a second socket that answers only calls that change nothing\n"
 	"  --socket-group GROUP    group that may use the sockets\n"
@@ -28,21 +29,31 @@ static const char usage[] =
 	"\n"
 	"stintctl(1) manages it. See stintd(8).\n";
 
-enum { OPT_CONFIG = 256, OPT_SOCKET, OPT_READONLY, OPT_GROUP, OPT_WORKERS, OPT_NO_HUGE, OPT_MEMORY,
-       OPT_LOG, OPT_HELP, OPT_VERSION };
+enum {
+	OPT_CONFIG = 256,
+	OPT_SOCKET,
+	OPT_READONLY,
+	OPT_GROUP,
+	OPT_WORKERS,
+	OPT_NO_HUGE,
+	OPT_MEMORY,
+	OPT_LOG,
+	OPT_HELP,
+	OPT_VERSION
+};
 
 static const struct option longopts[] = {
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "socket", required_argument, NULL, OPT_SOCKET },
-	{ "readonly-socket", required_argument, NULL, OPT_READONLY },
-	{ "socket-group", required_argument, NULL, OPT_GROUP },
-	{ "workers", required_argument, NULL, OPT_WORKERS },
-	{ "no-huge", no_argument, NULL, OPT_NO_HUGE },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "log-level", required_argument, NULL, OPT_LOG },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ NULL, 0, NULL, 0 },
+	{"config", required_argument, NULL, OPT_CONFIG},
+	{"socket", required_argument, NULL, OPT_SOCKET},
+	{"readonly-socket", required_argument, NULL, OPT_READONLY},
+	{"socket-group", required_argument, NULL, OPT_GROUP},
+	{"workers", required_argument, NULL, OPT_WORKERS},
+	{"no-huge", no_argument, NULL, OPT_NO_HUGE},
+	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"log-level", required_argument, NULL, OPT_LOG},
+	{"help", no_argument, NULL, OPT_HELP},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{NULL, 0, NULL, 0},
 };
 
 static int parse_memory(const char *text, struct options *o, struct err *e)
@@ -73,8 +84,8 @@ static int check_path(const char *option, const char *path, struct err *e)
 	struct sockaddr_un sun;
 
 	if (strlen(path) == 0 || strlen(path) >= sizeof(sun.sun_path))
-		return err_set(e, ERR_INVALID, option, "--%s '%s': must have 1 to %zu bytes", option,
-			       path, sizeof(sun.sun_path) - 1);
+		return err_set(e, ERR_INVALID, option, "--%s '%s': must have 1 to %zu bytes",
+			       option, path, sizeof(sun.sun_path) - 1);
 	return 0;
 }
 
@@ -111,7 +122,7 @@ enum options_result options_parse(int argc, char **argv, struct options *o, stru
 {
 	int option;
 
-	*o = (struct options){ .socket = DEFAULT_SOCKET, .eal.memory_mb = 1024 };
+	*o = (struct options){.socket = DEFAULT_SOCKET, .eal.memory_mb = 1024};
 	eal_default_core(&o->eal);
 	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (option == OPT_HELP) {

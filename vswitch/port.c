@@ -19,13 +19,14 @@ struct port *port_find(struct vswitch *sw, const char *name)
 {
 	struct port *port;
 
-	TAILQ_FOREACH(port, &sw->ports, link)
+	TAILQ_FOREACH (port, &sw->ports, link)
 		if (strcmp(port->name, name) == 0)
 			return port;
 	return NULL;
 }
 
-/* --- rings to and from the worker -------------------------------------------------------------- */
+/* --- rings to and from the worker --------------------------------------------------------------
+ */
 
 struct attach_call {
 	struct port *port;
@@ -51,7 +52,7 @@ static void attach(struct worker *w, void *arg)
 static void pause_rings(void *ctx)
 {
 	struct port *port = ctx;
-	struct attach_call c = { .port = port };
+	struct attach_call c = {.port = port};
 
 	pthread_mutex_lock(&port->handover);
 	worker_call(port->worker, detach, &c);
@@ -61,7 +62,7 @@ static void pause_rings(void *ctx)
 static void resume_rings(void *ctx, struct vdev_pair *pairs, uint16_t n)
 {
 	struct port *port = ctx;
-	struct attach_call c = { .port = port, .pairs = pairs, .n = n };
+	struct attach_call c = {.port = port, .pairs = pairs, .n = n};
 
 	pthread_mutex_lock(&port->handover);
 	worker_call(port->worker, attach, &c);
@@ -85,7 +86,7 @@ static const struct vdev_ops device_ops = {
 
 void port_leave_worker(struct port *port, struct worker *to)
 {
-	struct attach_call c = { .port = port };
+	struct attach_call c = {.port = port};
 
 	pthread_mutex_lock(&port->handover);
 	port->moving_pairs = port->pairs;
@@ -108,7 +109,8 @@ void port_enter_worker(struct port *port)
 	pthread_mutex_unlock(&port->handover);
 }
 
-/* --- creation ---------------------------------------------------------------------------------- */
+/* --- creation ----------------------------------------------------------------------------------
+ */
 
 static int look_up_user(const char *owner, uid_t *uid, struct err *e)
 {
@@ -157,7 +159,7 @@ static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e
 	if (strlen(conf->socket) >= VDEV_PATH_SIZE)
 		return err_set(e, ERR_INVALID, "socket", "socket '%s': longer than %d bytes",
 			       conf->socket, VDEV_PATH_SIZE - 1);
-	TAILQ_FOREACH(port, &sw->ports, link)
+	TAILQ_FOREACH (port, &sw->ports, link)
 		if (strcmp(port->conf.path, conf->socket) == 0)
 			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'",
 				       conf->socket, port->name);
@@ -223,7 +225,7 @@ static void port_free(struct port *port)
 /* Makes sure that no worker holds or will find the port. */
 static void withdraw(struct vswitch *sw, struct port *port)
 {
-	struct attach_call c = { .port = port };
+	struct attach_call c = {.port = port};
 
 	sw->port_slot[port->id] = NULL;
 	switch_quiesce(sw);
@@ -275,7 +277,8 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e)
 	return 0;
 }
 
-/* --- changes ----------------------------------------------------------------------------------- */
+/* --- changes -----------------------------------------------------------------------------------
+ */
 
 struct move_call {
 	struct port *port;
@@ -295,7 +298,7 @@ static void change_network(struct worker *w, void *arg)
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e)
 {
 	struct network *old = port->net;
-	struct move_call c = { port, net };
+	struct move_call c = {port, net};
 
 	if (net == old)
 		return 0;

@@ -23,12 +23,12 @@ struct vm {
 	uint16_t id; /* slot in ledgers and schedulers */
 	struct tenant *tenant;
 	struct worker *_Atomic worker; /* serves all ports of the VM */
-	struct rte_mempool *pool; /* this VM's packets; nobody else's can exhaust it */
+	struct rte_mempool *pool;      /* this VM's packets; nobody else's can exhaust it */
 	char name[NAME_SIZE];
 	char uuid[37];
 	struct budget budget;
 	uint32_t n_ports; /* control's */
-	bool is_pinned;	  /* the operator chose the worker */
+	bool is_pinned;   /* the operator chose the worker */
 	TAILQ_ENTRY(vm) link;
 };
 
@@ -41,7 +41,7 @@ struct members {
 struct network {
 	uint16_t id;
 	uint32_t vni;
-	_Atomic uint32_t mtu;		   /* bytes of layer 3 */
+	_Atomic uint32_t mtu;              /* bytes of layer 3 */
 	_Atomic(struct members *) members; /* never NULL while a port is attached */
 	struct fdb *fdb;
 	struct tenant *tenant;

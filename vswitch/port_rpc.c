@@ -150,7 +150,7 @@ json_t *rpc_handle_port_list(struct rpc_ctx *ctx, const struct rpc_port_list *p,
 	    (p->network && !exists(network_find(sw, p->network), "network", p->network, e)))
 		return NULL;
 	list = json_array();
-	TAILQ_FOREACH(port, &sw->ports, link) {
+	TAILQ_FOREACH (port, &sw->ports, link) {
 		const struct network *net = port->net;
 
 		if ((p->name && strcmp(port->name, p->name) != 0) ||

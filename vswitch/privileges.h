@@ -6,8 +6,9 @@
 #include "base/err.h"
 
 /* Drops every capability but those that making sockets for other users takes (chown, fowner,
- * dac_override) and hugepages (ipc_lock), from the bounding set too, and forbids gaining any by exec. Does nothing when the
- * process is not privileged. Call it before any thread is made. [control] */
+ * dac_override) and hugepages (ipc_lock), from the bounding set too, and forbids gaining any by
+ * exec. Does nothing when the process is not privileged. Call it before any thread is made.
+ * [control] */
 int privileges_drop(struct err *e);
 
 #endif

@@ -24,14 +24,14 @@ static void copy_stats(struct worker *w, void *arg)
 	struct snapshot *s = arg;
 	const struct vm *vm;
 
-	TAILQ_FOREACH(vm, &s->sw->vms, link)
+	TAILQ_FOREACH (vm, &s->sw->vms, link)
 		if (vm->worker == w)
 			sched_get_stats(w->sched, vm->id, &s->stats[vm->id]);
 }
 
 struct sched_vm_stats *sched_stats_snapshot(struct vswitch *sw)
 {
-	struct snapshot s = { sw, calloc(MAX_VMS, sizeof(*s.stats)) };
+	struct snapshot s = {sw, calloc(MAX_VMS, sizeof(*s.stats))};
 
 	for (unsigned i = 0; s.stats && i < sw->n_workers; i++)
 		worker_call(sw->worker[i], copy_stats, &s);
@@ -45,9 +45,8 @@ static json_t *us(const struct vswitch *sw, uint64_t tsc)
 
 void sched_stats_to_json(json_t *o, const struct vswitch *sw, const struct sched_vm_stats *st)
 {
-	json_object_set_new(
-		o, "balance_us",
-		json_integer(st->balance_tsc * 1000000 / (int64_t)sw->sched.tsc_hz));
+	json_object_set_new(o, "balance_us",
+			    json_integer(st->balance_tsc * 1000000 / (int64_t)sw->sched.tsc_hz));
 	json_object_set_new(o, "services", json_integer((json_int_t)st->services));
 	json_object_set_new(o, "longest_service_us", us(sw, st->longest_service_tsc));
 	json_object_set_new(o, "overruns", json_integer((json_int_t)st->overruns));

@@ -23,13 +23,13 @@ static json_t *queues_to_json(const struct port_counters *c, unsigned pairs)
 	for (unsigned i = 0; i < pairs; i++) {
 		const struct queue_counters *q = &c->queue[i];
 
-		json_array_append_new(
-			list, json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "queue", (int)i, "rx_packets",
-					(json_int_t)q->rx_packets, "rx_bytes",
-					(json_int_t)q->rx_bytes, "tx_packets",
-					(json_int_t)q->tx_packets, "tx_bytes",
-					(json_int_t)q->tx_bytes, "notifications",
-					(json_int_t)q->notifications));
+		json_array_append_new(list,
+				      json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "queue", (int)i,
+						"rx_packets", (json_int_t)q->rx_packets, "rx_bytes",
+						(json_int_t)q->rx_bytes, "tx_packets",
+						(json_int_t)q->tx_packets, "tx_bytes",
+						(json_int_t)q->tx_bytes, "notifications",
+						(json_int_t)q->notifications));
 	}
 	return list;
 }
@@ -50,7 +50,7 @@ static json_t *drops_to_json(const struct port_counters *c, uint64_t *total)
 static json_t *port_stats(struct vswitch *sw, struct port *port)
 {
 	const struct network *net = port->net;
-	struct queue_counters sum = { 0 };
+	struct queue_counters sum = {0};
 	struct port_counters c;
 	uint64_t dropped;
 	json_t *drops, *o;
@@ -90,7 +90,7 @@ json_t *rpc_handle_stats_ports(struct rpc_ctx *ctx, const struct rpc_stats_ports
 		return NULL;
 	}
 	list = json_array();
-	TAILQ_FOREACH(port, &ctx->sw->ports, link)
+	TAILQ_FOREACH (port, &ctx->sw->ports, link)
 		if (!p->port || strcmp(port->name, p->port) == 0)
 			json_array_append_new(list, port_stats(ctx->sw, port));
 	return list;
@@ -135,7 +135,7 @@ static void count_vm(struct vswitch *sw, const struct vm *vm, uint64_t *packets,
 	struct port_counters c;
 
 	*packets = *bytes = *drops = 0;
-	TAILQ_FOREACH(port, &sw->ports, link) {
+	TAILQ_FOREACH (port, &sw->ports, link) {
 		if (port->vm != vm)
 			continue;
 		port_count(sw, port, &c);
@@ -194,7 +194,7 @@ json_t *rpc_handle_stats_vms(struct rpc_ctx *ctx, const struct rpc_stats_vms *p,
 		return NULL;
 	}
 	list = json_array();
-	TAILQ_FOREACH(vm, &ctx->sw->vms, link)
+	TAILQ_FOREACH (vm, &ctx->sw->vms, link)
 		if (!p->vm || strcmp(vm->name, p->vm) == 0)
 			json_array_append_new(list, vm_stats(ctx->sw, vm, &stats[vm->id]));
 	free(stats);
@@ -224,7 +224,7 @@ static json_t *worker_stats(struct vswitch *sw, struct worker *w, const struct l
 
 	for (unsigned i = 0; i < SYSROW_COUNT; i++)
 		json_object_set_new(system, sysrow_text(i), number(c->to->sys[i]));
-	TAILQ_FOREACH(vm, &sw->vms, link) {
+	TAILQ_FOREACH (vm, &sw->vms, link) {
 		json_t *stages;
 
 		if (ledger_vm_sum(c->to, vm->id) == 0)
@@ -234,18 +234,18 @@ static json_t *worker_stats(struct vswitch *sw, struct worker *w, const struct l
 			json_object_set_new(stages, stage_text(i), number(c->to->vm[vm->id][i]));
 		json_object_set_new(vms, vm->name, stages);
 	}
-	return json_pack("{s:i, s:I, s:I, s:o, s:I, s:I, s:o, s:o}", "worker", (int)w->core,
-			 "tsc_hz", (json_int_t)w->tsc_hz, "cycles", (json_int_t)passed,
-			 "idle_percent",
-			 real(passed ? 100.0 * (double)c->to->sys[SYSROW_IDLE] / (double)passed : 0),
-			 "turns", (json_int_t)c->turns, "sleeps", (json_int_t)c->sleeps, "system",
-			 system, "vms", vms);
+	return json_pack(
+		"{s:i, s:I, s:I, s:o, s:I, s:I, s:o, s:o}", "worker", (int)w->core, "tsc_hz",
+		(json_int_t)w->tsc_hz, "cycles", (json_int_t)passed, "idle_percent",
+		real(passed ? 100.0 * (double)c->to->sys[SYSROW_IDLE] / (double)passed : 0),
+		"turns", (json_int_t)c->turns, "sleeps", (json_int_t)c->sleeps, "system", system,
+		"vms", vms);
 }
 
 json_t *rpc_handle_stats_workers(struct rpc_ctx *ctx, const struct rpc_stats_workers *p,
 				 struct err *e)
 {
-	struct ledger_copy c = { .to = malloc(sizeof(*c.to)) };
+	struct ledger_copy c = {.to = malloc(sizeof(*c.to))};
 	json_t *list = json_array();
 
 	for (unsigned i = 0; c.to && i < ctx->sw->n_workers; i++) {
@@ -279,13 +279,13 @@ json_t *rpc_handle_worker_list(struct rpc_ctx *ctx, const struct rpc_worker_list
 		const struct port *port;
 		const struct vm *vm;
 
-		TAILQ_FOREACH(vm, &ctx->sw->vms, link) {
+		TAILQ_FOREACH (vm, &ctx->sw->vms, link) {
 			if (vm->worker != w)
 				continue;
 			vms++;
 			guaranteed += 100.0 * vm->budget.guarantee_us / vm->budget.period_us;
 		}
-		TAILQ_FOREACH(port, &ctx->sw->ports, link)
+		TAILQ_FOREACH (port, &ctx->sw->ports, link)
 			ports += port->worker == w;
 		json_array_append_new(list, json_pack("{s:i, s:i, s:i, s:i, s:o}", "worker",
 						      (int)w->core, "vms", (int)vms, "ports",

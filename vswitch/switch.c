@@ -136,7 +136,8 @@ void switch_quiesce(struct vswitch *sw)
 		worker_call(sw->worker[i], nothing, NULL);
 }
 
-/* --- once a second ----------------------------------------------------------------------------- */
+/* --- once a second -----------------------------------------------------------------------------
+ */
 
 struct sweep {
 	struct vswitch *sw;
@@ -168,12 +169,12 @@ static void age_addresses(struct vswitch *sw)
 
 	if (!macs)
 		return;
-	TAILQ_FOREACH(net, &sw->networks, link) {
-		struct sweep s = { sw, net, switch_now_s(), macs };
+	TAILQ_FOREACH (net, &sw->networks, link) {
+		struct sweep s = {sw, net, switch_now_s(), macs};
 
 		fdb_sweep(net->fdb, sweep_entry, &s);
 	}
-	TAILQ_FOREACH(port, &sw->ports, link)
+	TAILQ_FOREACH (port, &sw->ports, link)
 		atomic_store_explicit(&port->macs, macs[port->id], memory_order_relaxed);
 	free(macs);
 }
@@ -184,7 +185,7 @@ static void notice_broken(struct vswitch *sw, struct port *port)
 	(void)sw;
 	for (uint16_t i = 0; i < port->n_pairs && port->pairs; i++) {
 		const struct virtq *broken = vring_broken(&port->pairs[i].tx) ? &port->pairs[i].tx
-									       : &port->pairs[i].rx;
+									      : &port->pairs[i].rx;
 
 		if (vring_broken(broken)) {
 			vdev_set_broken(port->dev, vring_broken_text(vring_broken(broken)));
@@ -198,6 +199,6 @@ void switch_tick(struct vswitch *sw)
 	struct port *port;
 
 	age_addresses(sw);
-	TAILQ_FOREACH(port, &sw->ports, link)
+	TAILQ_FOREACH (port, &sw->ports, link)
 		notice_broken(sw, port);
 }

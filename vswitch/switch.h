@@ -32,10 +32,10 @@ struct vswitch {
 	unsigned n_workers;
 	struct sched_conf sched;
 
-	TAILQ_HEAD(, tenant) tenants;
-	TAILQ_HEAD(, vm) vms;
-	TAILQ_HEAD(, network) networks;
-	TAILQ_HEAD(, port) ports;
+	TAILQ_HEAD(tenants, tenant) tenants;
+	TAILQ_HEAD(vms, vm) vms;
+	TAILQ_HEAD(networks, network) networks;
+	TAILQ_HEAD(ports, port) ports;
 
 	struct tenant *tenant_slot[MAX_TENANTS];
 	struct vm *vm_slot[MAX_VMS];
@@ -70,8 +70,8 @@ int tenant_delete(struct vswitch *sw, struct tenant *t, struct err *e);
 struct vm_conf {
 	const char *name;
 	const char *tenant;
-	const char *uuid;    /* NULL or "": none */
-	int worker_core;     /* -1: the worker with the fewest VMs */
+	const char *uuid; /* NULL or "": none */
+	int worker_core;  /* -1: the worker with the fewest VMs */
 	struct budget budget;
 };
 
@@ -96,7 +96,8 @@ struct network *network_find(struct vswitch *sw, const char *name);
 struct network *network_create(struct vswitch *sw, const struct network_conf *conf, struct err *e);
 void network_set(struct network *net, uint32_t mtu, uint32_t mac_ageing_s);
 int network_delete(struct vswitch *sw, struct network *net, struct err *e);
-/* Replace the list of ports that floods go to; removing forgets the addresses behind the port. -ENOMEM. */
+/* Replace the list of ports that floods go to; removing forgets the addresses behind the port.
+ * -ENOMEM. */
 int network_add_port(struct vswitch *sw, struct network *net, struct port *port);
 int network_remove_port(struct vswitch *sw, struct network *net, struct port *port);
 
@@ -109,7 +110,7 @@ struct port_conf {
 	bool is_client;
 	const char *owner; /* NULL: unchanged */
 	const char *group; /* NULL: unchanged */
-	mode_t mode;	   /* 0: unchanged */
+	mode_t mode;       /* 0: unchanged */
 	uint16_t queue_pairs;
 	uint32_t mac_limit;
 	uint64_t mac; /* 0: none */

@@ -16,7 +16,7 @@ struct tenant *tenant_find(struct vswitch *sw, const char *name)
 {
 	struct tenant *t;
 
-	TAILQ_FOREACH(t, &sw->tenants, link)
+	TAILQ_FOREACH (t, &sw->tenants, link)
 		if (strcmp(t->name, name) == 0)
 			return t;
 	return NULL;
@@ -53,7 +53,7 @@ struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct 
 			     struct err *e)
 {
 	int slot = switch_free_slot((void *const *)sw->tenant_slot, MAX_TENANTS);
-	struct tenant_call c = { .budget = budget };
+	struct tenant_call c = {.budget = budget};
 	struct tenant *t;
 
 	if (switch_check_name("name", name, e) < 0 || budget_validate(budget, e) < 0)
@@ -88,7 +88,7 @@ struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct 
 int tenant_set_budget(struct vswitch *sw, struct tenant *t, const struct budget *budget,
 		      struct err *e)
 {
-	struct tenant_call c = { .tenant = t, .budget = budget };
+	struct tenant_call c = {.tenant = t, .budget = budget};
 	int ret = budget_validate(budget, e);
 
 	if (ret < 0)
@@ -100,7 +100,7 @@ int tenant_set_budget(struct vswitch *sw, struct tenant *t, const struct budget 
 
 int tenant_delete(struct vswitch *sw, struct tenant *t, struct err *e)
 {
-	struct tenant_call c = { .tenant = t };
+	struct tenant_call c = {.tenant = t};
 
 	if (t->n_vms || t->n_networks)
 		return err_set(e, ERR_BUSY, "name", "tenant '%s' still has %u VMs and %u networks",

@@ -69,7 +69,7 @@ json_t *rpc_handle_tenant_list(struct rpc_ctx *ctx, const struct rpc_tenant_list
 		json_decref(list);
 		return NULL;
 	}
-	TAILQ_FOREACH(t, &sw->tenants, link)
+	TAILQ_FOREACH (t, &sw->tenants, link)
 		if (!p->name || tenant_find(sw, p->name) == t)
 			json_array_append_new(list, tenant_to_json(t));
 	return list;

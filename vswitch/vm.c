@@ -25,7 +25,7 @@ struct vm *vm_find(struct vswitch *sw, const char *name)
 {
 	struct vm *vm;
 
-	TAILQ_FOREACH(vm, &sw->vms, link)
+	TAILQ_FOREACH (vm, &sw->vms, link)
 		if (strcmp(vm->name, name) == 0)
 			return vm;
 	return NULL;
@@ -67,7 +67,7 @@ static unsigned vms_of(struct vswitch *sw, const struct worker *w)
 	const struct vm *vm;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(vm, &sw->vms, link)
+	TAILQ_FOREACH (vm, &sw->vms, link)
 		n += vm->worker == w;
 	return n;
 }
@@ -124,8 +124,8 @@ static int admit(struct vswitch *sw, const struct worker *w, const struct vm *vm
 	const struct vm *other;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(other, &sw->vms, link)
-		if (other->worker == w && other != vm)
+	TAILQ_FOREACH (other, &sw->vms, link)
+		if (other != vm && other->worker == w)
 			all[n++] = &other->budget;
 	return budget_admit(all, n, budget, e);
 }
@@ -135,14 +135,14 @@ static struct rte_mempool *make_pool(uint16_t id)
 	char name[32];
 
 	snprintf(name, sizeof(name), "vm%u", id);
-	return rte_pktmbuf_pool_create(name, POOL_PACKETS, POOL_CACHE, 0,
-				       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	return rte_pktmbuf_pool_create(name, POOL_PACKETS, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+				       SOCKET_ID_ANY);
 }
 
 struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
 {
 	int slot = switch_free_slot((void *const *)sw->vm_slot, MAX_VMS);
-	struct vm_call c = { .budget = &conf->budget };
+	struct vm_call c = {.budget = &conf->budget};
 	struct worker *w;
 	struct vm *vm;
 
@@ -183,7 +183,7 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 
 int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget, struct err *e)
 {
-	struct vm_call c = { .vm = vm, .budget = budget };
+	struct vm_call c = {.vm = vm, .budget = budget};
 	int ret = budget_validate(budget, e);
 
 	if (ret == 0)
@@ -198,7 +198,7 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
 {
 	struct worker *from = vm->worker, *to = choose_worker(sw, (int)core, e);
-	struct vm_call c = { .vm = vm, .budget = &vm->budget };
+	struct vm_call c = {.vm = vm, .budget = &vm->budget};
 	struct port *port;
 
 	if (!to)
@@ -211,16 +211,16 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
 		return -ENOSPC;
 	worker_call(to, add, &c);
 	if (c.ret < 0)
-		return err_set(e, ERR_NO_SPACE, "worker", "vm '%s': the scheduler of core %u has no room",
-			       vm->name, core);
-	TAILQ_FOREACH(port, &sw->ports, link)
+		return err_set(e, ERR_NO_SPACE, "worker",
+			       "vm '%s': the scheduler of core %u has no room", vm->name, core);
+	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)
 			port_leave_worker(port, to);
 	vm->worker = to;
 	vm->is_pinned = true;
 	/* Nobody takes the old worker for the rings' owner any more. */
 	switch_quiesce(sw);
-	TAILQ_FOREACH(port, &sw->ports, link)
+	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)
 			port_enter_worker(port);
 	worker_call(from, drop, &c);
@@ -229,7 +229,7 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
 
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e)
 {
-	struct vm_call c = { .vm = vm };
+	struct vm_call c = {.vm = vm};
 
 	if (vm->n_ports)
 		return err_set(e, ERR_BUSY, "name", "vm '%s' still has %u port%s", vm->name,

@@ -81,7 +81,7 @@ json_t *rpc_handle_vm_list(struct rpc_ctx *ctx, const struct rpc_vm_list *p, str
 		json_decref(list);
 		return NULL;
 	}
-	TAILQ_FOREACH(vm, &sw->vms, link)
+	TAILQ_FOREACH (vm, &sw->vms, link)
 		if (!p->name || vm_find(sw, p->name) == vm)
 			json_array_append_new(list, vm_to_json(vm));
 	return list;

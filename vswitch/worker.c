@@ -2,9 +2,9 @@
 /* A worker.
  *
  * Owns its service table, counters, ledger and scheduler; all tables are allocated at creation and
- * sized by limits.h, but for a VM's list of rings, which grows with its ports. The thread polls while
- * there is work and for IDLE_SPIN_US after; then it asks all guests to kick and sleeps in epoll. While
- * a VM waits for its limit it polls on: that wait ends by the clock, not by a kick. */
+ * sized by limits.h, but for a VM's list of rings, which grows with its ports. The thread polls
+ * while there is work and for IDLE_SPIN_US after; then it asks all guests to kick and sleeps in
+ * epoll. While a VM waits for its limit it polls on: that wait ends by the clock, not by a kick. */
 #include "vswitch/worker.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static bool create_tables(struct worker *w)
 
 static bool create_fds(struct worker *w)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = -1 };
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = -1};
 
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -131,13 +131,15 @@ void worker_destroy(struct worker *w)
 	free(w);
 }
 
-/* --- messages ---------------------------------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------------------------------
+ */
 
 void worker_wake(struct worker *w)
 {
 	static const uint64_t one = 1;
 
-	/* Pairs with the fence in sleep(): either the sleeper sees what was queued, or we see it asleep. */
+	/* Pairs with the fence in sleep(): either the sleeper sees what was queued, or we see it
+	 * asleep. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&w->asleep, memory_order_relaxed) &&
 	    write(w->wake_fd, &one, sizeof(one)) < 0)
@@ -146,7 +148,7 @@ void worker_wake(struct worker *w)
 
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
 {
-	struct message m = { .fn = fn, .arg = arg };
+	struct message m = {.fn = fn, .arg = arg};
 
 	if (!atomic_load(&w->running)) {
 		fn(w, arg);
@@ -178,7 +180,8 @@ unsigned worker_take_messages(struct worker *w, unsigned max)
 	return n;
 }
 
-/* --- what is served ---------------------------------------------------------------------------- */
+/* --- what is served ----------------------------------------------------------------------------
+ */
 
 int worker_add_vm(struct worker *w, struct vm *vm)
 {
@@ -198,9 +201,9 @@ void worker_remove_vm(struct worker *w, struct vm *vm)
 
 static void watch_kick(struct worker *w, int op, int fd)
 {
-	/* Edge-triggered, and never read: the front end holds the eventfd too, and could make a read
-	 * block by draining it first. */
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
+	/* Edge-triggered, and never read: the front end holds the eventfd too, and could make a
+	 * read block by draining it first. */
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
 
 	if (fd >= 0 && epoll_ctl(w->epoll_fd, op, fd, &ev) < 0 && op == EPOLL_CTL_ADD)
 		log_warn("worker %u: cannot watch a guest's kicks: %s", w->index, strerror(errno));
@@ -217,7 +220,7 @@ int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, 
 	for (uint16_t i = 0; i < n; i++) {
 		if (!pairs[i].tx_on)
 			continue;
-		taps[s->n_taps++] = (struct tap){ &pairs[i].tx, port, i };
+		taps[s->n_taps++] = (struct tap){&pairs[i].tx, port, i};
 		watch_kick(w, EPOLL_CTL_ADD, pairs[i].tx_kick_fd);
 		vring_kick_enable(&pairs[i].tx, false);
 	}
@@ -262,7 +265,8 @@ void worker_detach(struct worker *w, struct port *port)
 	port->n_pairs = 0;
 }
 
-/* --- the thread -------------------------------------------------------------------------------- */
+/* --- the thread --------------------------------------------------------------------------------
+ */
 
 /* Asks all guests to kick, or not to; true when a ring has work already. */
 static bool enable_kicks(struct worker *w, bool on)

@@ -65,10 +65,10 @@ struct service {
 struct worker {
 	uint64_t (*clock)(void); /* the TSC; tests set their own */
 	struct sched *sched;
-	struct port **ports;		/* [MAX_PORTS], the switch-wide table; NULL where there is none */
+	struct port **ports; /* [MAX_PORTS], the switch-wide table; NULL where there is none */
 	struct port_counters *counters; /* [MAX_PORTS] */
-	struct service *service;	/* [MAX_VMS]; vm is NULL where there is none */
-	struct port **attached;		/* the ports that are up, densely */
+	struct service *service;        /* [MAX_VMS]; vm is NULL where there is none */
+	struct port **attached;         /* the ports that are up, densely */
 	uint16_t n_attached;
 	uint32_t now_s; /* seconds, for address ages */
 	uint64_t tsc_hz;
@@ -83,7 +83,7 @@ struct worker {
 	uint64_t sleeps;
 
 	/* Written by others too. */
-	struct rte_ring *inbox;	  /* messages */
+	struct rte_ring *inbox;   /* messages */
 	struct rte_ring *handoff; /* packets for this worker's ports from other workers */
 	_Atomic bool asleep;
 	int wake_fd;  /* eventfd */
@@ -95,8 +95,9 @@ struct worker {
 	_Atomic bool running;
 	_Atomic bool stop;
 
-	/* Packets put into and taken from this worker's handoff ring, by VM: their difference bounds
-	 * a VM's share of the ring. The VM's own worker writes `pushed`, this one `taken`. */
+	/* Packets put into and taken from this worker's handoff ring, by VM: their difference
+	 * bounds a VM's share of the ring. The VM's own worker writes `pushed`, this one `taken`.
+	 */
 	_Atomic uint32_t *handoff_pushed; /* [MAX_VMS] */
 	_Atomic uint32_t *handoff_taken;  /* [MAX_VMS] */
 
@@ -106,8 +107,8 @@ struct worker {
 struct worker_conf {
 	unsigned index;
 	unsigned core;
-	struct port **ports;	   /* [MAX_PORTS] */
-	uint64_t (*clock)(void);   /* NULL: the TSC */
+	struct port **ports;     /* [MAX_PORTS] */
+	uint64_t (*clock)(void); /* NULL: the TSC */
 	struct sched_conf sched;
 };
 
@@ -115,11 +116,12 @@ struct worker_conf {
 struct worker *worker_create(const struct worker_conf *conf, struct err *e);
 void worker_destroy(struct worker *w);
 
-/* The thread's body: turns until stopped; sleeps on kicks when idle. For rte_eal_remote_launch. [worker] */
+/* The thread's body: turns until stopped; sleeps on kicks when idle. For rte_eal_remote_launch.
+ * [worker] */
 int worker_main(void *worker);
 
-/* Runs fn(w, arg) on the worker between two services and waits for it; when the worker is not running,
- * runs it here. fn must be short and must not block. [control, vhost] */
+/* Runs fn(w, arg) on the worker between two services and waits for it; when the worker is not
+ * running, runs it here. fn must be short and must not block. [control, vhost] */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
 
 /* Runs the messages that have arrived, at most `max` of them. [worker] */
@@ -128,8 +130,8 @@ unsigned worker_take_messages(struct worker *w, unsigned max);
 /* Wakes a worker that sleeps. [any] */
 void worker_wake(struct worker *w);
 
-/* Puts a port's rings into, or takes them out of, the loop. Detaching drops what was held. Attaching
- * answers -ENOMEM when there is no room for the VM's list of rings. [worker] */
+/* Puts a port's rings into, or takes them out of, the loop. Detaching drops what was held.
+ * Attaching answers -ENOMEM when there is no room for the VM's list of rings. [worker] */
 int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n);
 void worker_detach(struct worker *w, struct port *port);
 

@@ -15,7 +15,7 @@
 
 #define MEM_BYTES (4u << 20)
 #define RING_SIZE 256
-#define TX	  1
+#define TX        1
 
 static const struct fe_config split = {
 	.features = FE_F(FE_VERSION_1) | FE_F(FE_NET_MRG_RXBUF) | FE_F(FE_INDIRECT),
@@ -39,7 +39,7 @@ static const char *path;
 
 static void rest_ms(long ms)
 {
-	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 
 	nanosleep(&t, NULL);
 }
@@ -96,7 +96,8 @@ static uint64_t frame(size_t *len)
 	return vhost_fe_gpa(&fe, p);
 }
 
-/* --- the protocol ------------------------------------------------------------------------------ */
+/* --- the protocol ------------------------------------------------------------------------------
+ */
 
 static int hang_up_at_each_step(const struct fe_config *conf)
 {
@@ -155,7 +156,7 @@ static int garbage_bytes(void)
 /* Half a header, and a header whose payload never comes: then silence. */
 static int half_a_message(void)
 {
-	static const uint32_t header[3] = { FE_SET_MEM_TABLE, FE_FLAG_VERSION, 200 };
+	static const uint32_t header[3] = {FE_SET_MEM_TABLE, FE_FLAG_VERSION, 200};
 
 	if (vhost_fe_connect(&fe, path) < 0 || send(fe.fd, header, 5, MSG_NOSIGNAL) != 5)
 		return -1;
@@ -190,10 +191,10 @@ static int bad_requests(void)
 static int bad_ring_setup(void)
 {
 	static const uint32_t bad[][3] = {
-		{ FE_SET_VRING_NUM, 1, 0 },	    { FE_SET_VRING_NUM, 1, 0xffff },
-		{ FE_SET_VRING_NUM, 1, 100 },	    { FE_SET_VRING_NUM, 0xffff, 256 },
-		{ FE_SET_VRING_BASE, 1, 0xffffffff }, { FE_GET_VRING_BASE, 0xff, 0 },
-		{ FE_SET_VRING_ENABLE, 0xffff, 1 },
+		{FE_SET_VRING_NUM, 1, 0},           {FE_SET_VRING_NUM, 1, 0xffff},
+		{FE_SET_VRING_NUM, 1, 100},         {FE_SET_VRING_NUM, 0xffff, 256},
+		{FE_SET_VRING_BASE, 1, 0xffffffff}, {FE_GET_VRING_BASE, 0xff, 0},
+		{FE_SET_VRING_ENABLE, 0xffff, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -213,7 +214,7 @@ static int region_beyond_file(void)
 	struct {
 		uint32_t n, padding;
 		struct fe_region region;
-	} table = { .n = 1, .region = { FE_GPA, 64u << 20, 0x10000, 0 } };
+	} table = {.n = 1, .region = {FE_GPA, 64u << 20, 0x10000, 0}};
 
 	if (vhost_fe_connect(&fe, path) < 0 ||
 	    vhost_fe_negotiate(&fe, split.features | FE_F(FE_PROTOCOL), 0) < 0 ||
@@ -240,7 +241,7 @@ static int memory_vanishes(void)
 		return -1;
 	for (int i = 0; i < 50; i++) {
 		uint64_t gpa = frame(&len);
-		struct fe_buf b = { gpa, (uint32_t)len, false };
+		struct fe_buf b = {gpa, (uint32_t)len, false};
 
 		fe_ring_add(&fe.ring[TX], &b, 1);
 		fe_ring_publish(&fe.ring[TX]);
@@ -302,7 +303,8 @@ static int second_front_end(void)
 	return vhost_fe_hung_up(&fe) ? -1 : 0;
 }
 
-/* --- rings ------------------------------------------------------------------------------------- */
+/* --- rings -------------------------------------------------------------------------------------
+ */
 
 static int avail_index_jumps(void)
 {
@@ -337,20 +339,20 @@ static int bad_descriptors(void)
 {
 	const uint64_t outside = FE_GPA + MEM_BYTES;
 	const struct vring_desc cases[][3] = {
-		{ { FE_GPA, 100, VRING_DESC_F_NEXT, 0 } },		   /* loops on itself */
-		{ { FE_GPA, 100, VRING_DESC_F_NEXT, 1 }, { FE_GPA, 9, VRING_DESC_F_NEXT, 0 } },
-		{ { FE_GPA, 100, VRING_DESC_F_NEXT, 0xffff } },		   /* next out of range */
-		{ { outside, 100, 0, 0 } },				   /* outside memory */
-		{ { outside - 50, 100, 0, 0 } },			   /* across its end */
-		{ { UINT64_MAX - 10, 100, 0, 0 } },			   /* wraps */
-		{ { FE_GPA, UINT32_MAX, 0, 0 } },			   /* length too large */
-		{ { FE_GPA, 0, 0, 0 } },				   /* empty */
-		{ { FE_GPA, 4, 0, 0 } },				   /* less than a header */
-		{ { FE_GPA, 100, VRING_DESC_F_WRITE, 0 } },		   /* wrong direction */
-		{ { FE_GPA, 17, VRING_DESC_F_INDIRECT, 0 } },		   /* odd table */
-		{ { outside, 32, VRING_DESC_F_INDIRECT, 0 } },		   /* table outside */
-		{ { FE_GPA, 32, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1 } },
-		{ { FE_GPA, 16u << 16, VRING_DESC_F_INDIRECT, 0 } },	   /* huge table */
+		{{FE_GPA, 100, VRING_DESC_F_NEXT, 0}}, /* loops on itself */
+		{{FE_GPA, 100, VRING_DESC_F_NEXT, 1}, {FE_GPA, 9, VRING_DESC_F_NEXT, 0}},
+		{{FE_GPA, 100, VRING_DESC_F_NEXT, 0xffff}}, /* next out of range */
+		{{outside, 100, 0, 0}},                     /* outside memory */
+		{{outside - 50, 100, 0, 0}},                /* across its end */
+		{{UINT64_MAX - 10, 100, 0, 0}},             /* wraps */
+		{{FE_GPA, UINT32_MAX, 0, 0}},               /* length too large */
+		{{FE_GPA, 0, 0, 0}},                        /* empty */
+		{{FE_GPA, 4, 0, 0}},                        /* less than a header */
+		{{FE_GPA, 100, VRING_DESC_F_WRITE, 0}},     /* wrong direction */
+		{{FE_GPA, 17, VRING_DESC_F_INDIRECT, 0}},   /* odd table */
+		{{outside, 32, VRING_DESC_F_INDIRECT, 0}},  /* table outside */
+		{{FE_GPA, 32, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1}},
+		{{FE_GPA, 16u << 16, VRING_DESC_F_INDIRECT, 0}}, /* huge table */
 	};
 
 	if (open_fe(&split) < 0)
@@ -374,7 +376,7 @@ static int longest_chains(const struct fe_config *conf)
 		return -1;
 	gpa = frame(&len);
 	for (unsigned i = 0; i < 200; i++)
-		bufs[i] = (struct fe_buf){ gpa, i == 0 ? (uint32_t)len : 7, false };
+		bufs[i] = (struct fe_buf){gpa, i == 0 ? (uint32_t)len : 7, false};
 	for (int i = 0; i < 100; i++) {
 		if (fe_ring_add(&fe.ring[TX], bufs, 200) < 0)
 			return -1;
@@ -404,10 +406,9 @@ static int endless_chain_packed(void)
 	if (open_fe(&packed) < 0)
 		return -1;
 	for (unsigned i = 0; i < r->num; i++)
-		r->pk.desc[i] = (struct vring_packed_desc){
-			FE_GPA, 64, (uint16_t)i,
-			VRING_DESC_F_NEXT | 1u << VRING_PACKED_DESC_F_AVAIL
-		};
+		r->pk.desc[i] = (struct vring_packed_desc){FE_GPA, 64, (uint16_t)i,
+							   VRING_DESC_F_NEXT |
+								   1u << VRING_PACKED_DESC_F_AVAIL};
 	fe_ring_kick(r);
 	rest_ms(100);
 	return 0;
@@ -462,12 +463,15 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } cases[] = {
-#define CASE(fn) { #fn, fn }
-	CASE(hang_up_half_way),	    CASE(garbage_bytes),      CASE(half_a_message),
-	CASE(bad_requests),	    CASE(bad_ring_setup),     CASE(region_beyond_file),
-	CASE(memory_vanishes),	    CASE(memory_table_storm), CASE(kick_storm),
-	CASE(reconnects),	    CASE(second_front_end),   CASE(avail_index_jumps),
-	CASE(bad_descriptors),	    CASE(long_chains_split),  CASE(long_chains_packed),
+#define CASE(fn)        \
+	{               \
+#fn, fn \
+	}
+	CASE(hang_up_half_way),     CASE(garbage_bytes),      CASE(half_a_message),
+	CASE(bad_requests),         CASE(bad_ring_setup),     CASE(region_beyond_file),
+	CASE(memory_vanishes),      CASE(memory_table_storm), CASE(kick_storm),
+	CASE(reconnects),           CASE(second_front_end),   CASE(avail_index_jumps),
+	CASE(bad_descriptors),      CASE(long_chains_split),  CASE(long_chains_packed),
 	CASE(endless_chain_packed), CASE(scribble_split),     CASE(scribble_packed),
 #undef CASE
 };

@@ -41,7 +41,7 @@ static int teardown(void **state)
 
 static int listen_at(const char *at)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	strncpy(sun.sun_path, at, sizeof(sun.sun_path) - 1);
@@ -52,7 +52,7 @@ static int listen_at(const char *at)
 
 static int connect_to(const char *at)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	strncpy(sun.sun_path, at, sizeof(sun.sun_path) - 1);
@@ -122,7 +122,7 @@ static void test_reads_are_bounded(void **state)
 {
 	int listening = listen_at(path), client = connect_to(path);
 	int accepted = accept(listening, NULL, NULL);
-	struct timeval tv = { 0 };
+	struct timeval tv = {0};
 	socklen_t len = sizeof(tv);
 	char byte;
 
@@ -146,7 +146,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_stale_socket_is_removed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_served_socket_is_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_served_socket_is_left_alone, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_level_of_folder_is_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reads_are_bounded, setup, teardown),

@@ -13,8 +13,8 @@
 
 static void test_bad_lists_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "x", "1,", ",1", "1-", "-1", "3-1", "+1",
-					   "1 ", "0x1", "99999", "0,0", "1;2", "1-2-3" };
+	static const char *const bad[] = {"",   "x",  "1,",  ",1",    "1-",  "-1",  "3-1",
+					  "+1", "1 ", "0x1", "99999", "0,0", "1;2", "1-2-3"};
 	struct eal_conf conf;
 	struct err e;
 

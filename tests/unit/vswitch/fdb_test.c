@@ -13,15 +13,15 @@
 
 static uint64_t mac_number(uint32_t i)
 {
-	const uint8_t mac[6] = { 0x52, 0x54, (uint8_t)(i >> 24), (uint8_t)(i >> 16),
-				 (uint8_t)(i >> 8), (uint8_t)i };
+	const uint8_t mac[6] = {
+		0x52, 0x54, (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i};
 
 	return fdb_mac(mac);
 }
 
 static void test_mac_goes_there_and_back(void **state)
 {
-	const uint8_t mac[6] = { 0x01, 0x02, 0x03, 0x04, 0x05, 0xff };
+	const uint8_t mac[6] = {0x01, 0x02, 0x03, 0x04, 0x05, 0xff};
 	uint8_t back[6];
 
 	(void)state;
@@ -170,7 +170,7 @@ static void *flap(void *arg)
 static void test_workers_may_race(void **state)
 {
 	struct fdb *f = fdb_create(32);
-	struct race a = { f, 1 }, b = { f, 2 };
+	struct race a = {f, 1}, b = {f, 2};
 	pthread_t thread;
 
 	(void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whole turns of the loop, with guests played in memory and a clock of the test's: what arrives where,
- * what is counted, what is billed. */
+/* Whole turns of the loop, with guests played in memory and a clock of the test's: what arrives
+ * where, what is counted, what is billed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,10 +17,10 @@
 #include "vswitch/forward.h"
 #include "vswitch/loop.h"
 
-#define GUESTS	  6
+#define GUESTS    6
 #define RING_SIZE 64
-#define HDR	  12
-#define TSC_HZ	  1000000000ULL /* a cycle is a nanosecond */
+#define HDR       12
+#define TSC_HZ    1000000000ULL /* a cycle is a nanosecond */
 #define FEATURES  (FE_F(FE_VERSION_1) | FE_F(FE_NET_MRG_RXBUF))
 
 struct guest {
@@ -46,7 +46,8 @@ static uint64_t fake_clock(void)
 	return now += 100;
 }
 
-/* --- guests ------------------------------------------------------------------------------------ */
+/* --- guests ------------------------------------------------------------------------------------
+ */
 
 static void open_virtq(struct guest *g, unsigned index, struct virtq *q)
 {
@@ -70,7 +71,7 @@ static void give_rx(struct guest *g, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t *p = g->rx_buf[i];
-		struct fe_buf b = { vhost_fe_gpa(&g->fe, p), 2048, true };
+		struct fe_buf b = {vhost_fe_gpa(&g->fe, p), 2048, true};
 		int head = fe_ring_add(r, &b, 1);
 
 		assert_true(head >= 0);
@@ -89,7 +90,7 @@ static void guest_open(struct guest *g, unsigned i, struct network *network, str
 	g->fe.features = FEATURES;
 	assert_int_equal(vhost_fe_map(&g->fe, 4 << 20, false), 0);
 	g->mem.n = 1;
-	g->mem.r[0] = (struct guest_region){ FE_GPA, g->fe.mem_size, g->fe.mem };
+	g->mem.r[0] = (struct guest_region){FE_GPA, g->fe.mem_size, g->fe.mem};
 	for (unsigned r = 0; r < 2; r++)
 		assert_int_equal(fe_ring_init(&g->fe, r, RING_SIZE), 0);
 	for (unsigned b = 0; b < RING_SIZE; b++)
@@ -102,8 +103,8 @@ static void guest_open(struct guest *g, unsigned i, struct network *network, str
 
 	snprintf(name, sizeof(name), "pool%u", i);
 	g->vm.id = (uint16_t)(i + 1);
-	g->vm.pool = rte_pktmbuf_pool_create(name, 255, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-					     SOCKET_ID_ANY);
+	g->vm.pool =
+		rte_pktmbuf_pool_create(name, 255, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	assert_non_null(g->vm.pool);
 	g->vm.worker = worker;
 	g->port.id = (uint16_t)(i + 10);
@@ -132,7 +133,7 @@ static void guest_close(struct guest *g)
 
 static void mac_of(unsigned i, uint8_t mac[6])
 {
-	const uint8_t bytes[6] = { 0x52, 0x54, 0, 0, 0, (uint8_t)(i + 1) };
+	const uint8_t bytes[6] = {0x52, 0x54, 0, 0, 0, (uint8_t)(i + 1)};
 
 	memcpy(mac, bytes, 6);
 }
@@ -151,7 +152,7 @@ static void send_frame(struct guest *g, const uint8_t dst[6], const uint8_t src[
 	p[HDR + 12] = (uint8_t)(type >> 8);
 	p[HDR + 13] = (uint8_t)type;
 	memset(p + HDR + 14, tag, len - 14);
-	b = (struct fe_buf){ vhost_fe_gpa(&g->fe, p), (uint32_t)(HDR + len), false };
+	b = (struct fe_buf){vhost_fe_gpa(&g->fe, p), (uint32_t)(HDR + len), false};
 	assert_true(fe_ring_add(&g->fe.ring[1], &b, 1) >= 0);
 	fe_ring_publish(&g->fe.ring[1]);
 }
@@ -218,7 +219,8 @@ static void assert_conserved(void)
 	}
 }
 
-/* --- the scene: guests 0 to 4 in network 0, guest 5 in network 1 ------------------------------- */
+/* --- the scene: guests 0 to 4 in network 0, guest 5 in network 1 -------------------------------
+ */
 
 static struct worker *make_worker(unsigned index)
 {
@@ -227,10 +229,10 @@ static struct worker *make_worker(unsigned index)
 		.core = index,
 		.ports = ports,
 		.clock = fake_clock,
-		.sched = { .tsc_hz = TSC_HZ, .slice_us = 20, .mode = SCHED_MODE_NONE },
+		.sched = {.tsc_hz = TSC_HZ, .slice_us = 20, .mode = SCHED_MODE_NONE},
 	};
 	const struct budget budget = budget_default();
-	struct err e = { 0 };
+	struct err e = {0};
 	struct worker *worker = worker_create(&conf, &e);
 
 	assert_non_null(worker);
@@ -284,7 +286,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- switching --------------------------------------------------------------------------------- */
+/* --- switching ---------------------------------------------------------------------------------
+ */
 
 static void test_unknown_goes_to_all_of_the_network(void **state)
 {
@@ -333,7 +336,7 @@ static void test_order_is_kept(void **state)
 
 static void test_broadcast_reaches_the_network_only(void **state)
 {
-	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	uint8_t src[6];
 
 	(void)state;
@@ -385,7 +388,7 @@ static void test_an_address_moves_with_its_guest(void **state)
 
 static void test_a_port_learns_up_to_its_limit(void **state)
 {
-	uint8_t dst[6], src[6] = { 0x52, 0x54, 1, 0, 0, 0 };
+	uint8_t dst[6], src[6] = {0x52, 0x54, 1, 0, 0, 0};
 
 	(void)state;
 	mac_of(1, dst);
@@ -404,8 +407,8 @@ static void test_a_port_learns_up_to_its_limit(void **state)
 
 static void test_what_is_dropped_says_why(void **state)
 {
-	static const uint8_t zero[6], group[6] = { 1, 0, 0x5e, 0, 0, 1 };
-	static const uint8_t reserved[6] = { 0x01, 0x80, 0xc2, 0, 0, 0x0e };
+	static const uint8_t zero[6], group[6] = {1, 0, 0x5e, 0, 0, 1};
+	static const uint8_t reserved[6] = {0x01, 0x80, 0xc2, 0, 0, 0x0e};
 	uint8_t src[6], dst[6];
 
 	(void)state;
@@ -459,7 +462,7 @@ static void test_a_full_ring_drops_on_the_senders_account(void **state)
 		for (unsigned i = 0; i < 40; i++)
 			send_to(0, 1, 1);
 		turns(10);
-		while (fe_ring_poll(&guest[0].fe.ring[1], &(uint32_t){ 0 }) >= 0)
+		while (fe_ring_poll(&guest[0].fe.ring[1], &(uint32_t){0}) >= 0)
 			continue;
 	}
 	assert_int_equal(dropped(0, DROP_RING_FULL), 120 - RING_SIZE);
@@ -477,7 +480,8 @@ static void test_a_port_that_is_down_costs_its_sender(void **state)
 	assert_int_equal(dropped(0, DROP_PORT_DOWN), 1);
 }
 
-/* --- time -------------------------------------------------------------------------------------- */
+/* --- time --------------------------------------------------------------------------------------
+ */
 
 static void test_the_sender_pays(void **state)
 {
@@ -520,7 +524,8 @@ static void test_an_idle_turn_says_so(void **state)
 	assert_true(turn(w));
 }
 
-/* --- packets held, ports that go --------------------------------------------------------------- */
+/* --- packets held, ports that go ---------------------------------------------------------------
+ */
 
 static void test_detaching_drops_what_is_held(void **state)
 {
@@ -548,7 +553,8 @@ static void test_a_detached_ring_is_left_alone(void **state)
 	assert_int_equal(counters(0)->in, 1);
 }
 
-/* --- two workers ------------------------------------------------------------------------------- */
+/* --- two workers -------------------------------------------------------------------------------
+ */
 
 static void move_to_second_worker(struct guest *g)
 {
@@ -593,7 +599,7 @@ static void test_a_vm_has_its_share_of_a_handoff_ring(void **state)
 		for (unsigned i = 0; i < 30; i++, sent++)
 			send_to(0, 1, 1);
 		turns(5);
-		while (fe_ring_poll(&guest[0].fe.ring[1], &(uint32_t){ 0 }) >= 0)
+		while (fe_ring_poll(&guest[0].fe.ring[1], &(uint32_t){0}) >= 0)
 			continue;
 	}
 	assert_int_equal(sent, 300);
@@ -622,7 +628,8 @@ static void test_what_is_handed_to_a_port_that_goes_is_dropped(void **state)
 	ports[guest[1].port.id] = &guest[1].port;
 }
 
-/* --- much of everything ------------------------------------------------------------------------ */
+/* --- much of everything ------------------------------------------------------------------------
+ */
 
 static void test_random_traffic_is_conserved(void **state)
 {
@@ -639,7 +646,7 @@ static void test_random_traffic_is_conserved(void **state)
 		}
 		turns(1 + (unsigned)rand_r(&seed) % 3);
 		for (unsigned i = 0; i < GUESTS; i++)
-			while (fe_ring_poll(&guest[i].fe.ring[1], &(uint32_t){ 0 }) >= 0)
+			while (fe_ring_poll(&guest[i].fe.ring[1], &(uint32_t){0}) >= 0)
 				continue;
 	}
 	turns(20);
@@ -673,9 +680,9 @@ int main(void)
 		CASE(test_what_is_handed_to_a_port_that_goes_is_dropped),
 		CASE(test_random_traffic_is_conserved),
 	};
-	char *eal[] = { (char *)"loop_test", (char *)"--no-huge",     (char *)"--no-pci",
-			(char *)"--no-shconf", (char *)"--no-telemetry", (char *)"-m",
-			(char *)"128",	       (char *)"--log-level=*:4", NULL };
+	char *eal[] = {(char *)"loop_test",   (char *)"--no-huge",       (char *)"--no-pci",
+		       (char *)"--no-shconf", (char *)"--no-telemetry",  (char *)"-m",
+		       (char *)"128",         (char *)"--log-level=*:4", NULL};
 
 	if (rte_eal_init(8, eal) < 0)
 		return 1;

@@ -13,7 +13,7 @@
 
 static bool readable(const struct mailbox *m)
 {
-	struct pollfd p = { .fd = mailbox_fd(m), .events = POLLIN };
+	struct pollfd p = {.fd = mailbox_fd(m), .events = POLLIN};
 
 	return poll(&p, 1, 0) == 1;
 }
