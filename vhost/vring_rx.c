@@ -114,6 +114,7 @@ static bool is_ready(struct virtq *q)
 /* Collects buffers for `need` bytes: one chain, or with mergeable buffers as many as it takes. */
 static enum vring_fate collect(struct virtq *q, struct room *r, uint32_t need)
 {
+	struct vring_chain chain = {0};
 	struct vring_entry e;
 	enum vring_walked rc;
 	uint64_t before;
@@ -129,11 +130,11 @@ static enum vring_fate collect(struct virtq *q, struct room *r, uint32_t need)
 		if (!peek(q, &r->c, &e))
 			return q->broken ? VRING_RING_BROKEN : VRING_RING_FULL;
 		before = r->w.len;
-		rc = vring_walk_chain(q, &r->c, &e, VRING_DESC_F_WRITE, need - 1, &r->w,
-				      &r->chain[r->n_chains]);
+		rc = vring_walk_chain(q, &r->c, &e, VRING_DESC_F_WRITE, need - 1, &r->w, &chain);
 		if (rc == WALKED_BROKEN)
 			return VRING_RING_BROKEN;
-		vring_advance(q, &r->c, r->chain[r->n_chains].slots, q->packed);
+		vring_advance(q, &r->c, chain.slots, q->packed);
+		r->chain[r->n_chains] = chain;
 		r->len[r->n_chains++] = (uint32_t)(r->w.len - before);
 		if (rc != WALKED_OK || r->w.len == before)
 			return VRING_BAD_BUFFER;
