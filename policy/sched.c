@@ -1,209 +1,446 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whom a worker serves next: round robin over the VMs that have work. */
-#include "policy/sched.h"
+/* Whom a worker serves next: the part that runs for every service. */
+#include "policy/sched_impl.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define BURST_PACKETS 32
-#define BURST_BYTES   (256u << 10)
-#define BURST_DESCS   1024
-
-struct account {
-	bool runnable;
-	uint16_t next; /* in the circle of runnable VMs */
-	uint16_t prev;
-	uint64_t waiting_since;
-	struct sched_vm_stats stats;
-};
-
-struct sched {
-	uint64_t slice_tsc;
-	uint64_t tsc_hz;
-	uint16_t n_runnable;
-	uint16_t turn; /* whose turn it is, when there is one */
-	struct account vm[SCHED_MAX_VMS];
-};
-
-static const char *const mode_names[SCHED_MODE_COUNT] = {
-#define X(name, text) [SCHED_MODE_##name] = text,
-#include "policy/sched_modes.def"
-#undef X
-};
-
-const char *sched_mode_text(enum sched_mode mode)
+static bool ring_is_empty(const struct sched *s)
 {
-	return mode_names[mode];
+	return s->ring[RING_HEAD].next == RING_HEAD;
 }
 
-struct sched *sched_create(const struct sched_conf *conf)
+static bool ring_has(const struct sched *s, uint16_t id)
 {
-	struct sched *s = calloc(1, sizeof(*s));
+	return s->ring[id].next != id;
+}
 
-	if (!s)
-		return NULL;
-	s->tsc_hz = conf->tsc_hz;
-	if (sched_set_conf(s, conf->mode, conf->slice_us) < 0) {
-		free(s);
-		return NULL;
+static void ring_add(struct sched *s, uint16_t id)
+{
+	uint16_t last = s->ring[RING_HEAD].prev;
+
+	s->ring[id] = (struct link){RING_HEAD, last};
+	s->ring[last].next = id;
+	s->ring[RING_HEAD].prev = id;
+}
+
+static void ring_remove(struct sched *s, uint16_t id)
+{
+	struct link l = s->ring[id];
+
+	s->ring[l.prev].next = l.next;
+	s->ring[l.next].prev = l.prev;
+	s->ring[id] = (struct link){id, id};
+}
+
+/* Times never go back, but for a jump of the clock itself. */
+static void advance(struct sched *s, uint64_t now)
+{
+	int64_t passed = (int64_t)(now - s->now);
+
+	if (passed > 0) {
+		s->now = now;
+	} else if (passed < -(int64_t)s->tsc_hz) {
+		s->now = now;
+		sched_replace_all(s);
 	}
-	return s;
 }
 
-void sched_destroy(struct sched *s)
+/* The later of `ready` and the time when the bucket is above 0; 0 stands for now. */
+static uint64_t wait_for(struct rate *r, uint64_t now, uint64_t ready)
 {
-	free(s);
+	uint64_t at;
+
+	if (!rate_in_use(r))
+		return ready;
+	rate_refill(r, now, r->cap);
+	if (r->level > 0)
+		return ready;
+	at = rate_ready_tsc(r);
+	return ready == 0 || heap_before(ready, at) ? at : ready;
 }
 
-int sched_set_conf(struct sched *s, enum sched_mode mode, uint32_t slice_us)
+/* When the purse's limits allow a service; 0: now. */
+static uint64_t gate(const struct sched *s, struct purse *p)
 {
-	if (mode != SCHED_MODE_NONE)
-		return -ENOTSUP;
-	s->slice_tsc = s->tsc_hz * slice_us / 1000000;
-	return 0;
+	uint64_t ready = 0;
+
+	if (!p->is_gated || s->mode == SCHED_MODE_NONE)
+		return 0;
+	if (s->mode == SCHED_MODE_TIME)
+		ready = wait_for(&p->limit, s->now, ready);
+	ready = wait_for(&p->bits, s->now, ready);
+	return wait_for(&p->packets, s->now, ready);
 }
 
-/* Tenants share nothing in this mode. */
-int sched_add_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
+/* Virtual time of who comes to a clock: nobody brings time saved up, nor more debt than the clamp.
+ */
+static uint64_t come_to(uint64_t vtime, uint64_t clock, uint64_t most)
 {
-	(void)s;
-	(void)tenant;
-	(void)b;
-	return 0;
+	int64_t ahead = (int64_t)(vtime - clock);
+
+	if (ahead < 0)
+		return clock;
+	return (uint64_t)ahead > most ? clock + most : vtime;
 }
 
-int sched_set_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
+void sched_place_tenant(struct sched *s, uint16_t tenant)
 {
-	return sched_add_tenant(s, tenant, b);
+	struct tenant_account *t = &s->tenant[tenant];
+	uint16_t id = TENANT_ID(tenant);
+	uint64_t ready;
+
+	if (ring_has(s, id))
+		ring_remove(s, id);
+	heap_remove(&s->events, id);
+	ready = t->tree.n ? gate(s, &t->purse) : 0;
+	if (t->tree.n == 0 || ready != 0) {
+		heap_remove(&s->tenants, tenant);
+		if (ready != 0)
+			heap_add(&s->events, id, ready);
+		return;
+	}
+	if (rate_in_use(&t->purse.credit)) {
+		rate_refill(&t->purse.credit, s->now, t->purse.credit.cap);
+		if (t->purse.credit.level > 0) {
+			heap_remove(&s->tenants, tenant);
+			ring_add(s, id);
+			return;
+		}
+		heap_add(&s->events, id, rate_ready_tsc(&t->purse.credit));
+	}
+	t->purse.vtime = come_to(t->purse.vtime, s->clock, s->debt_tsc * t->purse.inv_weight);
+	heap_set(&s->tenants, tenant, t->purse.vtime);
 }
 
-void sched_remove_tenant(struct sched *s, uint16_t tenant)
+static void park(struct sched *s, uint16_t vm, uint64_t until)
 {
-	(void)s;
-	(void)tenant;
+	s->vm[vm].place = PLACE_PARKED;
+	s->vm[vm].stats.throttled++;
+	heap_add(&s->events, vm, until);
 }
 
-int sched_add_vm(struct sched *s, uint16_t vm, uint16_t tenant, const struct budget *b)
+static void place_in_tree(struct sched *s, uint16_t vm)
 {
-	(void)tenant;
-	(void)b;
-	memset(&s->vm[vm], 0, sizeof(s->vm[vm]));
-	return 0;
+	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
+
+	a->place = PLACE_TREE;
+	a->purse.vtime = come_to(a->purse.vtime, t->clock, s->debt_tsc * a->purse.inv_weight);
+	heap_add(&t->tree, vm, a->purse.vtime);
+	if (rate_in_use(&a->purse.credit))
+		heap_add(&s->events, vm, rate_ready_tsc(&a->purse.credit));
+	if (t->tree.n == 1)
+		sched_place_tenant(s, a->tenant);
 }
 
-int sched_set_vm(struct sched *s, uint16_t vm, const struct budget *b)
+void sched_place(struct sched *s, uint16_t vm)
 {
-	(void)s;
-	(void)vm;
-	(void)b;
-	return 0;
+	struct account *a = &s->vm[vm];
+	struct rate *credit = &a->purse.credit;
+	uint64_t ready = gate(s, &a->purse);
+
+	if (ready != 0) {
+		park(s, vm, ready);
+		return;
+	}
+	if (s->mode == SCHED_MODE_TIME) {
+		/* Who waits for its turn has not saved up what it could not use: no cap of its own.
+		 */
+		if (rate_in_use(credit))
+			rate_refill(credit, s->now, s->credit_room);
+		if (credit->level <= 0) {
+			place_in_tree(s, vm);
+			return;
+		}
+	}
+	a->place = PLACE_RING;
+	a->funded_since = s->now;
+	ring_add(s, vm);
 }
 
-void sched_remove_vm(struct sched *s, uint16_t vm)
+void sched_unplace(struct sched *s, uint16_t vm)
 {
-	sched_sleep(s, vm);
+	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
+
+	if (a->place == PLACE_RING)
+		ring_remove(s, vm);
+	heap_remove(&s->events, vm);
+	if (a->place == PLACE_TREE) {
+		heap_remove(&t->tree, vm);
+		if (t->tree.n == 0)
+			sched_place_tenant(s, a->tenant);
+	}
+	a->place = PLACE_NONE;
+}
+
+/* Credit of a time without work, or held back by a limit, goes up to the VM's own cap only. */
+static void refill_capped(struct sched *s, struct account *a)
+{
+	struct rate *credit = &a->purse.credit;
+
+	if (!rate_in_use(credit))
+		return;
+	if (credit->level > credit->cap)
+		credit->level = credit->cap;
+	rate_refill(credit, s->now, credit->cap);
+}
+
+static void on_event(struct sched *s, uint16_t id, uint64_t due)
+{
+	struct account *a;
+
+	if (id >= SCHED_MAX_VMS) {
+		sched_place_tenant(s, (uint16_t)(id - SCHED_MAX_VMS));
+		return;
+	}
+	a = &s->vm[id];
+	if (a->place == PLACE_PARKED) {
+		refill_capped(s, a);
+		a->waiting_since = due;
+	}
+	sched_unplace(s, id);
+	sched_place(s, id);
+	if (a->place == PLACE_RING)
+		a->funded_since = due;
+}
+
+static void run_events(struct sched *s)
+{
+	while (s->events.n > 0 && !heap_before(s->now, s->events.node[0].key)) {
+		struct heap_node e = s->events.node[0];
+
+		heap_remove(&s->events, e.id);
+		on_event(s, e.id, e.key);
+	}
 }
 
 void sched_wake(struct sched *s, uint16_t vm, uint64_t now)
 {
 	struct account *a = &s->vm[vm];
 
-	if (a->runnable)
+	if (a->is_awake || !a->is_used)
 		return;
-	a->runnable = true;
-	a->waiting_since = now;
-	if (s->n_runnable++ == 0) {
-		a->next = a->prev = vm;
-		s->turn = vm;
-		return;
-	}
-	/* Last in the circle: just before whose turn it is. */
-	a->next = s->turn;
-	a->prev = s->vm[s->turn].prev;
-	s->vm[a->prev].next = vm;
-	s->vm[s->turn].prev = vm;
+	advance(s, now);
+	a->is_awake = true;
+	a->waiting_since = s->now;
+	refill_capped(s, a);
+	sched_place(s, vm);
 }
 
 void sched_sleep(struct sched *s, uint16_t vm)
 {
 	struct account *a = &s->vm[vm];
 
-	if (!a->runnable)
+	if (!a->is_awake)
 		return;
-	a->runnable = false;
-	s->n_runnable--;
-	s->vm[a->prev].next = a->next;
-	s->vm[a->next].prev = a->prev;
-	if (s->turn == vm)
-		s->turn = a->next;
+	a->is_awake = false;
+	sched_unplace(s, vm);
+	refill_capped(s, a);
+}
+
+static uint16_t tree_top(const struct tenant_account *t)
+{
+	return t->tree.node[0].id;
+}
+
+/* The first in the ring whose tenant's limits allow a service; the others are parked. -1: none. */
+static int ring_first(struct sched *s)
+{
+	while (!ring_is_empty(s)) {
+		uint16_t id = s->ring[RING_HEAD].next;
+		uint64_t ready;
+
+		if (id >= SCHED_MAX_VMS)
+			return tree_top(&s->tenant[id - SCHED_MAX_VMS]);
+		ready = gate(s, &s->tenant[s->vm[id].tenant].purse);
+		if (ready == 0)
+			return id;
+		sched_unplace(s, id);
+		park(s, id, ready);
+	}
+	return -1;
 }
 
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 {
-	struct account *a;
-	uint64_t waited;
+	struct tenant_account *t;
+	int vm;
 
-	if (s->n_runnable == 0)
-		return false;
-	g->vm = s->turn;
+	advance(s, now);
+	run_events(s);
+	vm = ring_first(s);
+	g->funded = vm >= 0 && s->mode == SCHED_MODE_TIME;
+	if (vm < 0) {
+		if (s->tenants.n == 0)
+			return false;
+		s->clock = s->tenants.node[0].key;
+		vm = tree_top(&s->tenant[s->tenants.node[0].id]);
+	}
+	t = &s->tenant[s->vm[vm].tenant];
+	if (s->vm[vm].place == PLACE_TREE)
+		t->clock = s->vm[vm].purse.vtime;
+	g->vm = (uint16_t)vm;
 	g->slice_tsc = s->slice_tsc;
-	g->funded = false;
-	a = &s->vm[g->vm];
-	s->turn = a->next;
-	waited = now > a->waiting_since ? now - a->waiting_since : 0;
+	/* Packets are counted after a service: one burst, which is sized by what the limits allow.
+	 */
+	if (s->mode != SCHED_MODE_NONE && (s->vm[vm].purse.is_rated || t->purse.is_rated))
+		g->slice_tsc = 1;
+	return true;
+}
+
+static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t used)
+{
+	struct account *a = &s->vm[vm];
+	uint64_t start = now - used;
+	uint64_t waited = heap_before(a->waiting_since, start) ? start - a->waiting_since : 0;
+
+	a->stats.services++;
 	a->stats.waited_tsc += waited;
+	hist_record(&s->hist[vm][SCHED_HIST_SERVICE], used);
+	hist_record(&s->hist[vm][SCHED_HIST_WAIT], waited);
 	if (waited > a->stats.longest_wait_tsc)
 		a->stats.longest_wait_tsc = waited;
-	return true;
+	if (s->mode == SCHED_MODE_TIME && a->place == PLACE_RING &&
+	    heap_before(a->funded_since, start) &&
+	    start - a->funded_since > a->stats.longest_funded_wait_tsc)
+		a->stats.longest_funded_wait_tsc = start - a->funded_since;
+	if (used > a->stats.longest_service_tsc)
+		a->stats.longest_service_tsc = used;
+	if (used > s->slice_tsc) {
+		a->stats.overruns++;
+		if (used - s->slice_tsc > a->stats.longest_overrun_tsc)
+			a->stats.longest_overrun_tsc = used - s->slice_tsc;
+	}
+}
+
+/* Bills time: to the VM's guarantee, else to its tenant's, else to the virtual times. */
+static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, uint64_t used)
+{
+	struct tenant_account *t = &s->tenant[a->tenant];
+	uint64_t bounded = used < s->debt_tsc ? used + 1 : s->debt_tsc;
+
+	if (rate_in_use(&a->purse.limit))
+		rate_take(&a->purse.limit, used);
+	if (rate_in_use(&t->purse.limit))
+		rate_take(&t->purse.limit, used);
+	if (by_vm || by_tenant)
+		a->stats.funded_tsc += used;
+	if (by_vm) {
+		rate_take(&a->purse.credit, used);
+		return;
+	}
+	a->purse.vtime += bounded * a->purse.inv_weight;
+	if (by_tenant)
+		rate_take(&t->purse.credit, used);
+	else
+		t->purse.vtime += bounded * t->purse.inv_weight;
+}
+
+static void count_rates(struct purse *p, uint32_t packets, uint32_t bytes)
+{
+	if (rate_in_use(&p->bits))
+		rate_take(&p->bits, (uint64_t)bytes * 8);
+	if (rate_in_use(&p->packets))
+		rate_take(&p->packets, packets);
+}
+
+/* Puts a VM, and its tenant, where they belong after they have paid. */
+static void replace(struct sched *s, uint16_t vm)
+{
+	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
+
+	/* The most common case by far: both only move within their trees. */
+	if (a->place == PLACE_TREE && !a->purse.is_gated && !rate_in_use(&a->purse.credit)) {
+		heap_move(&t->tree, vm, a->purse.vtime);
+	} else {
+		sched_unplace(s, vm);
+		sched_place(s, vm);
+	}
+	if (t->tree.n > 0) {
+		if (!t->purse.is_gated && !rate_in_use(&t->purse.credit))
+			heap_move(&s->tenants, a->tenant, t->purse.vtime);
+		else
+			sched_place_tenant(s, a->tenant);
+	}
 }
 
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
 		  uint32_t bytes, uint32_t descs)
 {
 	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
+	bool in_ring = a->place == PLACE_RING;
 
-	(void)packets;
-	(void)bytes;
-	(void)descs;
-	a->waiting_since = now;
-	a->stats.services++;
+	if (!a->is_used)
+		return;
+	advance(s, now);
+	count_service(s, vm, s->now, used_tsc);
 	a->stats.used_tsc += used_tsc;
-	if (used_tsc > a->stats.longest_service_tsc)
-		a->stats.longest_service_tsc = used_tsc;
-	if (used_tsc > s->slice_tsc) {
-		a->stats.overruns++;
-		if (used_tsc - s->slice_tsc > a->stats.longest_overrun_tsc)
-			a->stats.longest_overrun_tsc = used_tsc - s->slice_tsc;
+	a->waiting_since = s->now;
+	cost_learn(&a->cost, used_tsc, packets, bytes, descs);
+	if (s->mode != SCHED_MODE_NONE) {
+		count_rates(&a->purse, packets, bytes);
+		count_rates(&t->purse, packets, bytes);
 	}
+	if (s->mode == SCHED_MODE_TIME)
+		pay(s, a, in_ring, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
+	if (a->is_awake)
+		replace(s, vm);
 }
 
 void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 {
-	s->vm[vm].stats.used_tsc += used_tsc;
+	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
+
+	a->stats.used_tsc += used_tsc;
+	if (!a->is_used || s->mode != SCHED_MODE_TIME)
+		return;
+	pay(s, a, a->purse.credit.level > 0, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
+	a->purse.vtime = come_to(a->purse.vtime, t->clock, s->debt_tsc * a->purse.inv_weight);
+	t->purse.vtime = come_to(t->purse.vtime, s->clock, s->debt_tsc * t->purse.inv_weight);
+	if (a->is_awake)
+		replace(s, vm);
+	else if (heap_has(&s->tenants, a->tenant))
+		heap_move(&s->tenants, a->tenant, t->purse.vtime);
 }
 
 void sched_tick(struct sched *s, uint64_t now)
 {
-	(void)s;
-	(void)now;
+	advance(s, now);
+	run_events(s);
+}
+
+static void cut_to_rates(const struct purse *p, struct sched_limits *l)
+{
+	if (rate_in_use(&p->bits) && p->bits.level / 8 < l->bytes)
+		l->bytes = p->bits.level >= 8 ? (uint32_t)(p->bits.level / 8) : 1;
+	if (rate_in_use(&p->packets) && p->packets.level < l->packets)
+		l->packets = p->packets.level >= 1 ? (uint16_t)p->packets.level : 1;
 }
 
 struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t left_tsc)
 {
-	(void)s;
-	(void)vm;
-	(void)left_tsc;
-	return (struct sched_limits){ BURST_PACKETS, BURST_BYTES, BURST_DESCS };
+	const struct account *a = &s->vm[vm];
+	const struct purse *t = &s->tenant[a->tenant].purse;
+	struct sched_limits l = {COST_MAX_PACKETS, COST_MAX_BYTES, COST_MAX_DESCS};
+	bool is_rated = a->purse.is_rated || t->is_rated;
+
+	if (s->mode == SCHED_MODE_TIME) {
+		struct cost_limits c = cost_limits(&a->cost, is_rated ? s->slice_tsc : left_tsc);
+
+		l = (struct sched_limits){c.packets, c.bytes, c.descs};
+	}
+	if (is_rated && s->mode != SCHED_MODE_NONE) {
+		cut_to_rates(&a->purse, &l);
+		cut_to_rates(t, &l);
+	}
+	return l;
 }
 
 uint64_t sched_next_tsc(const struct sched *s)
 {
-	(void)s;
-	return UINT64_MAX;
-}
-
-void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *stats)
-{
-	*stats = s->vm[vm].stats;
+	if (!ring_is_empty(s) || s->tenants.n > 0 || s->events.n == 0)
+		return UINT64_MAX;
+	return s->events.node[0].key;
 }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whom a worker serves next, and for how long. One scheduler per worker, used by that worker alone.
- * Times are TSC cycles that the caller read; nothing here reads a clock. */
+/* Whom a worker serves next, for how long, and how much it may take at once. docs/budgets.md has
+ * the theory. One scheduler per worker, used by that worker alone, so without locks. Times are TSC
+ * cycles that the caller read; nothing here reads a clock, allocates after sched_create or does
+ * I/O. */
 #ifndef POLICY_SCHED_H
 #define POLICY_SCHED_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hist.h"
 #include "policy/budget.h"
 
-#define SCHED_MAX_VMS	       1024
+#define SCHED_MAX_VMS          1024
+#define SCHED_MAX_TENANTS      256
 #define SCHED_DEFAULT_SLICE_US 20
-#define SCHED_DEFAULT_MODE     SCHED_MODE_NONE
+#define SCHED_DEFAULT_MODE     SCHED_MODE_TIME
 
 enum sched_mode {
 #define X(name, text) SCHED_MODE_##name,
@@ -34,10 +38,11 @@ void sched_destroy(struct sched *s);
 
 const char *sched_mode_text(enum sched_mode mode);
 
-/* In force from the next pick on. -ENOTSUP for a mode that is not there. [worker] */
+/* In force from the next pick on. -EINVAL for a mode that is not there. [worker] */
 int sched_set_conf(struct sched *s, enum sched_mode mode, uint32_t slice_us);
 
-/* [worker] */
+/* Budgets must be valid. -EINVAL for an id out of range or, for a VM, a tenant that is not there. A
+ * tenant goes after its VMs. [worker] */
 int sched_add_tenant(struct sched *s, uint16_t tenant, const struct budget *b);
 int sched_set_tenant(struct sched *s, uint16_t tenant, const struct budget *b);
 void sched_remove_tenant(struct sched *s, uint16_t tenant);
@@ -52,17 +57,18 @@ void sched_sleep(struct sched *s, uint16_t vm);
 struct sched_grant {
 	uint16_t vm;
 	uint64_t slice_tsc;
-	bool funded;
+	bool funded; /* served from a guarantee, its own or its tenant's */
 };
 
-/* Whom to serve now; false when nobody has work that may be done now. [worker] */
+/* Whom to serve now; false when nobody has work that may be done now. To be followed by
+ * sched_charge; without it the next pick gives the same VM. [worker] */
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g);
 
-/* What a service, flush included, used. [worker] */
+/* What the service that just ended, flush included, used. [worker] */
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
 		  uint32_t bytes, uint32_t descs);
 
-/* Time spent for a VM outside its services; the VM may be another worker's. [worker] */
+/* Time spent for a VM outside its services; another worker's VM is only counted. [worker] */
 void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc);
 
 /* The top of a turn. [worker] */
@@ -74,7 +80,7 @@ struct sched_limits {
 	uint32_t descs;
 };
 
-/* How much to take at once when `left_tsc` of the slice is left. [worker] */
+/* How much to take at once when `left_tsc` of the slice is left: at least one packet. [worker] */
 struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t left_tsc);
 
 /* When somebody has work but nobody may do it now: when the first may. Else UINT64_MAX. [worker] */
@@ -82,16 +88,30 @@ uint64_t sched_next_tsc(const struct sched *s);
 
 struct sched_vm_stats {
 	uint64_t services;
-	uint64_t used_tsc; /* in services and outside */
+	uint64_t used_tsc;   /* in services and outside */
+	uint64_t funded_tsc; /* of that, paid from guarantees */
 	uint64_t longest_service_tsc;
-	uint64_t overruns; /* services longer than their slice */
+	uint64_t overruns; /* services longer than the slice */
 	uint64_t longest_overrun_tsc;
-	uint64_t waited_tsc; /* with work and not served */
+	uint64_t waited_tsc; /* with work, within its own limits, and not served */
 	uint64_t longest_wait_tsc;
-	int64_t balance_tsc; /* guaranteed time that it may still use; negative: its debt */
+	uint64_t longest_funded_wait_tsc; /* while its guarantee's balance was positive */
+	uint64_t throttled;  /* times it was held back by a limit, its own or its tenant's */
+	int64_t balance_tsc; /* time that it may still use before others go first; negative: its
+				debt */
 };
 
 /* [worker] */
 void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *stats);
+
+enum sched_hist_kind { SCHED_HIST_SERVICE, SCHED_HIST_WAIT, SCHED_HIST_COUNT };
+
+/* How long services, and the waits for them, took; NULL for a VM that is not there. [worker] */
+const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_hist_kind kind);
+
+/* The longest that the VM can wait for a service while it has work, a positive balance of its own
+ * guarantee, and no limit holds it back; `packet_tsc` is the longest that a service can exceed its
+ * slice by. UINT64_MAX for a VM without a guarantee of its own. [worker] */
+uint64_t sched_bound_tsc(const struct sched *s, uint16_t vm, uint64_t packet_tsc);
 
 #endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Token buckets. */
+#include "policy/rate.h"
+
+void rate_set(struct rate *r, uint64_t tokens, uint64_t cycles, int64_t cap, int64_t floor,
+	      uint64_t now)
+{
+	bool fresh = !rate_in_use(r);
+
+	if (tokens == 0) {
+		*r = (struct rate){0};
+		return;
+	}
+
+	r->per_tsc = (uint64_t)(((unsigned __int128)tokens << RATE_FRAC_BITS) / cycles);
+	if (r->per_tsc == 0)
+		r->per_tsc = 1;
+	r->cap = cap;
+	r->floor = floor;
+	if (fresh) {
+		r->level = cap;
+		r->frac = 0;
+		r->last_tsc = now;
+	}
+	if (r->level > cap)
+		r->level = cap;
+	if (r->level < floor)
+		r->level = floor;
+}
+
+uint64_t rate_ready_tsc(const struct rate *r)
+{
+	unsigned __int128 need;
+
+	if (r->level > 0)
+		return r->last_tsc;
+	need = ((unsigned __int128)(uint64_t)(1 - r->level) << RATE_FRAC_BITS) - r->frac;
+	need = (need + r->per_tsc - 1) / r->per_tsc;
+	/* Never more than half the clock's range: beyond that it could not be told from the past.
+	 */
+	return r->last_tsc + (need >> 62 ? (uint64_t)1 << 62 : (uint64_t)need);
+}

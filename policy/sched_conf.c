@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whom a worker serves next: set-up, budgets, modes and what can be read. */
+#include "policy/sched_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_DEBT_US      1000
+#define PACKET_BYTES     (64u << 10)
+#define RATES_PER_SECOND 100 /* rate limits save up a hundredth of a second */
+
+static const char *const mode_names[SCHED_MODE_COUNT] = {
+#define X(name, text) [SCHED_MODE_##name] = text,
+#include "policy/sched_modes.def"
+#undef X
+};
+
+const char *sched_mode_text(enum sched_mode mode)
+{
+	return mode_names[mode];
+}
+
+static uint64_t us_to_tsc(const struct sched *s, uint64_t us)
+{
+	return us * s->tsc_hz / 1000000;
+}
+
+static void set_slice(struct sched *s, uint32_t slice_us)
+{
+	uint32_t debt_us = slice_us * 4 > MIN_DEBT_US ? slice_us * 4 : MIN_DEBT_US;
+
+	s->slice_tsc = us_to_tsc(s, slice_us);
+	s->debt_tsc = us_to_tsc(s, debt_us);
+}
+
+struct sched *sched_create(const struct sched_conf *conf)
+{
+	struct sched *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->tsc_hz = conf->tsc_hz;
+	s->mode = conf->mode;
+	set_slice(s, conf->slice_us);
+	s->tenants = (struct heap){s->tenants_node, s->tenants_at, 0};
+	s->events = (struct heap){s->events_node, s->events_at, 0};
+	for (uint16_t i = 0; i < SCHED_MAX_TENANTS; i++)
+		s->tenant[i].tree = (struct heap){s->tree_node[i], s->tree_at, 0};
+	for (uint16_t i = 0; i <= RING_HEAD; i++)
+		s->ring[i] = (struct link){i, i};
+	return s;
+}
+
+void sched_destroy(struct sched *s)
+{
+	free(s);
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t credit_cap(const struct purse *p)
+{
+	return rate_in_use(&p->credit) ? p->credit.cap : 0;
+}
+
+static void purse_set(struct sched *s, struct purse *p, const struct budget *b)
+{
+	int64_t debt = (int64_t)s->debt_tsc;
+	uint64_t bits = max_u64(b->rate_bps / RATES_PER_SECOND, PACKET_BYTES * 8);
+	uint64_t packets = max_u64(b->rate_pps / RATES_PER_SECOND, COST_MAX_PACKETS);
+
+	s->credit_room -= credit_cap(p);
+	s->n_guarantees -= rate_in_use(&p->credit);
+	p->budget = *b;
+	p->inv_weight = VTIME_ONE / b->weight;
+	rate_set(&p->credit, b->guarantee_us, b->period_us, (int64_t)us_to_tsc(s, b->burst_us),
+		 -debt, s->now);
+	rate_set(&p->limit, b->limit_percent < 100 ? b->limit_percent : 0, 100,
+		 (int64_t)s->slice_tsc, -debt, s->now);
+	/* The most that a burst can exceed what was left by. */
+	rate_set(&p->bits, b->rate_bps, s->tsc_hz, (int64_t)bits,
+		 -(int64_t)(COST_MAX_BYTES + PACKET_BYTES) * 8, s->now);
+	rate_set(&p->packets, b->rate_pps, s->tsc_hz, (int64_t)packets, -COST_MAX_PACKETS, s->now);
+	p->is_rated = rate_in_use(&p->bits) || rate_in_use(&p->packets);
+	p->is_gated = p->is_rated || rate_in_use(&p->limit);
+	s->credit_room += credit_cap(p);
+	s->n_guarantees += rate_in_use(&p->credit);
+}
+
+static const struct budget no_budget = {
+	.weight = 1, .limit_percent = 100, .period_us = 1000, .burst_us = 10};
+
+/* Takes the VMs of a tenant (-1: all) out of their places, or puts those with work in. */
+static void unplace_all(struct sched *s, int tenant)
+{
+	for (uint16_t i = 0; i < SCHED_MAX_VMS; i++)
+		if (s->vm[i].is_awake && (tenant < 0 || s->vm[i].tenant == tenant))
+			sched_unplace(s, i);
+}
+
+static void place_all(struct sched *s, int tenant)
+{
+	for (uint16_t i = 0; i < SCHED_MAX_VMS; i++)
+		if (s->vm[i].is_awake && (tenant < 0 || s->vm[i].tenant == tenant))
+			sched_place(s, i);
+}
+
+void sched_replace_all(struct sched *s)
+{
+	unplace_all(s, -1);
+	place_all(s, -1);
+}
+
+int sched_set_conf(struct sched *s, enum sched_mode mode, uint32_t slice_us)
+{
+	if ((unsigned)mode >= SCHED_MODE_COUNT || slice_us == 0)
+		return -EINVAL;
+	unplace_all(s, -1);
+	s->mode = mode;
+	set_slice(s, slice_us);
+	/* What follows from the slice is in the purses. */
+	for (uint16_t i = 0; i < SCHED_MAX_TENANTS; i++)
+		if (s->tenant[i].is_used)
+			purse_set(s, &s->tenant[i].purse, &s->tenant[i].purse.budget);
+	for (uint16_t i = 0; i < SCHED_MAX_VMS; i++)
+		if (s->vm[i].is_used)
+			purse_set(s, &s->vm[i].purse, &s->vm[i].purse.budget);
+	place_all(s, -1);
+	return 0;
+}
+
+int sched_add_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
+{
+	struct tenant_account *t;
+
+	if (tenant >= SCHED_MAX_TENANTS || s->tenant[tenant].is_used)
+		return -EINVAL;
+	t = &s->tenant[tenant];
+	t->is_used = true;
+	t->clock = 0;
+	t->purse.vtime = s->clock;
+	purse_set(s, &t->purse, b);
+	return 0;
+}
+
+int sched_set_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
+{
+	if (tenant >= SCHED_MAX_TENANTS || !s->tenant[tenant].is_used)
+		return -EINVAL;
+	unplace_all(s, tenant);
+	purse_set(s, &s->tenant[tenant].purse, b);
+	place_all(s, tenant);
+	return 0;
+}
+
+void sched_remove_tenant(struct sched *s, uint16_t tenant)
+{
+	struct tenant_account *t;
+
+	if (tenant >= SCHED_MAX_TENANTS || !s->tenant[tenant].is_used)
+		return;
+	t = &s->tenant[tenant];
+	for (uint16_t i = 0; i < SCHED_MAX_VMS; i++)
+		if (s->vm[i].is_used && s->vm[i].tenant == tenant)
+			sched_remove_vm(s, i);
+	purse_set(s, &t->purse, &no_budget);
+	t->is_used = false;
+}
+
+int sched_add_vm(struct sched *s, uint16_t vm, uint16_t tenant, const struct budget *b)
+{
+	struct account *a;
+
+	if (vm >= SCHED_MAX_VMS || s->vm[vm].is_used || tenant >= SCHED_MAX_TENANTS ||
+	    !s->tenant[tenant].is_used)
+		return -EINVAL;
+	a = &s->vm[vm];
+	memset(a, 0, sizeof(*a));
+	for (int kind = 0; kind < SCHED_HIST_COUNT; kind++)
+		if (s->hist[vm][kind].count)
+			hist_reset(&s->hist[vm][kind]);
+	a->is_used = true;
+	a->tenant = tenant;
+	a->purse.vtime = s->tenant[tenant].clock;
+	cost_reset(&a->cost);
+	purse_set(s, &a->purse, b);
+	return 0;
+}
+
+int sched_set_vm(struct sched *s, uint16_t vm, const struct budget *b)
+{
+	if (vm >= SCHED_MAX_VMS || !s->vm[vm].is_used)
+		return -EINVAL;
+	if (s->vm[vm].is_awake)
+		sched_unplace(s, vm);
+	purse_set(s, &s->vm[vm].purse, b);
+	if (s->vm[vm].is_awake)
+		sched_place(s, vm);
+	return 0;
+}
+
+void sched_remove_vm(struct sched *s, uint16_t vm)
+{
+	if (vm >= SCHED_MAX_VMS || !s->vm[vm].is_used)
+		return;
+	sched_sleep(s, vm);
+	purse_set(s, &s->vm[vm].purse, &no_budget);
+	s->vm[vm].is_used = false;
+}
+
+/* What a guarantee or a ceiling has left, or how far a VM is ahead of its fair share. */
+static int64_t balance(const struct sched *s, const struct account *a)
+{
+	struct rate r = rate_in_use(&a->purse.credit) ? a->purse.credit : a->purse.limit;
+	int64_t ahead;
+
+	if (rate_in_use(&r)) {
+		rate_refill(&r, s->now, r.cap);
+		return r.level;
+	}
+	ahead = (int64_t)(a->purse.vtime - s->tenant[a->tenant].clock);
+	return ahead > 0 && a->is_used ? -(ahead / (int64_t)a->purse.inv_weight) : 0;
+}
+
+void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *stats)
+{
+	*stats = s->vm[vm].stats;
+	stats->balance_tsc = balance(s, &s->vm[vm]);
+}
+
+const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_hist_kind kind)
+{
+	return vm < SCHED_MAX_VMS && s->vm[vm].is_used ? &s->hist[vm][kind] : NULL;
+}
+
+/* The service in progress, then one of each other that may be in the ring; docs/budgets.md. */
+uint64_t sched_bound_tsc(const struct sched *s, uint16_t vm, uint64_t packet_tsc)
+{
+	if (vm >= SCHED_MAX_VMS || !rate_in_use(&s->vm[vm].purse.credit))
+		return UINT64_MAX;
+	return s->n_guarantees * (s->slice_tsc + packet_tsc);
+}
