@@ -51,10 +51,15 @@ json_t *rpc_handle_config_save(struct rpc_ctx *ctx, const struct rpc_config_save
 
 json_t *rpc_handle_config_load(struct rpc_ctx *ctx, const struct rpc_config_load *p, struct err *e)
 {
-	unsigned calls;
+	unsigned calls, saved;
 
-	if (config_load(ctx, p->file, &calls, e) < 0)
+	if (config_load(ctx, p->file, &calls, e) < 0) {
+		/* The calls before the one that was refused are in force: the daemon's file says so
+		 * too. */
+		if (calls > 0 && ctx->config_file)
+			config_save(ctx, ctx->config_file, &saved, NULL);
 		return NULL;
+	}
 	return json_pack("{s:s, s:i}", "file", p->file, "calls", (int)calls);
 }
 
