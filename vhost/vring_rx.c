@@ -72,7 +72,9 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 		run->at[i] = vring_at(q, e.addr, need);
 		if (unlikely(!run->at[i]))
 			break;
+		/* Header and packet are often in different cache lines. */
 		__builtin_prefetch(run->at[i], 1);
+		__builtin_prefetch(run->at[i] + q->hdr_len, 1);
 		run->id[i] = e.id;
 		vring_advance(q, &c, 1, packed);
 	}

@@ -112,7 +112,10 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 	at = vring_at(q, e.addr, e.len);
 	if (unlikely(!at))
 		return 0;
-	rte_prefetch0(at);
+	/* Header and packet are often in different cache lines. */
+	rte_prefetch0(at + skip);
+	if (q->reads_hdr)
+		rte_prefetch0(descs == 1 ? at : hdr);
 	run->hdr[n] = descs == 1 ? at : hdr;
 	run->at[n] = at + skip;
 	run->len[n] = e.len - skip;
