@@ -2,8 +2,8 @@
 /* JSON-RPC methods of the scheduler. */
 #include "vswitch/sched_rpc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "rpc_schema.h"
 #include "vswitch/budget_rpc.h"
@@ -91,7 +91,7 @@ json_t *rpc_handle_scheduler_set(struct rpc_ctx *ctx, const struct rpc_scheduler
 	for (unsigned i = 0; i < sw->n_workers && c.ret == 0; i++)
 		worker_call(sw->worker[i], set_conf, &c);
 	if (c.ret < 0) {
-		err_set(e, ERR_INVALID, "mode", "mode '%s' is not available yet",
+		err_set(e, ERR_INVALID, "mode", "mode '%s': the scheduler refused it",
 			sched_mode_text(c.mode));
 		return NULL;
 	}
@@ -100,27 +100,132 @@ json_t *rpc_handle_scheduler_set(struct rpc_ctx *ctx, const struct rpc_scheduler
 	return rpc_handle_scheduler_get(ctx, NULL, e);
 }
 
-static bool refuse_without_time_mode(const char *name, struct rpc_ctx *ctx, struct err *e)
+/* The longest that a service exceeded its slice by, of all VMs of a worker. */
+static uint64_t longest_overrun(const struct vswitch *sw, const struct worker *w,
+				const struct sched_vm_stats *st)
 {
-	if (!vm_find(ctx->sw, name)) {
-		err_set(e, ERR_NOT_FOUND, "vm", "vm '%s' does not exist", name);
-		return true;
-	}
-	err_set(e, ERR_WRONG_STATE, "vm", "vm '%s': not available in scheduler mode %s", name,
-		sched_mode_text(ctx->sw->sched.mode));
-	return true;
+	uint64_t longest = 0;
+	const struct vm *vm;
+
+	TAILQ_FOREACH (vm, &sw->vms, link)
+		if (vm->worker == w && st[vm->id].longest_overrun_tsc > longest)
+			longest = st[vm->id].longest_overrun_tsc;
+	return longest;
+}
+
+struct bound_call {
+	uint16_t vm;
+	uint64_t overrun_tsc;
+	uint64_t bound_tsc;
+};
+
+static void compute_bound(struct worker *w, void *arg)
+{
+	struct bound_call *c = arg;
+
+	c->bound_tsc = sched_bound_tsc(w->sched, c->vm, c->overrun_tsc);
 }
 
 json_t *rpc_handle_budget_get_bound(struct rpc_ctx *ctx, const struct rpc_budget_get_bound *p,
 				    struct err *e)
 {
-	refuse_without_time_mode(p->vm, ctx, e);
-	return NULL;
+	struct vswitch *sw = ctx->sw;
+	struct vm *vm = vm_find(sw, p->vm);
+	struct bound_call c = {0};
+	struct sched_vm_stats *st;
+	struct worker *w;
+	char text[160];
+	json_t *o;
+
+	if (!vm) {
+		err_set(e, ERR_NOT_FOUND, "vm", "vm '%s' does not exist", p->vm);
+		return NULL;
+	}
+	if (sw->sched.mode != SCHED_MODE_TIME || vm->budget.guarantee_us == 0) {
+		err_set(e, ERR_WRONG_STATE, "vm",
+			"vm '%s': only a VM with guarantee_us, in scheduler mode time, has a bound",
+			p->vm);
+		return NULL;
+	}
+	st = sched_stats_snapshot(sw);
+	if (!st) {
+		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+		return NULL;
+	}
+	w = vm->worker;
+	c.vm = vm->id;
+	c.overrun_tsc = longest_overrun(sw, w, st);
+	worker_call(w, compute_bound, &c);
+	snprintf(text, sizeof(text),
+		 "services of the others with a guarantee, and one more in progress, each a slice "
+		 "and "
+		 "the longest overrun so far (%.1f us)",
+		 tsc_to_us(sw, c.overrun_tsc));
+	o = json_pack("{s:s, s:i, s:i, s:o, s:o, s:s}", "vm", vm->name, "worker", (int)w->core,
+		      "slice_us", (int)sw->sched.slice_us, "bound_us", us(sw, c.bound_tsc),
+		      "longest_wait_us", us(sw, st[vm->id].longest_funded_wait_tsc), "text", text);
+	free(st);
+	return o;
+}
+
+struct hist_call {
+	uint16_t vm;
+	enum sched_hist_kind kind;
+	struct hist copy;
+};
+
+static void copy_hist(struct worker *w, void *arg)
+{
+	struct hist_call *c = arg;
+	const struct hist *h = sched_hist(w->sched, c->vm, c->kind);
+
+	if (h)
+		c->copy = *h;
+}
+
+static json_t *buckets_to_json(const struct vswitch *sw, const struct hist *h)
+{
+	double ns_per_tsc = 1e9 / (double)sw->sched.tsc_hz;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < HIST_BUCKETS; i++) {
+		if (h->bucket[i] == 0)
+			continue;
+		json_array_append_new(
+			list, json_pack("{s:I, s:I, s:I}", "from_ns",
+					(json_int_t)((double)hist_low(i) * ns_per_tsc), "to_ns",
+					(json_int_t)((double)hist_low(i + 1) * ns_per_tsc), "count",
+					(json_int_t)h->bucket[i]));
+	}
+	return list;
 }
 
 json_t *rpc_handle_histogram_get(struct rpc_ctx *ctx, const struct rpc_histogram_get *p,
 				 struct err *e)
 {
-	refuse_without_time_mode(p->vm, ctx, e);
-	return NULL;
+	struct vswitch *sw = ctx->sw;
+	const struct vm *vm = vm_find(sw, p->vm);
+	struct hist_call *c;
+	json_t *o;
+
+	if (!vm) {
+		err_set(e, ERR_NOT_FOUND, "vm", "vm '%s' does not exist", p->vm);
+		return NULL;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+		return NULL;
+	}
+	c->vm = vm->id;
+	c->kind = p->kind == RPC_HISTOGRAM_KIND_SERVICE ? SCHED_HIST_SERVICE : SCHED_HIST_WAIT;
+	worker_call(vm->worker, copy_hist, c);
+	o = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "vm", vm->name, "kind",
+		      rpc_histogram_kind_texts[p->kind], "count", (json_int_t)c->copy.count,
+		      "p50_us", us(sw, hist_quantile(&c->copy, 1, 2)), "p99_us",
+		      us(sw, hist_quantile(&c->copy, 99, 100)), "p999_us",
+		      us(sw, hist_quantile(&c->copy, 999, 1000)), "max_us", us(sw, c->copy.max),
+		      "buckets", buckets_to_json(sw, &c->copy));
+	free(c);
+	return o;
 }
