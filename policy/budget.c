@@ -3,7 +3,7 @@
 #include "policy/budget.h"
 
 /* Guarantees are counted in millionths of a worker; a tenth stays for the switch itself. */
-#define MILLION	   1000000u
+#define MILLION    1000000u
 #define MAX_GRANTS (MILLION / 10 * 9)
 
 struct budget budget_default(void)
@@ -19,10 +19,11 @@ struct budget budget_default(void)
 int budget_validate(const struct budget *b, struct err *e)
 {
 	if (b->weight < 1 || b->weight > 10000)
-		return err_set(e, ERR_INVALID, "weight", "weight %u: must be 1 to 10000", b->weight);
+		return err_set(e, ERR_INVALID, "weight", "weight %u: must be 1 to 10000",
+			       b->weight);
 	if (b->limit_percent < 1 || b->limit_percent > 100)
-		return err_set(e, ERR_INVALID, "limit_percent", "limit_percent %u: must be 1 to 100",
-			       b->limit_percent);
+		return err_set(e, ERR_INVALID, "limit_percent",
+			       "limit_percent %u: must be 1 to 100", b->limit_percent);
 	if (b->period_us < 100 || b->period_us > MILLION)
 		return err_set(e, ERR_INVALID, "period_us", "period_us %u: must be 100 to 1000000",
 			       b->period_us);
@@ -54,8 +55,9 @@ int budget_admit(const struct budget *const *others, unsigned n, const struct bu
 		sum += grant_of(others[i]);
 	if (grant_of(b) == 0 || sum + grant_of(b) <= MAX_GRANTS)
 		return 0;
-	return err_set(e, ERR_NO_SPACE, "guarantee_us",
-		       "guarantee_us %u in %u us is %.1f %% of a worker, %.1f %% of it is left to grant",
-		       b->guarantee_us, b->period_us, (double)grant_of(b) / 10000,
-		       sum < MAX_GRANTS ? (double)(MAX_GRANTS - sum) / 10000 : 0.0);
+	return err_set(
+		e, ERR_NO_SPACE, "guarantee_us",
+		"guarantee_us %u in %u us is %.1f %% of a worker, %.1f %% of it is left to grant",
+		b->guarantee_us, b->period_us, (double)grant_of(b) / 10000,
+		sum < MAX_GRANTS ? (double)(MAX_GRANTS - sum) / 10000 : 0.0);
 }
