@@ -4,7 +4,7 @@
 
 /* Guarantees are counted in millionths of a worker; a tenth stays for the switch itself. */
 #define MILLION    1000000u
-#define MAX_GRANTS (MILLION / 10 * 9)
+#define MAX_GRANTS 900000u
 
 struct budget budget_default(void)
 {
@@ -58,6 +58,6 @@ int budget_admit(const struct budget *const *others, unsigned n, const struct bu
 	return err_set(
 		e, ERR_NO_SPACE, "guarantee_us",
 		"guarantee_us %u in %u us is %.1f %% of a worker, %.1f %% of it is left to grant",
-		b->guarantee_us, b->period_us, (double)grant_of(b) / 10000,
-		sum < MAX_GRANTS ? (double)(MAX_GRANTS - sum) / 10000 : 0.0);
+		b->guarantee_us, b->period_us, (double)grant_of(b) / 1e4,
+		sum < MAX_GRANTS ? (double)(MAX_GRANTS - sum) / 1e4 : 0.0);
 }

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A libvirt of our own with guests in it, for as long as a `with` block lasts."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from . import domain
+from .guest import Guest, GuestError
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+LIBVIRT_ENV = ROOT / 'scripts/libvirt-env'
+IMAGE_FILES = ('vmlinuz', 'initramfs.cpio.gz')
+TAIL_LINES = 15
+
+
+class LabError(Exception):
+    pass
+
+
+class Lab:
+    """Guests by name, one private folder. Everything is gone after close(); where the block is left by an
+    exception, the logs of guests, QEMU and libvirt are kept under `keep_logs` and their ends are printed."""
+
+    def __init__(self, images=None, hooks=(), keep_logs=None, say=lambda text: None):
+        self.images = pathlib.Path(images or ROOT / 'build/images')
+        self.keep_logs = pathlib.Path(keep_logs or ROOT / 'build/guest-logs')
+        self.say = say
+        self.guests = {}
+        # Not by default: under some hypervisors /dev/kvm opens, runs code, and no kernel ever boots.
+        self.kvm = os.environ.get('STINT_GUEST_ACCEL', 'tcg') == 'kvm'
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='stint-lab.'))
+        # QEMU runs as a user of its own and has to pass through to sockets, image and logs.
+        self.folder.chmod(0o755)
+        self.libvirt = self.folder / 'libvirt'
+        self.logs = self.folder / 'logs'
+        try:
+            self._prepare_files()
+            self._env('start', *hooks)
+            self.uri = self._env('uri').strip()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare_files(self):
+        self.logs.mkdir(mode=0o755)
+        image = self.folder / 'image'
+        image.mkdir(mode=0o755)
+        for name in IMAGE_FILES:
+            if not (self.images / name).exists():
+                raise LabError(f'{self.images / name} is not there: make images')
+            # A copy: libvirt gives the files that a guest uses to QEMU's user.
+            shutil.copy(self.images / name, image / name)
+
+    def _env(self, command, *args):
+        done = subprocess.run([LIBVIRT_ENV, command, self.libvirt, *map(str, args)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        if done.returncode != 0:
+            raise LabError(f'libvirt-env {command}: {done.stderr.strip()}')
+        return done.stdout
+
+    def define(self, **description):
+        """Defines a guest, as domain.py says what describes one, without starting it."""
+        description = domain.complete(description, self.folder)
+        guest = Guest(self.uri, description)
+        path = self.folder / f'{guest.name}.xml'
+        path.write_text(domain.domain_xml(description, self.folder / 'image', self.logs, self.kvm))
+        guest.virsh('define', str(path))
+        self.guests[guest.name] = guest
+        return guest
+
+    def boot(self, *guests):
+        """Starts guests at once and returns when all of them answer."""
+        for guest in guests:
+            guest.virsh('start', guest.name)
+        for guest in guests:
+            self.say(f'{guest.name} boots')
+            guest.wait_ready()
+
+    def qemu_pid(self, guest):
+        return int((self.libvirt / 'run/qemu' / f'{guest.name}.pid').read_text())
+
+    def destroy(self, guest):
+        if guest.state() not in ('', 'shut off'):
+            guest.virsh('destroy', guest.name)
+
+    def restart_libvirt(self, *hooks):
+        """libvirtd goes and comes back; guests go on. Its hooks are as they were."""
+        self._env('restart', *hooks)
+
+    def save_logs(self):
+        """Copies every log to keep_logs and says how the guests' consoles ended."""
+        self.keep_logs.mkdir(parents=True, exist_ok=True)
+        found = sorted([*self.logs.glob('*.log'), *(self.libvirt / 'log').glob('**/*.log')])
+        for log in found:
+            target = self.keep_logs / log.name
+            shutil.copyfile(log, target)
+            lines = target.read_text(errors='replace').splitlines()
+            if lines and log.parent == self.logs:
+                print(f'--- the end of {target}', *lines[-TAIL_LINES:], sep='\n', flush=True)
+
+    def close(self):
+        if (self.libvirt).exists():
+            for guest in self.guests.values():
+                try:
+                    self.destroy(guest)
+                except GuestError:
+                    pass  # the daemon may be what failed: stop ends every QEMU that is left
+            self._env('stop')
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is not None and os.path.isdir(self.folder):
+                self.save_logs()
+        finally:
+            self.close()
