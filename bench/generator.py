@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the load generator and reads what it found."""
+
+import json
+import os
+import subprocess
+import tempfile
+
+from machine import GENERATOR_CORE, Refused
+
+GRACE = 60
+
+
+class Generator:
+    def __init__(self, binary, tmp, huge):
+        self.binary = binary
+        self.tmp = tmp
+        self.huge = huge
+
+    def run(self, vms, streams, seconds, warmup=0.3, options=(), on_start=None, on_end=None):
+        """Plays `streams` between `vms` (lists of specification lines without their first word).
+        on_start and on_end are called when the measured time begins and ends. Returns the figures."""
+        fd, path = tempfile.mkstemp(suffix=".json", dir=self.tmp)
+        os.close(fd)
+        command = [self.binary, "--core", str(GENERATOR_CORE), "--seconds", str(seconds), "--warmup", str(warmup),
+                   "--huge", "yes" if self.huge else "no", "--json", path, *options]
+        for vm in vms:
+            command += ["--vm", vm]
+        for stream in streams:
+            command += ["--stream", stream]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            for line in child.stdout:
+                if line == "measuring\n" and on_start:
+                    on_start()
+                if line == "measured\n" and on_end:
+                    on_end()
+            child.wait(GRACE)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        if child.returncode != 0:
+            raise Refused(f"the load generator failed ({child.returncode}): {child.stderr.read().strip()}")
+        with open(path) as f:
+            figures = json.load(f)
+        os.unlink(path)
+        return figures
+
+    def hiccup(self, core, seconds):
+        """The noise of an idle core: {name: value}."""
+        done = subprocess.run([self.binary, "--hiccup", "--core", str(core), "--seconds", str(seconds)],
+                              capture_output=True, text=True, timeout=seconds + GRACE, check=True)
+        return {name: float(value) for name, value, _ in (line.split() for line in done.stdout.splitlines())}

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What scenarios are written with: starting switches one at a time, playing traffic through them, noting
+figures. Everything that is started here is gone when the context managers end, however they end."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import machine
+from figures import Figures
+from generator import Generator
+from machine import GENERATOR_CORE, WORKER_CORE, Refused
+from peers.ovs import Ovs, OvsDirect
+from peers.stint import Stint
+from peers.testpmd import Macswap, Testpmd
+
+ALL_PEERS = (Stint, Testpmd, Macswap, Ovs, OvsDirect)
+HUGEPAGES_MB = 3072
+SATURATED_PERCENT = 95
+QUICK_SECONDS = 50  # quick runs begin no round that would probably end later than this
+
+
+class Play:
+    """What one run of the generator through one switch gave."""
+
+    def __init__(self, raw, cycles, spent=None):
+        self.raw = raw  # the generator's figures by name
+        self.cycles = cycles  # the switch's own, per packet; None where unknown
+        self.spent = spent  # our ledger's rows during the run, None for peers
+        self.pps = raw["total.rx_pps"]
+        self.hz = raw["tsc_hz"]
+        self.generator_spare = raw["generator.empty_polls_percent"]
+
+    @property
+    def busy_percent(self):
+        """How much of its time the worker worked."""
+        return min(100.0, 100 * self.cycles * self.pps / self.hz) if self.cycles else 0.0
+
+    @property
+    def saturated(self):
+        return self.busy_percent >= SATURATED_PERCENT
+
+
+class Bench:
+    """One run of one scenario.
+
+    quick, full     how thorough it is to be
+    rounds          how often each measurement is to be repeated; quick runs stop when their time is up
+    seconds         how long a measurement is to take
+    figures         add() values to it; medians are made at the end
+    """
+
+    def __init__(self, scenario, quick, build, force):
+        self.scenario = scenario
+        self.quick = quick
+        self.full = not quick
+        self.rounds = 3
+        self.seconds = 0.4 if quick else 2.0
+        self.build = build
+        self.force = force
+        self.trusted = True
+        self.figures = Figures(scenario)
+        self.began = time.monotonic()
+        self.tmp = None
+        self.generators = {}
+
+    @contextlib.contextmanager
+    def resources(self):
+        """The hugepages and the folder for the run's files."""
+        self.tmp = tempfile.mkdtemp(prefix="stint-bench.")
+        affinity = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {GENERATOR_CORE})  # we and our children's control threads keep off the worker's
+        steal = machine.steal_percent()[1]
+        try:
+            with machine.Hugepages(HUGEPAGES_MB):
+                yield
+            self.figures.add("noise.stolen_percent", machine.steal_percent(steal)[0], "%")
+        finally:
+            os.sched_setaffinity(0, affinity)
+            shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def say(self, text):
+        """Progress, for who watches."""
+        print(f"[{time.monotonic() - self.began:6.1f} s] {self.scenario}: {text}", file=sys.stderr, flush=True)
+
+    def each_round(self):
+        """Numbers the rounds. Before each, the noise of the worker's core is measured."""
+        for n in range(self.rounds):
+            spent = time.monotonic() - self.began
+            if self.quick and n > 0 and spent * (n + 1) / n > QUICK_SECONDS:
+                return
+            self.check_core()
+            noise = self.generator().hiccup(WORKER_CORE, 0.3 if self.quick else 1.0)
+            for name, value in noise.items():
+                unit = "us" if name.endswith("_us") else "%" if name.endswith("percent") else "count"
+                self.figures.add(f"noise.worker_core.{name.split('.')[-1]}", value, unit)
+            self.say(f"round {n + 1} of {self.rounds}")
+            yield n
+
+    def check_core(self):
+        """Refuses to go on where the worker's core is not ours alone."""
+        try:
+            machine.require_free_core()
+        except Refused as e:
+            if not self.force:
+                raise
+            if self.trusted:
+                self.say(f"WARNING: {e}; going on as told to, but do not believe the figures")
+            self.trusted = False
+
+    def generator(self, huge=True):
+        if huge not in self.generators:
+            self.generators[huge] = Generator(os.path.join(self.build, "bench", "loadgen"), self.tmp, huge)
+        return self.generators[huge]
+
+    @contextlib.contextmanager
+    def switch(self, peer, ports, **options):
+        """Starts `peer`, a class of peers/, with so many ports; it is stopped at the end."""
+        switch = peer(self.tmp, ports, **options)
+        try:
+            try:
+                switch.start()
+            except (OSError, RuntimeError, subprocess.SubprocessError) as e:
+                raise Refused(f"{peer.name} does not start: {e}") from e
+            yield switch
+        finally:
+            switch.stop()
+
+    def play(self, switch, streams, vms=None, vm_options="", seconds=None, on_start=None, on_end=None, **options):
+        """Plays traffic through a started switch. By default each of its ports is a VM, with `vm_options`.
+        Returns a Play; its noise is noted."""
+        found = {}
+
+        def start():
+            switch.mark()
+            if on_start:
+                on_start()
+
+        def end():
+            found["cycles"] = switch.cycles_per_packet()
+            if isinstance(switch, Stint):
+                found["spent"] = switch.since_mark()
+            if on_end:
+                on_end()
+
+        if vms is None:
+            vms = [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}"]
+        raw = self.generator(switch.huge).run(vms, streams, seconds or self.seconds, on_start=start, on_end=end,
+                                              **options)
+        for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
+            self.figures.add(f"noise.generator_core.{name}", raw[f"noise.{name}"], unit)
+        return Play(raw, found.get("cycles"), found.get("spent"))
+
+    def compare(self, name, ours, other, what):
+        """Notes how ours and another's packet rates compare, as the figure `name`. Rates count where both
+        switches were saturated; otherwise what their workers spent per packet says more, and counts."""
+        by_rate = ours.pps / other.pps
+        by_cycles = other.cycles / ours.cycles if ours.cycles and other.cycles else by_rate
+        saturated = ours.saturated and other.saturated
+        self.figures.add(name, by_rate if saturated else by_cycles, "ratio")
+        self.figures.add(f"{name}.by_rate", by_rate, "ratio")
+        self.figures.add(f"{name}.by_cycles", by_cycles, "ratio")
+        self.figures.note(name, f"from packet rates: both workers were saturated, {what}" if saturated else
+                          f"from cycles per packet: the generator was the limit, {what}")
+
+    def add_rates(self, prefix, play):
+        """The figures of a measurement of packet rate."""
+        self.figures.add(f"{prefix}.mpps", play.pps / 1e6, "Mpps")
+        if play.cycles:
+            self.figures.add(f"{prefix}.cycles", play.cycles, "cycles/packet")
+            self.figures.add(f"{prefix}.busy_percent", play.busy_percent, "%")

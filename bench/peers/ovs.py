@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open vSwitch with DPDK, in directories of its own, set up as its guide on DPDK advises: one polling
+thread alone on the worker's core, hugepages, vhost-user ports."""
+
+import os
+import re
+import subprocess
+import time
+
+from machine import GENERATOR_CORE, WORKER_CORE
+from peers import Process, wait_for
+
+VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+MEMORY_MB = 1024
+
+
+class Ovs:
+    """The bridge learns and forwards by itself (NORMAL), as our switch does."""
+    name = "ovs"
+    flows = None
+
+    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None):
+        self.dir = os.path.join(tmp, self.name)
+        self.ports = ports
+        self.huge = huge
+        self.pairs = pairs or [(i, i + 1) for i in range(0, ports, 2)]
+        self.socket = os.path.join(self.dir, "vhost-%d")
+        self.env = dict(os.environ, OVS_RUNDIR=self.dir, OVS_DBDIR=self.dir, OVS_LOGDIR=self.dir)
+        self.db = None
+        self.daemon = None
+
+    def _vsctl(self, *args):
+        subprocess.run(["ovs-vsctl", f"--db=unix:{self.dir}/db.sock", "--timeout=20", *args], env=self.env,
+                       check=True, capture_output=True)
+
+    def _appctl(self, *args):
+        return subprocess.run(["ovs-appctl", "-t", f"{self.dir}/vswitchd.ctl", *args], env=self.env, check=True, capture_output=True,
+                              text=True, timeout=20).stdout
+
+    def _start_database(self):
+        os.makedirs(self.dir, exist_ok=True)
+        conf = os.path.join(self.dir, "conf.db")
+        if os.path.exists(conf):
+            os.unlink(conf)
+        subprocess.run(["ovsdb-tool", "create", conf, SCHEMA], env=self.env, check=True, capture_output=True)
+        self.db = Process(["ovsdb-server", conf, f"--remote=punix:{self.dir}/db.sock"],
+                          os.path.join(self.dir, "db.log"), env=self.env)
+        wait_for("ovsdb-server", lambda: os.path.exists(f"{self.dir}/db.sock"), self.db)
+        memory = "" if self.huge else " --no-huge"
+        self._vsctl("--no-wait", "init")
+        self._vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
+                    f"other_config:pmd-cpu-mask={1 << WORKER_CORE:#x}",
+                    f"other_config:dpdk-lcore-mask={1 << GENERATOR_CORE:#x}",
+                    f"other_config:dpdk-socket-mem={MEMORY_MB}", f"other_config:vhost-sock-dir=.",
+                    f"other_config:dpdk-extra=--no-pci --file-prefix=bench-ovs-{os.getpid()}{memory}")
+
+    def start(self):
+        self._start_database()
+        self.daemon = Process([VSWITCHD, f"unix:{self.dir}/db.sock", "-vconsole:warn", "--pidfile",
+                               f"--unixctl={self.dir}/vswitchd.ctl"],
+                              os.path.join(self.dir, "vswitchd.log"), env=self.env)
+        add = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]
+        for i in range(self.ports):
+            add += ["--", "add-port", "br0", f"vhost-{i}", "--", "set", "Interface", f"vhost-{i}",
+                    "type=dpdkvhostuser", f"ofport_request={i + 1}"]
+        self._vsctl(*add)
+        last = self.socket % (self.ports - 1)
+        wait_for("OVS's sockets", lambda: os.path.exists(last), self.daemon)
+        if self.flows:
+            self._set_flows()
+        time.sleep(0.3)
+
+    def _set_flows(self):
+        ofctl = ["ovs-ofctl", f"unix:{self.dir}/br0.mgmt"]
+        command = [ofctl[0], "del-flows", ofctl[1]]
+        subprocess.run(command, env=self.env, check=True, capture_output=True)
+        for a, b in self.pairs:
+            for source, to in ((a, b), (b, a)):
+                subprocess.run([ofctl[0], "add-flow", ofctl[1], f"in_port={source + 1},actions=output:{to + 1}"],
+                               env=self.env, check=True, capture_output=True)
+
+    def mark(self):
+        self._appctl("dpif-netdev/pmd-stats-clear")
+
+    def cycles_per_packet(self):
+        text = self._appctl("dpif-netdev/pmd-stats-show")
+        found = re.search(r"avg processing cycles per packet: ([\d.]+)", text)
+        return float(found.group(1)) if found else None
+
+    def pids(self):
+        return [self.daemon.child.pid, self.db.child.pid]
+
+    def stop(self):
+        for process in (self.daemon, self.db):
+            if process:
+                process.stop()
+        self.daemon = self.db = None
+
+
+class OvsDirect(Ovs):
+    """The same, with flows that name the output port: no learning, no look-up of addresses."""
+    name = "ovs_direct"
+    flows = True

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Our switch as it comes: ledger, learning, the anti-spoofing hook point and statistics on. All VMs are
+in one network of one tenant."""
+
+import importlib
+import os
+import pathlib
+import sys
+import time
+
+from machine import Refused, WORKER_CORE, all_cores
+
+TESTS = pathlib.Path(__file__).resolve().parents[2] / "tests"
+
+
+def load_driver(build):
+    """The tests' driver of the daemon, bound to the binaries in `build`."""
+    os.environ["STINT_BUILD"] = str(build)
+    if str(TESTS) not in sys.path:
+        sys.path.insert(0, str(TESTS))
+    return importlib.import_module("stintd")
+
+
+class Stint:
+    name = "stint"
+
+    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None):
+        self.driver = load_driver(os.environ.get("STINT_BUILD", "build"))
+        self.ports = ports
+        self.queue_pairs = queue_pairs
+        self.huge = huge
+        self.daemon = None
+        self.socket = None
+        self.before = None
+        self.start_seconds = self.create_seconds = None
+
+    def start(self):
+        began = time.monotonic()
+        args = ["--log-level", "warn"] + ([] if self.huge else ["--no-huge"])
+        self.daemon = self._start_daemon(args)
+        self.start_seconds = time.monotonic() - began
+        if self.huge and not self.call("version_get")["hugepages"]:
+            raise Refused("stintd found no free hugepages")
+        self.socket = self.daemon.path("port-%d.sock")
+        self.call("tenant_create", name="bench")
+        self.call("network_create", name="net", tenant="bench", vni=1, mtu=9000)
+        began = time.monotonic()
+        for i in range(self.ports):
+            self.add_port(i)
+        self.create_seconds = time.monotonic() - began
+
+    def _start_daemon(self, args):
+        class Daemon(self.driver.Stintd):
+            def start(self):
+                try:
+                    super().start()
+                except BaseException:
+                    self.close()  # the caller gets no object to close
+                    raise
+
+        with all_cores():  # it takes no core that it may not use, and pins its threads itself
+            return Daemon(workers=str(WORKER_CORE), args=args)
+
+    def add_port(self, number):
+        """A VM of its own with one port."""
+        self.call("vm_create", name=f"vm{number}", tenant="bench")
+        self.call("port_create", name=f"port{number}", vm=f"vm{number}", network="net",
+                  socket=self.socket % number, queue_pairs=self.queue_pairs)
+
+    def call(self, method, **params):
+        return self.daemon.call(method, **params)
+
+    def mark(self):
+        self.before = self.read()
+
+    def read(self):
+        """The ledger now, flat: cycles by row, packets, turns, services."""
+        worker = self.call("stats_workers", worker=WORKER_CORE)[0]
+        vms = self.call("stats_vms")
+        read = {"elapsed": worker["cycles"], "turns": worker["turns"], "sleeps": worker["sleeps"],
+                "packets": sum(vm["packets"] for vm in vms), "services": sum(vm["services"] for vm in vms),
+                "vms": sum(vm["cycles"] for vm in vms)}
+        for row, cycles in worker["system"].items():
+            read[f"system.{row}"] = cycles
+        for vm in vms:
+            for stage, cycles in vm["stages"].items():
+                read[f"stage.{stage}"] = read.get(f"stage.{stage}", 0) + cycles
+            read[f"vm.{vm['vm']}"] = vm["cycles"]
+        return read
+
+    def since_mark(self):
+        """The same as read(), since mark()."""
+        now = self.read()
+        return {row: value - self.before.get(row, 0) for row, value in now.items()}
+
+    def cycles_per_packet(self):
+        """The time of all VMs and of choosing among them, with as much of the loop's own rows as belongs to
+        turns that found work. There are at least as many services as such turns, so this errs against us."""
+        spent = self.since_mark()
+        if not spent["packets"]:
+            return None
+        busy_turns = min(1, spent["services"] / max(1, spent["turns"]))
+        loop = (spent["system.poll"] + spent["system.control"]) * busy_turns
+        return (spent["vms"] + spent["system.schedule"] + loop) / spent["packets"]
+
+    def counters(self):
+        """The ports' packet counters, summed: in, forwarded, consumed, dropped and so on."""
+        total = {}
+        for port in self.call("stats_ports"):
+            for name, value in port.items():
+                if isinstance(value, int):
+                    total[name] = total.get(name, 0) + value
+            for reason, n in port["drops"].items():
+                total[f"drop.{reason}"] = total.get(f"drop.{reason}", 0) + n
+        return total
+
+    def pids(self):
+        return [self.daemon.process.pid]
+
+    def stop(self):
+        if self.daemon:
+            self.daemon.close()
+            self.daemon = None

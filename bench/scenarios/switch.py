@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two VMs that send to each other as fast as the switch lets them, through ours and through each peer."""
+
+from harness import ALL_PEERS
+
+LIMIT_SECONDS = 1800
+BARS = {
+    "switch.64.vs_testpmd": (">=", 0.70),
+    "switch.64.vs_ovs": (">=", 2.2),
+    "switch.1500.vs_testpmd": (">=", 0.85),
+    "switch.1500.vs_ovs": (">=", 1.8),
+}
+SIZES = ("64", "256", "512", "1024", "1500", "imix")
+QUICK_SIZES = ("64", "1500")
+
+
+class Load:
+    """A row of the scenario: what is played, under which name."""
+
+    def __init__(self, name, size="64", vm="", stream=""):
+        self.name = name
+        self.vm = vm
+        # Both ways; less in flight than a ring holds, so that nothing is dropped.
+        self.streams = [f"from=0 to=1 mode=closed window=128 size={size} {stream}"]
+
+
+def groups(bench):
+    """(options of the switch, its loads): what shares a start of a switch."""
+    sizes = QUICK_SIZES if bench.quick else SIZES
+    plain = [Load(size, size) for size in sizes]
+    if bench.quick:
+        return [({}, plain)]
+    plain += [Load("64.flows10000", stream="flows=10000"), Load("64.packed", vm="packed=1")]
+    return [
+        ({}, plain),
+        ({"queue_pairs": 2}, [Load("64.queues2", vm="queues=2")]),
+        ({"huge": False}, [Load("64.nohuge")]),
+    ]
+
+
+def compare(bench, plays):
+    for load in sorted({load for load, _ in plays}):
+        ours = plays[load, "stint"]
+        bench.compare(f"switch.{load}.vs_testpmd", ours, plays[load, "testpmd_io"], "two ports")
+        bench.compare(f"switch.{load}.vs_ovs", ours, plays[load, "ovs"], "two ports")
+
+
+def run(bench):
+    for _ in bench.each_round():
+        plays = {}
+        for options, loads in groups(bench):
+            for peer in ALL_PEERS:
+                with bench.switch(peer, 2, **options) as switch:
+                    for load in loads:
+                        play = bench.play(switch, load.streams, vm_options=load.vm)
+                        bench.add_rates(f"switch.{load.name}.{peer.name}", play)
+                        plays[load.name, peer.name] = play
+                bench.say(f"{peer.name}: " + ", ".join(
+                    f"{load.name} {plays[load.name, peer.name].pps / 1e6:.2f} Mpps" for load in loads))
+        compare(bench, plays)
