@@ -17,6 +17,7 @@
 #include <rte_vhost.h>
 
 #include "base/log.h"
+#include "vhost/ring_state.h"
 #include "vhost/unixsock.h"
 
 #define READ_TIMEOUT_MS 100
@@ -44,6 +45,7 @@ struct vdev {
 	bool with_worker;
 	uint16_t used_pairs; /* pairs handed to the worker */
 	bool enabled[2 * VDEV_MAX_PAIRS];
+	struct ring_place *places; /* where packed rings stand, NULL when nobody keeps that */
 	struct guest_mem mem;
 	struct vdev_pair pair[VDEV_MAX_PAIRS];
 
@@ -288,6 +290,8 @@ static bool open_ring(struct vdev *dev, uint16_t queue, uint64_t features, struc
 	conf.used = v.used;
 	conf.size = v.size;
 	conf.call_fd = v.callfd;
+	if (dev->places)
+		ring_state_resume(&dev->places[queue], &conf);
 	if (vring_open(vring, &conf) < 0)
 		return false;
 	if (kick_fd)
@@ -570,6 +574,14 @@ static int set_access(const struct vdev_conf *conf, struct err *e)
 	return 0;
 }
 
+static void free_device(struct vdev *dev)
+{
+	ring_state_release(dev->places);
+	table_remove(dev);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
 struct vdev *vdev_create(const struct vdev_conf *conf, const struct vdev_ops *ops, void *ctx,
 			 struct err *e)
 {
@@ -595,14 +607,14 @@ struct vdev *vdev_create(const struct vdev_conf *conf, const struct vdev_ops *op
 		free(dev);
 		return NULL;
 	}
+	dev->places = ring_state_claim(conf->path);
 	set_waiting(dev, NULL);
 	/* Nobody may connect before owner and mode are what was asked for. */
 	old_mask = umask(0177);
 	ret = register_device(dev, e);
 	umask(old_mask);
 	if (ret < 0) {
-		table_remove(dev);
-		free(dev);
+		free_device(dev);
 		return NULL;
 	}
 	if (set_access(conf, e) < 0) {
@@ -617,9 +629,7 @@ void vdev_destroy(struct vdev *dev)
 	if (!dev)
 		return;
 	rte_vhost_driver_unregister(dev->conf.path);
-	table_remove(dev);
-	pthread_mutex_destroy(&dev->lock);
-	free(dev);
+	free_device(dev);
 }
 
 void vdev_status(struct vdev *dev, struct vdev_status *status)

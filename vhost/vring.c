@@ -15,6 +15,7 @@
 
 #include <rte_atomic.h>
 
+#include "vhost/ring_state.h"
 #include "vhost/vring_ring.h"
 
 #define BIT(n) (1ULL << (n))
@@ -137,6 +138,7 @@ int vring_open(struct virtq *q, const struct vring_conf *conf)
 	q->mem = conf->mem;
 	q->features = conf->features;
 	q->call_fd = conf->call_fd < 0 ? -1 : conf->call_fd;
+	q->place = conf->place;
 	q->avail_idx = packed ? &q->packed_desc->flags : &q->avail->idx;
 	q->hdr_len = long_hdr ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 			      : sizeof(struct virtio_net_hdr);
@@ -209,6 +211,23 @@ static bool notify(struct virtq *q)
 	return true;
 }
 
+/* The notes around it tell a successor whether the guest got to see what was done, whenever this
+ * process is killed (vhost/ring_state.h). */
+static void publish_packed(struct virtq *q)
+{
+	uint16_t avail, used;
+	uint32_t next = 0;
+
+	if (q->place) {
+		vring_get_base(q, &avail, &used);
+		next = avail | (uint32_t)used << 16;
+		__atomic_store_n(&q->place->next, next, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&q->packed_desc[q->held_at].flags, q->held_flags, __ATOMIC_RELEASE);
+	if (q->place)
+		__atomic_store_n(&q->place->at, next, __ATOMIC_RELEASE);
+}
+
 bool vring_complete(struct virtq *q)
 {
 	uint32_t n = q->unpublished;
@@ -217,8 +236,7 @@ bool vring_complete(struct virtq *q)
 	if (n == 0 || unlikely(q->broken))
 		return false;
 	if (q->packed)
-		__atomic_store_n(&q->packed_desc[q->held_at].flags, q->held_flags,
-				 __ATOMIC_RELEASE);
+		publish_packed(q);
 	else
 		__atomic_store_n(&q->used->idx, q->used_at, __ATOMIC_RELEASE);
 	q->unpublished = 0;

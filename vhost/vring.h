@@ -17,6 +17,7 @@
 
 #include "vhost/guest_mem.h"
 
+struct ring_place;
 struct rte_mbuf;
 struct rte_mempool;
 
@@ -57,6 +58,7 @@ struct vring_conf {
 	int call_fd; /* the guest's notification eventfd, -1 when there is none */
 	uint64_t features;
 	const struct guest_mem *mem; /* must outlive the ring's use */
+	struct ring_place *place;    /* where a packed ring notes how far it came, or NULL */
 };
 
 /* What one call of vring_dequeue may take. A packet that was begun is finished, and one is always
@@ -111,6 +113,7 @@ struct virtq {
 	uint16_t held_flags;
 	uint32_t unpublished; /* ring slots used since the last vring_complete */
 	int call_fd;
+	struct ring_place *place;
 	struct guest_region near; /* of the last address looked up */
 	const struct guest_mem *mem;
 	uint64_t features;

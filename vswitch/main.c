@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "rpc/server.h"
 #include "rpc_schema.h"
+#include "vhost/ring_state.h"
 #include "vhost/sigbus.h"
 #include "vswitch/config.h"
 #include "vswitch/eal.h"
@@ -163,10 +164,23 @@ static int run(struct daemon *d, struct err *e)
 	return 0;
 }
 
+/* Beside the socket, where the lock keeps other instances out. Without it packed rings come to a
+ * halt when this process ends and another one takes over; everything else works. */
+static void open_ring_state(const char *socket)
+{
+	struct err e = {0};
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s.rings", socket);
+	if (ring_state_open(path, &e) < 0)
+		log_warn("%s", e.text);
+}
+
 static int run_with_switch(struct daemon *d, struct err *e)
 {
 	int ret;
 
+	open_ring_state(d->options.socket);
 	if (open_switch(d, e) < 0)
 		return -1;
 	ret = switch_start(d->ctx.sw, e);

@@ -35,6 +35,7 @@ class Lab:
         self.folder.chmod(0o755)
         self.libvirt = self.folder / 'libvirt'
         self.logs = self.folder / 'logs'
+        self.sockets = self.folder / 'sockets'
         try:
             self._prepare_files()
             self._env('start', *hooks)
@@ -45,6 +46,9 @@ class Lab:
 
     def _prepare_files(self):
         self.logs.mkdir(mode=0o755)
+        # Either side may be the one that listens.
+        self.sockets.mkdir()
+        self.sockets.chmod(0o1777)
         image = self.folder / 'image'
         image.mkdir(mode=0o755)
         for name in IMAGE_FILES:
@@ -62,7 +66,7 @@ class Lab:
 
     def define(self, **description):
         """Defines a guest, as domain.py says what describes one, without starting it."""
-        description = domain.complete(description, self.folder)
+        description = domain.complete(description, self.sockets)
         guest = Guest(self.uri, description)
         path = self.folder / f'{guest.name}.xml'
         path.write_text(domain.domain_xml(description, self.folder / 'image', self.logs, self.kvm))

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Linux's own driver over every kind of ring that libvirt can ask for, with the switch as server and as
+client. Each pair of guests talks, stintd dies and comes back where the kind survives that."""
+import sys
+import time
+
+from world import World, loss, ping, run_tests, start_ping, wait_for
+
+RECOVERY_S = 30
+
+
+def pair(w, **interface):
+    """Two guests of a network of their own, alike but for the address."""
+    w.network('net')
+    options = {'memory_mib': 160, 'vcpus': interface.get('queues', 1)}
+    guests = [w.guest(name, {'network': 'net', 'ip': f'10.0.0.{i}/24', **interface}, **options)
+              for i, name in enumerate('ab', 1)]
+    w.boot(*guests)
+    return guests
+
+
+def talk(w, a, b):
+    assert loss(a.check(f'ping -c 10 -i 0.1 {b.ip()}')) == 0
+    assert loss(a.check(f'ping -c 10 -i 0.1 -s 1400 {b.ip()}')) == 0
+    server = b.start('iperf3 -s -1')
+    time.sleep(0.5)
+    a.check(f'iperf3 -c {b.ip()} -t 1 -P 4')
+    assert b.wait(server).status == 0
+    w.check_counters()
+
+
+def ride_out_a_crash(w, a, b):
+    stop = start_ping(a, b.ip())
+    time.sleep(0.5)
+    w.stintd.kill()
+    w.stintd.start()
+    for port in ('a-0', 'b-0'):
+        w.stintd.wait_state(port, 'up')
+    wait_for(lambda: ping(a, b.ip(), count=1), RECOVERY_S, 'answers after the crash')
+    stop()
+    talk(w, a, b)
+
+
+def two_queue_pairs():
+    with World() as w:
+        a, b = pair(w, queues=2)
+        for guest in (a, b):
+            assert 'Combined:\t2' in guest.check('ethtool -l eth0 | tail -3'), guest.check('ethtool -l eth0')
+            assert w.stintd.port(f'{guest.name}-0')['queue_pairs_up'] == 2
+        talk(w, a, b)
+        used = [sum(q['rx_packets'] > 0 for q in w.stintd.counters(port)['queues']) for port in ('a-0', 'b-0')]
+        assert 2 in used, f'queues that were used: {used}'
+        a.check('ethtool -L eth0 combined 1')
+        talk(w, a, b)
+        a.check('ethtool -L eth0 combined 2')
+        ride_out_a_crash(w, a, b)
+
+
+def packed_rings():
+    with World() as w:
+        a, b = pair(w, packed='on')
+        assert 'packed' in w.stintd.port('a-0')['state_text']
+        talk(w, a, b)
+        w.stintd.stop()
+        w.stintd.start()
+        wait_for(lambda: ping(a, b.ip(), count=1), RECOVERY_S, 'answers after a restart')
+        ride_out_a_crash(w, a, b)
+
+
+def no_mergeable_buffers_no_event_index():
+    with World() as w:
+        a, b = pair(w, mrg_rxbuf='off', event_idx='off')
+        text = w.stintd.port('a-0')['state_text']
+        assert 'mrg_rxbuf' not in text and 'event_idx' not in text, text
+        talk(w, a, b)
+        ride_out_a_crash(w, a, b)
+
+
+def switch_as_client():
+    with World() as w:
+        # QEMU listens and waits for the switch; it cannot wait again, so the switch stays up here.
+        a, b = pair(w, mode='server')
+        talk(w, a, b)
+        w.stintd.stop()
+        w.stintd.start()
+        wait_for(lambda: ping(a, b.ip(), count=1), RECOVERY_S, 'the switch connects again')
+        talk(w, a, b)
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([two_queue_pairs, packed_rings, no_mergeable_buffers_no_event_index, switch_as_client]))
