@@ -17,9 +17,11 @@ class Generator:
         self.tmp = tmp
         self.huge = huge
 
-    def run(self, vms, streams, seconds, warmup=0.3, options=(), on_start=None, on_end=None):
+    def run(self, vms, streams, seconds, warmup=0.3, options=(), on_ready=None,
+            on_start=None, on_end=None):
         """Plays `streams` between `vms` (lists of specification lines without their first word).
-        on_start and on_end are called when the measured time begins and ends. Returns the figures."""
+        on_ready is called when all ports are up, on_start and on_end when the measured time begins and ends.
+        Returns the figures."""
         fd, path = tempfile.mkstemp(suffix=".json", dir=self.tmp)
         os.close(fd)
         command = [self.binary, "--core", str(GENERATOR_CORE), "--seconds", str(seconds), "--warmup", str(warmup),
@@ -31,6 +33,8 @@ class Generator:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             for line in child.stdout:
+                if line == "ready\n" and on_ready:
+                    on_ready()
                 if line == "measuring\n" and on_start:
                     on_start()
                 if line == "measured\n" and on_end:

@@ -21,7 +21,7 @@ from peers.testpmd import Macswap, Testpmd
 ALL_PEERS = (Stint, Testpmd, Macswap, Ovs, OvsDirect)
 HUGEPAGES_MB = 3072
 SATURATED_PERCENT = 95
-QUICK_SECONDS = 50  # quick runs begin no round that would probably end later than this
+QUICK_SECONDS = 53  # quick runs begin no round that would probably end later than this
 
 
 class Play:

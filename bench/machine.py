@@ -95,18 +95,21 @@ def require_free_core(core=WORKER_CORE):
 
 
 def cpu_seconds(pid):
-    """CPU time that a process has used so far, all threads."""
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU time that a process has used so far, all threads. The scheduler's own count, in nanoseconds: that
+    in clock ticks would miss naps that end between two ticks."""
+    total = 0
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/schedstat") as f:
+            total += int(f.read().split()[0])
+    return total / 1e9
 
 
 def memory_bytes(pid):
-    """Resident memory of a process, hugepages included."""
+    """Memory of a process, hugepages included; without the hugepages that it shares, which are its guests'."""
     total = 0
     with open(f"/proc/{pid}/smaps_rollup") as f:
         for line in f:
-            if line.startswith(("Rss:", "Private_Hugetlb:", "Shared_Hugetlb:")):
+            if line.startswith(("Rss:", "Private_Hugetlb:")):
                 total += int(line.split()[1]) * 1024
     return total
 

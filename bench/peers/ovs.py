@@ -35,8 +35,9 @@ class Ovs:
                        check=True, capture_output=True)
 
     def _appctl(self, *args):
-        return subprocess.run(["ovs-appctl", "-t", f"{self.dir}/vswitchd.ctl", *args], env=self.env, check=True, capture_output=True,
-                              text=True, timeout=20).stdout
+        command = ["ovs-appctl", "-t", f"{self.dir}/vswitchd.ctl", *args]
+        done = subprocess.run(command, env=self.env, check=True, capture_output=True, text=True, timeout=20)
+        return done.stdout
 
     def _start_database(self):
         os.makedirs(self.dir, exist_ok=True)

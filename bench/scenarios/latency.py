@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One request at a time between two VMs, and its reply: how long that takes on a switch that has nothing
+else to do. The machine's own gaps are in the tails: the figures named clean leave out requests during
+which the generator's core was taken away."""
+
+from harness import ALL_PEERS
+
+LIMIT_SECONDS = 600
+BARS = {"latency.p50_over_testpmd_us": ("<=", 1)}
+STREAMS = ["name=ping from=0 to=1 mode=request window=1 size=64"]
+POINTS = (("p50", "p50_us"), ("p99", "p99_us"), ("p99.9", "p999_us"))
+
+
+def run(bench):
+    for _ in bench.each_round():
+        p50 = {}
+        for peer in ALL_PEERS:
+            with bench.switch(peer, 2) as switch:
+                raw = bench.play(switch, STREAMS, seconds=1 if bench.quick else 5).raw
+            for point, key in POINTS:
+                bench.figures.add(f"latency.{point}.{peer.name}_us", raw[f"stream.ping.latency.{key}"], "us")
+                bench.figures.add(f"latency.clean.{point}.{peer.name}_us", raw[f"stream.ping.clean.{key}"], "us")
+            bench.figures.add(f"latency.{peer.name}.samples", raw["stream.ping.latency.samples"], "requests")
+            bench.figures.add(f"latency.{peer.name}.timeouts", raw["stream.ping.timeouts"], "requests")
+            p50[peer.name] = raw["stream.ping.latency.p50_us"]
+            bench.say(f"{peer.name}: p50 {p50[peer.name]:.2f} us")
+        bench.figures.add("latency.p50_over_testpmd_us", p50["stint"] - p50["testpmd_io"], "us")
