@@ -81,6 +81,11 @@ static uint64_t come_to(uint64_t vtime, uint64_t clock, uint64_t most)
 	return (uint64_t)ahead > most ? clock + most : vtime;
 }
 
+static uint16_t tree_top(const struct tenant_account *t)
+{
+	return t->tree.node[0].id;
+}
+
 void sched_place_tenant(struct sched *s, uint16_t tenant)
 {
 	struct tenant_account *t = &s->tenant[tenant];
@@ -93,8 +98,10 @@ void sched_place_tenant(struct sched *s, uint16_t tenant)
 	ready = t->tree.n ? gate(s, &t->purse) : 0;
 	if (t->tree.n == 0 || ready != 0) {
 		heap_remove(&s->tenants, tenant);
-		if (ready != 0)
+		if (ready != 0) {
+			s->vm[tree_top(t)].stats.throttled++;
 			heap_add(&s->events, id, ready);
+		}
 		return;
 	}
 	if (rate_in_use(&t->purse.credit)) {
@@ -237,11 +244,6 @@ void sched_sleep(struct sched *s, uint16_t vm)
 	refill_capped(s, a);
 }
 
-static uint16_t tree_top(const struct tenant_account *t)
-{
-	return t->tree.node[0].id;
-}
-
 /* The first in the ring whose tenant's limits allow a service; the others are parked. -1: none. */
 static int ring_first(struct sched *s)
 {
@@ -312,25 +314,33 @@ static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t u
 	}
 }
 
+/* What came during a service is paid out first: debt that the clamp leaves is there to be repaid.
+ */
+static void spend(const struct sched *s, struct rate *r, int64_t cap, uint64_t used)
+{
+	if (!rate_in_use(r))
+		return;
+	rate_refill(r, s->now, cap);
+	rate_take(r, used);
+}
+
 /* Bills time: to the VM's guarantee, else to its tenant's, else to the virtual times. */
 static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, uint64_t used)
 {
 	struct tenant_account *t = &s->tenant[a->tenant];
 	uint64_t bounded = used < s->debt_tsc ? used + 1 : s->debt_tsc;
 
-	if (rate_in_use(&a->purse.limit))
-		rate_take(&a->purse.limit, used);
-	if (rate_in_use(&t->purse.limit))
-		rate_take(&t->purse.limit, used);
+	spend(s, &a->purse.limit, a->purse.limit.cap, used);
+	spend(s, &t->purse.limit, t->purse.limit.cap, used);
 	if (by_vm || by_tenant)
 		a->stats.funded_tsc += used;
 	if (by_vm) {
-		rate_take(&a->purse.credit, used);
+		spend(s, &a->purse.credit, s->credit_room, used);
 		return;
 	}
 	a->purse.vtime += bounded * a->purse.inv_weight;
 	if (by_tenant)
-		rate_take(&t->purse.credit, used);
+		spend(s, &t->purse.credit, t->purse.credit.cap, used);
 	else
 		t->purse.vtime += bounded * t->purse.inv_weight;
 }
@@ -399,6 +409,9 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 	pay(s, a, a->purse.credit.level > 0, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
 	a->purse.vtime = come_to(a->purse.vtime, t->clock, s->debt_tsc * a->purse.inv_weight);
 	t->purse.vtime = come_to(t->purse.vtime, s->clock, s->debt_tsc * t->purse.inv_weight);
+	/* Who is funded keeps its turn: nobody sends another one to the end of the ring. */
+	if (a->place == PLACE_RING && a->purse.credit.level > 0 && gate(s, &a->purse) == 0)
+		return;
 	if (a->is_awake)
 		replace(s, vm);
 	else if (heap_has(&s->tenants, a->tenant))
