@@ -17,13 +17,15 @@
 #include "rpc_schema.h"
 #include "vhost/ring_state.h"
 #include "vhost/sigbus.h"
+#include "vswitch/budget_watch.h"
 #include "vswitch/config.h"
 #include "vswitch/eal.h"
 #include "vswitch/mailbox.h"
 #include "vswitch/options.h"
 #include "vswitch/privileges.h"
 
-#define TICK_US 1000000
+#define TICK_US  1000000
+#define WATCH_US (WATCH_INTERVAL_MS * 1000)
 
 struct daemon {
 	struct options options;
@@ -78,13 +80,46 @@ static int on_mail(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	return 0;
 }
 
+/* A timer goes off once, unless it is told to again. */
+static int again(sd_event_source *s, uint64_t in_us)
+{
+	int ret = sd_event_source_set_time_relative(s, in_us);
+
+	return ret < 0 ? ret : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct daemon *d = userdata;
 
 	(void)usec;
 	switch_tick(d->ctx.sw);
-	return sd_event_source_set_time_relative(s, TICK_US);
+	return again(s, TICK_US);
+}
+
+static void tell_budget(void *ctx, const struct vm *vm)
+{
+	struct daemon *d = ctx;
+	enum watch_reason reason = vm->watch.reason;
+
+	if (reason == WATCH_NONE)
+		rpc_server_event(
+			d->server, "vm_within_budget",
+			json_pack("{s:s, s:s}", "vm", vm->name, "tenant", vm->tenant->name));
+	else
+		rpc_server_event(d->server, "vm_over_budget",
+				 json_pack("{s:s, s:s, s:s, s:s}", "vm", vm->name, "tenant",
+					   vm->tenant->name, "reason", watch_reason_text(reason),
+					   "text", watch_reason_help(reason)));
+}
+
+static int on_watch(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)usec;
+	budget_watch(d->ctx.sw, tell_budget, d);
+	return again(s, WATCH_US);
 }
 
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
@@ -148,7 +183,9 @@ static int watch_switch(struct daemon *d, struct err *e)
 	if (sd_event_add_io(d->loop, NULL, mailbox_fd(d->ctx.sw->mailbox), EPOLLIN, on_mail, d) <
 		    0 ||
 	    sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC, TICK_US, 10000, on_tick, d) <
-		    0)
+		    0 ||
+	    sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC, WATCH_US, 10000, on_watch,
+				       d) < 0)
 		return err_set(e, ERR_INTERNAL, NULL, "cannot watch the switch");
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "policy/budget.h"
+#include "policy/watch.h"
 #include "vhost/vdev.h"
 #include "vswitch/fdb.h"
 #include "vswitch/limits.h"
@@ -27,8 +28,9 @@ struct vm {
 	char name[NAME_SIZE];
 	char uuid[37];
 	struct budget budget;
-	uint32_t n_ports; /* control's */
-	bool is_pinned;   /* the operator chose the worker */
+	uint32_t n_ports;   /* control's */
+	bool is_pinned;     /* the operator chose the worker */
+	struct watch watch; /* control's */
 	TAILQ_ENTRY(vm) link;
 };
 

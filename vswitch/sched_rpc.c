@@ -54,6 +54,7 @@ void sched_stats_to_json(json_t *o, const struct vswitch *sw, const struct sched
 	json_object_set_new(o, "waited_us",
 			    json_integer((json_int_t)tsc_to_us(sw, st->waited_tsc)));
 	json_object_set_new(o, "longest_wait_us", us(sw, st->longest_wait_tsc));
+	json_object_set_new(o, "throttled", json_integer((json_int_t)st->throttled));
 }
 
 json_t *rpc_handle_scheduler_get(struct rpc_ctx *ctx, const struct rpc_scheduler_get *p,
