@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Budgets of two VMs that flood each other: set while traffic flows, read back, watched and refused."""
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from paths_test import Testpmd, check_conservation, check_ledger, make_ports  # noqa: E402
+from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
+
+
+def used_us(d, vm):
+    return d.call('budget_get', vm=vm)[0]['used_us']
+
+
+def share(d, vm, seconds=1.0):
+    """Percent of its worker's time that a VM uses now."""
+    start, before = time.monotonic(), used_us(d, vm)
+    time.sleep(seconds)
+    after = used_us(d, vm)
+    return (after - before) / 1e4 / (time.monotonic() - start)
+
+
+def refused(code, field, d, method, **params):
+    try:
+        d.call(method, **params)
+    except RpcError as e:
+        assert e.code == code, e
+        assert field in str(e), e
+        return str(e)
+    raise AssertionError(f'{method} {params} was not refused')
+
+
+def next_event(d, kind, vm, since, timeout=10):
+    return wait_for(lambda: [e for e in d.call('events_list', since=since)
+                             if e['type'] == kind and e['vm'] == vm], timeout, f'{kind} of {vm}')[0]
+
+
+def next_number(d):
+    return max((e['seq'] for e in d.call('events_list')), default=0) + 1
+
+
+class Scene:
+    """vm0 and vm1, each sending to the other as fast as one core of testpmd can."""
+
+    def __init__(self):
+        self.d = Stintd()
+        make_ports(self.d)
+        self.pmd = Testpmd(self.d)
+        for i in range(2):
+            self.d.wait_state(f'p{i}', 'up')
+        wait_for(lambda: 'testpmd>' in self.pmd.output(), 20, 'testpmd is ready')
+        self.pmd.command('set fwd txonly')
+        self.pmd.command('start')
+        wait_for(lambda: self.d.counters('p0')['in'] > 1000, 10, 'packets come')
+
+    def limits_hold_and_change_live(self):
+        d = self.d
+        free = share(d, 'vm0')
+        assert free > 13, f'vm0 uses {free} % without a limit: nothing to limit'
+        b = d.call('budget_set', vm='vm0', limit_percent=10)
+        assert b['limit_percent'] == 10 and b['vm'] == 'vm0'
+        time.sleep(0.1)
+        limited = share(d, 'vm0', 2)
+        assert 9 <= limited <= 11, limited
+        d.call('budget_set', vm='vm0', limit_percent=100)
+        assert share(d, 'vm0') > 13
+        # The same for the whole tenant.
+        d.call('budget_set', tenant='t', limit_percent=10)
+        time.sleep(0.1)
+        both = share(d, 'vm0', 1) + share(d, 'vm1', 1)
+        assert 8.5 <= both <= 11.5, both
+        d.call('budget_set', tenant='t', limit_percent=100)
+
+    def rate_limits_hold(self):
+        d = self.d
+        d.call('budget_set', vm='vm0', rate_pps=10000)
+        time.sleep(0.2)
+        start, before = time.monotonic(), d.counters('p0')['in']
+        time.sleep(1)
+        rate = (d.counters('p0')['in'] - before) / (time.monotonic() - start)
+        assert 9000 <= rate <= 11000, rate
+        d.call('scheduler_set', mode='none')
+        before = d.counters('p0')['in']
+        time.sleep(0.5)
+        assert d.counters('p0')['in'] - before > 10000, 'mode none limits nothing'
+        d.call('scheduler_set', mode='time')
+        d.call('budget_set', vm='vm0', rate_pps=0)
+
+    def guarantees_that_do_not_fit_are_refused(self):
+        d = self.d
+        d.call('budget_set', vm='vm0', guarantee_us=600)
+        text = refused(-32004, 'guarantee_us', d, 'budget_set', vm='vm1', guarantee_us=400)
+        assert '40.0 %' in text and '30.0 %' in text, text
+        assert d.call('budget_get', vm='vm1')[0]['guarantee_us'] == 0
+        refused(-32602, 'guarantee_us', d, 'budget_set', vm='vm1', guarantee_us=200,
+                limit_percent=10)
+        refused(-32602, 'weight', d, 'budget_set', vm='vm1', weight=0)
+        worker = d.call('worker_list')[0]
+        assert worker['guaranteed_percent'] == 60, worker
+        d.call('budget_set', vm='vm1', guarantee_us=300)
+        for i in range(2):
+            d.call('budget_set', vm=f'vm{i}', guarantee_us=0)
+
+    def use_can_be_read(self):
+        d = self.d
+        d.call('budget_set', vm='vm0', limit_percent=10)
+        time.sleep(0.5)
+        vm = d.call('stats_vms', vm='vm0')[0]
+        assert vm['services'] > 100 and vm['throttled'] > 100 and vm['waited_us'] > 0, vm
+        assert vm['longest_wait_us'] > 0 and vm['longest_service_us'] > 0
+        assert vm['used_us'] >= vm['services'] * 0.1
+        budgets = d.call('budget_get', tenant='t')
+        assert [b.get('vm') for b in budgets] == [None, 'vm0', 'vm1']
+        assert budgets[0]['used_us'] >= budgets[1]['used_us']
+        assert -5000 <= budgets[1]['balance_us'] <= 20, budgets[1]
+        for kind in 'service', 'wait':
+            h = d.call('histogram_get', vm='vm0', kind=kind)
+            assert h['count'] > 100
+            assert h['count'] == sum(b['count'] for b in h['buckets'])
+            assert h['p50_us'] <= h['p99_us'] <= h['p999_us'] <= h['max_us'], h
+            assert h['max_us'] > 0
+        d.call('budget_set', vm='vm0', limit_percent=100)
+
+    def the_bound_can_be_read(self):
+        d = self.d
+        refused(-32005, 'vm0', d, 'budget_get_bound', vm='vm0')
+        d.call('budget_set', vm='vm0', guarantee_us=300)
+        alone = d.call('budget_get_bound', vm='vm0')
+        assert alone['bound_us'] >= alone['slice_us'] == 20, alone
+        d.call('budget_set', vm='vm1', guarantee_us=100)
+        two = d.call('budget_get_bound', vm='vm0')
+        overrun = max(v['longest_overrun_us'] for v in d.call('stats_vms'))
+        assert 2 * alone['bound_us'] - 1 <= two['bound_us'] <= 2 * (20 + overrun) + 1, (alone, two)
+        assert two['longest_wait_us'] >= 0
+        d.call('scheduler_set', mode='rate')
+        refused(-32005, 'vm0', d, 'budget_get_bound', vm='vm0')
+        d.call('scheduler_set', mode='time')
+        for i in range(2):
+            d.call('budget_set', vm=f'vm{i}', guarantee_us=0)
+
+    def staying_over_a_budget_is_an_event(self):
+        d = self.d
+        time.sleep(2)  # what went before is over
+        for change, back, reason in (({'limit_percent': 5}, {'limit_percent': 100}, 'limit'),
+                                     ({'guarantee_us': 10}, {'guarantee_us': 0}, 'guarantee')):
+            since = next_number(d)
+            start = time.monotonic()
+            d.call('budget_set', vm='vm0', **change)
+            over = next_event(d, 'vm_over_budget', 'vm0', since)
+            assert time.monotonic() - start > 1, 'at once'
+            assert over['reason'] == reason and over['tenant'] == 't' and over['text'], over
+            time.sleep(2)
+            assert len(d.call('events_list', since=since)) == 1, d.call('events_list', since=since)
+            start = time.monotonic()
+            d.call('budget_set', vm='vm0', **back)
+            within = next_event(d, 'vm_within_budget', 'vm0', since)
+            assert time.monotonic() - start > 1, 'at once'
+            assert within['seq'] == over['seq'] + 1, d.call('events_list', since=since)
+
+    def afterwards_all_is_accounted_for(self):
+        self.pmd.command('stop')
+        time.sleep(0.2)
+        check_conservation(self.d)
+        check_ledger(self.d)
+        assert self.d.stop() == 0
+
+    def close(self):
+        self.pmd.close()
+        self.d.close()
+
+
+def main():
+    scene = Scene()
+    try:
+        return run_tests([scene.limits_hold_and_change_live, scene.rate_limits_hold,
+                          scene.guarantees_that_do_not_fit_are_refused, scene.use_can_be_read,
+                          scene.the_bound_can_be_read, scene.staying_over_a_budget_is_an_event,
+                          scene.afterwards_all_is_accounted_for])
+    finally:
+        scene.close()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
