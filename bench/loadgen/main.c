@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The load generator: plays the VMs of a host to a vhost-user switch. Options, and DPDK's start. */
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,25 @@ static int add_line(struct spec *spec, const char *what, const char *text)
 	return spec_line(spec, line);
 }
 
+/* A number within [min, max] and nothing behind it. */
+static int parse_number(const char *text, double min, double max, double *value)
+{
+	char *end;
+
+	*value = strtod(text, &end);
+	return end != text && !*end && *value >= min && *value <= max ? 0 : -1;
+}
+
+static int parse_integer(const char *text, int min, int *value)
+{
+	double v;
+
+	if (parse_number(text, min, INT_MAX, &v) < 0 || v != (int)v)
+		return -1;
+	*value = (int)v;
+	return 0;
+}
+
 static int set_option(struct command *c, int opt)
 {
 	switch (opt) {
@@ -89,26 +109,21 @@ static int set_option(struct command *c, int opt)
 	case 'f':
 		return spec_file(&c->spec, optarg);
 	case 't':
-		c->options.seconds = atof(optarg);
-		return c->options.seconds > 0 && c->options.seconds < 1e5 ? 0 : -1;
+		return parse_number(optarg, 1e-3, 1e5, &c->options.seconds);
 	case OPT_WARMUP:
-		c->options.warmup_seconds = atof(optarg);
-		return c->options.warmup_seconds >= 0 && c->options.warmup_seconds < 1e4 ? 0 : -1;
+		return parse_number(optarg, 0, 1e4, &c->options.warmup_seconds);
 	case OPT_JSON:
 		c->options.json = optarg;
 		return 0;
 	case OPT_MEM:
-		c->mem_mb = atoi(optarg);
-		return c->mem_mb > 0 ? 0 : -1;
+		return parse_integer(optarg, 1, &c->mem_mb);
 	case OPT_HUGE:
 		c->huge = optarg;
 		return 0;
 	case OPT_GAP:
-		c->options.gap_us = atof(optarg);
-		return c->options.gap_us > 0 ? 0 : -1;
+		return parse_number(optarg, 1e-3, 1e6, &c->options.gap_us);
 	case OPT_CORE:
-		c->core = atoi(optarg);
-		return c->core >= 0 ? 0 : -1;
+		return parse_integer(optarg, 0, &c->core);
 	case OPT_HICCUP:
 		c->hiccup = true;
 		return 0;
@@ -126,14 +141,14 @@ static int set_option(struct command *c, int opt)
 static long free_huge_mb(void)
 {
 	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
-	long n = 0;
+	char line[32] = "";
 
 	if (!f)
 		return 0;
-	if (fscanf(f, "%ld", &n) != 1)
-		n = 0;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
 	fclose(f);
-	return 2 * n;
+	return 2 * strtol(line, NULL, 10);
 }
 
 static int start_eal(struct command *c)

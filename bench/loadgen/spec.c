@@ -63,7 +63,8 @@ static int complain(const char *key, const char *value)
 
 static int set_key(const struct key *k, void *object, const char *value)
 {
-	char *at = (char *)object + k->offset, *end;
+	void *at = (char *)object + k->offset;
+	char *end;
 	double v;
 
 	if (k->kind == K_STR) {

@@ -160,7 +160,7 @@ void sender_run(struct generator *g, struct sender *s, uint64_t now)
 	if (s->n_held > 0) {
 		sent = port_tx(s->port, s->queue, s->held, s->n_held);
 		s->n_held = (uint16_t)(s->n_held - sent);
-		memmove(s->held, s->held + sent, s->n_held * sizeof(s->held[0]));
+		memmove(s->held, s->held + sent, s->n_held * sizeof(struct rte_mbuf *));
 	}
 	expire(g, s, now);
 }

@@ -113,7 +113,7 @@ static int add_sender(struct generator *g, struct stream *stream, uint16_t from,
 	uint32_t room = (st->target == TARGET_UNKNOWN ? 256u : to_last - to_first + 1u) * per_pair;
 
 	if (room > MAX_FLOWS - g->n_flows) {
-		fprintf(stderr, "loadgen: more than %u flows\n", MAX_FLOWS);
+		fprintf(stderr, "loadgen: more than %d flows\n", MAX_FLOWS);
 		return -1;
 	}
 	s->stream = stream;

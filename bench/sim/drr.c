@@ -19,6 +19,7 @@ struct drr {
 static void *open(const struct sim_workload *w)
 {
 	struct drr *d = calloc(1, sizeof(*d));
+	const uint64_t slice = SIM_SLICE;
 	double least = 1;
 
 	if (!d)
@@ -26,7 +27,7 @@ static void *open(const struct sim_workload *w)
 	for (unsigned i = 0; i < w->n_vms; i++)
 		least = sim_share(w, i) < least ? sim_share(w, i) : least;
 	for (unsigned i = 0; i < w->n_vms; i++) {
-		d->quantum[i] = (uint64_t)((double)SIM_SLICE * sim_share(w, i) / least);
+		d->quantum[i] = (uint64_t)((double)slice * sim_share(w, i) / least);
 		cost_reset(&d->cost[i]);
 	}
 	return d;

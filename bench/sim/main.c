@@ -20,7 +20,9 @@ static const struct sim_algo *const algos[] = {
 
 static double us(uint64_t tsc)
 {
-	return (double)tsc / (double)SIM_US;
+	const uint64_t per_us = SIM_US;
+
+	return (double)tsc / (double)per_us;
 }
 
 static void print_row(const struct sim_algo *a, const struct sim_result *r)
@@ -74,12 +76,13 @@ int main(int argc, char **argv)
 	struct sim_workload w;
 	struct sim_result r;
 
-	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--json") && strcmp(argv[1], "--csv"))) {
+	if (argc > 2 ||
+	    (argc == 2 && strcmp(argv[1], "--json") != 0 && strcmp(argv[1], "--csv") != 0)) {
 		fprintf(stderr, "usage: sim [--json | --csv]\n");
 		return 2;
 	}
 	if (argc == 2)
-		format = strcmp(argv[1], "--json") ? CSV : JSON;
+		format = strcmp(argv[1], "--json") == 0 ? JSON : CSV;
 	if (format == TABLE)
 		printf("slice %d us, %d ms each; waits of VMs below their share and overruns in "
 		       "us, shares off by %%\n",
