@@ -6,7 +6,7 @@
 #include "policy/sched.h"
 
 #define WATCH_INTERVAL_MS 250
-#define WATCH_PATIENCE    5 /* looks in a row that make it so: more than a second */
+#define WATCH_PATIENCE    6 /* looks in a row that make it so: five intervals at the least */
 
 /* What a VM is over: how it came to be, in the words of X(name, text, help). */
 #define WATCH_REASONS                                                \

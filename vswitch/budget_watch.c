@@ -44,9 +44,9 @@ void budget_watch(struct vswitch *sw, void (*tell)(void *ctx, const struct vm *v
 	struct vm *vm;
 
 	sw->watched_tsc = now;
+	/* One that sleeps now may have worked until a moment ago, so it is woken up and asked. */
 	for (unsigned i = 0; i < sw->n_workers; i++)
-		if (!atomic_load_explicit(&sw->worker[i]->asleep, memory_order_relaxed))
-			look_at(sw, sw->worker[i]);
+		look_at(sw, sw->worker[i]);
 	TAILQ_FOREACH (vm, &sw->vms, link)
 		if (watch_look(&vm->watch, &vm->budget, sw->sched.mode, passed))
 			tell(ctx, vm);

@@ -332,7 +332,7 @@ def stops_on_a_signal():
             populate(d)
             d.process.send_signal(number)
             assert d.process.wait(timeout=20) == 0
-            left = set(os.listdir(d.folder)) - {'config.json', 'stintd.log', 'rpc.sock.lock'}
+            left = set(os.listdir(d.folder)) - {'config.json', 'stintd.log', 'rpc.sock.lock', 'rpc.sock.rings'}
             assert not left, left
 
 
