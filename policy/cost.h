@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define COST_FRAC_BITS   8
-#define COST_MAX_PACKETS 32
+#define COST_MAX_PACKETS 64
 #define COST_MAX_BYTES   (1u << 20)
 #define COST_MAX_DESCS   2048
 #define COST_MAX_DOUBT   3 /* cuts bursts to an eighth */

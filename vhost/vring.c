@@ -13,8 +13,6 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
-#include <rte_atomic.h>
-
 #include "vhost/ring_state.h"
 #include "vhost/vring_ring.h"
 
@@ -228,27 +226,40 @@ static void publish_packed(struct virtq *q)
 		__atomic_store_n(&q->place->at, next, __ATOMIC_RELEASE);
 }
 
-bool vring_complete(struct virtq *q)
+bool vring_publish(struct virtq *q)
 {
-	uint32_t n = q->unpublished;
-	bool wanted;
+	bool is_first = q->unnotified == 0;
 
-	if (n == 0 || unlikely(q->broken))
+	if (q->unpublished == 0 || unlikely(q->broken))
 		return false;
 	if (q->packed)
 		publish_packed(q);
 	else
 		__atomic_store_n(&q->used->idx, q->used_at, __ATOMIC_RELEASE);
+	if (q->call_fd >= 0)
+		q->unnotified += q->unpublished;
 	q->unpublished = 0;
-	if (q->call_fd < 0)
-		return false;
+	return is_first && q->unnotified > 0;
+}
 
-	/* The guest writes what it waits for, then looks at the ring; we write the ring, then look
-	 * at what it waits for. */
-	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+bool vring_notify(struct virtq *q)
+{
+	uint32_t n = q->unnotified;
+	bool wanted;
+
+	q->unnotified = 0;
+	if (n == 0 || unlikely(q->broken))
+		return false;
 	wanted = q->packed ? wants_packed(q, n) : wants_split(q, n);
 	q->event_valid = true;
 	return wanted && notify(q);
+}
+
+bool vring_complete(struct virtq *q)
+{
+	vring_publish(q);
+	vring_fence();
+	return vring_notify(q);
 }
 
 /* --- from the guest ------------------------------------------------------------------------------
@@ -289,6 +300,6 @@ bool vring_kick_enable(struct virtq *q, bool on)
 		set_kick_packed(q, on);
 	else
 		set_kick_split(q, on);
-	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	vring_fence();
 	return on && vring_pending(q) > 0;
 }

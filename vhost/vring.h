@@ -7,7 +7,7 @@
  * malformed chain is given back to the guest and counted; a ring whose state makes no sense is
  * marked broken and not touched again until it is opened anew.
  *
- * Work becomes visible to the guest with vring_complete, not before. */
+ * Work becomes visible to the guest with vring_publish, not before. */
 #ifndef VHOST_VRING_H
 #define VHOST_VRING_H
 
@@ -111,7 +111,8 @@ struct virtq {
 	bool event_valid; /* the guest's event index was compared once since vring_open */
 	uint16_t held_at; /* packed: the first used descriptor not yet published, and its flags */
 	uint16_t held_flags;
-	uint32_t unpublished; /* ring slots used since the last vring_complete */
+	uint32_t unpublished; /* ring slots used since the last vring_publish */
+	uint32_t unnotified;  /* ring slots published since the last vring_notify */
 	int call_fd;
 	struct ring_place *place;
 	struct guest_region near; /* of the last address looked up */
@@ -147,8 +148,24 @@ uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct rte_mbu
  * Returns the number delivered. [worker] */
 uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate);
 
-/* Shows the guest what was done since the last call, and notifies it if it wants that. True when a
- * system call was made. Never blocks. [worker] */
+/* Shows the guest what was done since the last call. True when vring_notify has become due: the
+ * guest may wait for a notification. [worker] */
+bool vring_publish(struct virtq *q);
+
+/* Notifies the guest if it wants that for what was published since the last call. There must have
+ * been a full memory fence (vring_fence) after vring_publish; one serves for any number of rings,
+ * and costs the less the later it comes. True when a system call was made. Never blocks. [worker]
+ */
+bool vring_notify(struct virtq *q);
+
+/* The guest writes what it waits for, then looks at the ring; we write the ring, then look at what
+ * it waits for. */
+static inline void vring_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* All three. [worker] */
 bool vring_complete(struct virtq *q);
 
 /* Asks the guest to notify us of new chains, or not to. With on, true when there is something in

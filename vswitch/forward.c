@@ -29,12 +29,22 @@ static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
 	[VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
-/* Where the packets of the batch stand: deliveries asked for and done, and why the last one failed.
- */
+/* Where the packets of the batch stand: deliveries asked for and missed, and why the last one was.
+ * Most batches miss none, and then only the sums are looked at. */
 struct verdicts {
+	uint32_t deliveries; /* asked for, in all */
+	uint16_t n_missed;
 	uint16_t asked[FORWARD_MAX_BURST];
-	uint16_t delivered[FORWARD_MAX_BURST];
+	uint16_t missed[FORWARD_MAX_BURST];
 	uint8_t reason[FORWARD_MAX_BURST];
+};
+
+/* The addresses last seen in the batch, and the port behind the destination: packets come in runs.
+ */
+struct memo {
+	uint64_t src;
+	uint64_t dst;
+	uint16_t to;
 };
 
 static void outbox_put(struct worker *w, struct port *to, struct rte_mbuf *m, uint16_t index)
@@ -109,13 +119,14 @@ static void learn(struct worker *w, struct port *from, uint64_t src)
 }
 
 /* Decides about one packet. Returns the number of deliveries it asks for, or 0 with *reason set. */
-static uint16_t classify(struct worker *w, struct port *from, struct rte_mbuf *m, uint16_t index,
-			 uint32_t mtu, uint8_t *reason)
+static __rte_always_inline uint16_t classify(struct worker *w, struct port *from,
+					     struct rte_mbuf *m, uint16_t index, uint32_t mtu,
+					     struct memo *memo, uint8_t *reason)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
 	uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
-	uint16_t to_id, copies;
+	uint16_t copies;
 
 	if (unlikely(fdb_mac_is_group(src) || src == 0)) {
 		*reason = DROP_BAD_SOURCE;
@@ -125,18 +136,24 @@ static uint16_t classify(struct worker *w, struct port *from, struct rte_mbuf *m
 		*reason = DROP_OVER_MTU;
 		return 0;
 	}
-	learn(w, from, src);
+	if (unlikely(src != memo->src)) {
+		learn(w, from, src);
+		memo->src = src;
+	}
 
 	if (likely(!fdb_mac_is_group(dst))) {
-		to_id = fdb_lookup(from->net->fdb, dst);
-		if (unlikely(to_id == from->id)) {
+		if (unlikely(dst != memo->dst)) {
+			memo->to = fdb_lookup(from->net->fdb, dst);
+			memo->dst = dst;
+		}
+		if (unlikely(memo->to == from->id)) {
 			*reason = DROP_SAME_PORT;
 			return 0;
 		}
-		if (likely(to_id != FDB_NO_PORT)) {
+		if (likely(memo->to != FDB_NO_PORT)) {
 			/* Ports leave the table before they leave the network: a stale entry finds
 			 * none, and one of another network is never followed. */
-			struct port *to = w->ports[to_id];
+			struct port *to = w->ports[memo->to];
 
 			if (likely(to && to->net == from->net)) {
 				outbox_put(w, to, m, index);
@@ -155,31 +172,42 @@ static uint16_t classify(struct worker *w, struct port *from, struct rte_mbuf *m
 	return copies;
 }
 
+static void miss(struct verdicts *v, uint16_t index, uint8_t reason)
+{
+	v->n_missed++;
+	v->missed[index]++;
+	v->reason[index] = reason;
+}
+
 /* Delivers an outbox into the receiver's ring on this worker. */
 static void deliver_here(struct worker *w, struct outbox *o, uint16_t pair, struct verdicts *v)
 {
 	uint8_t fate[FORWARD_MAX_BURST];
 	struct port *to = o->to;
 	struct queue_counters *q;
-	uint16_t queue;
+	uint16_t queue, delivered;
+	uint64_t bytes = 0;
 
 	queue = to->n_pairs ? pair % to->n_pairs : 0;
 	if (unlikely(to->n_pairs == 0 || !to->pairs[queue].rx_on)) {
 		for (uint16_t i = 0; i < o->n; i++)
-			v->reason[o->index[i]] = DROP_PORT_DOWN;
+			miss(v, o->index[i], DROP_PORT_DOWN);
 		return;
 	}
-	vring_enqueue(&to->pairs[queue].rx, o->pkt, o->n, fate);
 	q = &w->counters[to->id].queue[queue];
-	for (uint16_t i = 0; i < o->n; i++) {
-		if (likely(fate[i] == VRING_DELIVERED)) {
-			v->delivered[o->index[i]]++;
-			q->tx_packets++;
-			q->tx_bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
-		} else {
-			v->reason[o->index[i]] = drop_of_fate[fate[i]];
+	for (uint16_t i = 0; i < o->n; i++)
+		bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
+	delivered = vring_enqueue(&to->pairs[queue].rx, o->pkt, o->n, fate);
+	if (unlikely(delivered < o->n)) {
+		for (uint16_t i = 0; i < o->n; i++) {
+			if (fate[i] == VRING_DELIVERED)
+				continue;
+			miss(v, o->index[i], drop_of_fate[fate[i]]);
+			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
 		}
 	}
+	q->tx_packets += delivered;
+	q->tx_bytes += bytes;
 }
 
 /* Hands an outbox to the worker that serves the receiver, within the sending VM's share of its
@@ -206,12 +234,11 @@ static void deliver_there(struct outbox *o, const struct port *from, uint16_t pa
 		rte_pktmbuf_refcnt_update(h.pkt, 1);
 		if (n - taken < HANDOFF_SHARE &&
 		    rte_ring_enqueue_elem(peer->handoff, &h, sizeof(h)) == 0) {
-			v->delivered[o->index[i]]++;
 			n++;
 			continue;
 		}
 		rte_pktmbuf_refcnt_update(h.pkt, -1);
-		v->reason[o->index[i]] = DROP_HANDOFF_FULL;
+		miss(v, o->index[i], DROP_HANDOFF_FULL);
 	}
 	atomic_store_explicit(pushed, n, memory_order_relaxed);
 	worker_wake(peer);
@@ -229,31 +256,41 @@ static void deliver(struct worker *w, const struct port *from, uint16_t pair, st
 	}
 }
 
-/* Tells the receivers, and empties the outboxes. */
-static void notify(struct worker *w, uint16_t pair)
+/* Shows the receivers what they got, and empties the outboxes. */
+static void publish(struct worker *w, uint16_t pair)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
 		struct port *to = w->outbox[i].to;
+		uint16_t queue;
 
 		w->outbox_of[to->id] = 0;
 		if (unlikely(to->worker != w || to->n_pairs == 0))
 			continue;
-		if (likely(to->pairs[pair % to->n_pairs].rx_on) &&
-		    vring_complete(&to->pairs[pair % to->n_pairs].rx))
-			w->counters[to->id].queue[pair % to->n_pairs].notifications++;
+		queue = pair % to->n_pairs;
+		if (likely(to->pairs[queue].rx_on))
+			notify_later(w, &to->pairs[queue].rx,
+				     &w->counters[to->id].queue[queue].notifications);
 	}
 	w->n_outboxes = 0;
 }
 
-static void count(struct port_counters *c, const struct verdicts *v, uint16_t n)
+/* `sent` of the batch's packets asked for a delivery; the others are counted already. */
+static void count(struct port_counters *c, const struct verdicts *v, uint16_t n, uint16_t sent)
 {
+	c->forwarded += sent;
+	c->copies += v->deliveries - sent;
+	if (likely(v->n_missed == 0))
+		return;
 	for (uint16_t i = 0; i < n; i++) {
-		if (likely(v->delivered[i] > 0)) {
-			c->forwarded++;
-			c->copies += v->delivered[i] - 1u;
-		} else {
-			c->drops[v->reason[i]]++;
+		if (v->missed[i] == 0)
+			continue;
+		if (v->missed[i] < v->asked[i]) {
+			c->copies -= v->missed[i];
+			continue;
 		}
+		c->forwarded--;
+		c->copies -= v->asked[i] - 1u;
+		c->drops[v->reason[i]]++;
 	}
 }
 
@@ -261,23 +298,29 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 		       uint16_t n)
 {
 	uint32_t mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
+	struct port_counters *c = &w->counters[from->id];
+	struct memo memo = {0, 0, FDB_NO_PORT};
 	uint16_t vm = from->vm->id;
-	uint32_t deliveries = 0;
+	uint16_t done = 0, sent = 0;
 	struct verdicts v;
-	uint16_t done = 0;
+	uint8_t reason;
 
-	memset(v.delivered, 0, n * sizeof(v.delivered[0]));
-	while (done < n && deliveries < MAX_DELIVERIES) {
-		v.asked[done] = classify(w, from, pkts[done], done, mtu, &v.reason[done]);
-		deliveries += v.asked[done];
-		done++;
+	v.deliveries = 0;
+	v.n_missed = 0;
+	memset(v.missed, 0, n * sizeof(v.missed[0]));
+	for (; done < n && v.deliveries < MAX_DELIVERIES; done++) {
+		v.asked[done] = classify(w, from, pkts[done], done, mtu, &memo, &reason);
+		v.deliveries += v.asked[done];
+		if (likely(v.asked[done] > 0))
+			sent++;
+		else
+			c->drops[reason]++;
 	}
 	ledger_bill_vm(&w->ledger, vm, STAGE_CLASSIFY, w->clock());
 	deliver(w, from, pair, &v);
+	publish(w, pair);
+	count(c, &v, done, sent);
 	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
-	notify(w, pair);
-	count(&w->counters[from->id], &v, done);
-	ledger_bill_vm(&w->ledger, vm, STAGE_NOTIFY, w->clock());
 	return done;
 }
 
@@ -288,39 +331,51 @@ static void receive_one(struct worker *w, const struct handoff *h)
 	struct port_counters *sender = &w->counters[h->from];
 	struct verdicts v;
 
-	v.delivered[0] = 0;
-	v.reason[0] = DROP_PORT_GONE;
+	v.n_missed = 0;
+	v.missed[0] = 0;
 	if (likely(to && to->worker == w)) {
 		outbox_put(w, to, h->pkt, 0);
 		deliver_here(w, &w->outbox[0], h->pair, &v);
-		notify(w, h->pair);
+		publish(w, h->pair);
+	} else {
+		miss(&v, 0, DROP_PORT_GONE);
 	}
 	/* The sender's worker counted it as delivered. The counters of all workers are added up, so
 	 * taking that back here keeps the sum right. */
-	if (v.delivered[0] == 0 && h->sole) {
+	if (v.n_missed > 0 && h->sole) {
 		sender->forwarded--;
 		sender->drops[v.reason[0]]++;
-	} else if (v.delivered[0] == 0) {
+	} else if (v.n_missed > 0) {
 		sender->copies--;
 	}
 	rte_pktmbuf_free(h->pkt);
 }
 
+/* Ends a run of packets that came on behalf of one VM. */
+static void settle(struct worker *w, uint16_t vm)
+{
+	notify_all(w);
+	sched_charge_other(w->sched, vm, ledger_bill_vm(&w->ledger, vm, STAGE_RECEIVE, w->clock()));
+}
+
 unsigned forward_receive(struct worker *w, unsigned max)
 {
 	unsigned n = 0;
+	uint16_t vm = 0;
 	struct handoff h;
 
 	while (n < max && rte_ring_dequeue_elem(w->handoff, &h, sizeof(h)) == 0) {
-		uint16_t vm = h.vm;
-		_Atomic uint32_t *taken = &w->handoff_taken[vm];
+		_Atomic uint32_t *taken = &w->handoff_taken[h.vm];
 
+		if (n > 0 && h.vm != vm)
+			settle(w, vm);
+		vm = h.vm;
 		receive_one(w, &h);
 		atomic_store_explicit(taken, atomic_load_explicit(taken, memory_order_relaxed) + 1,
 				      memory_order_release);
-		sched_charge_other(w->sched, vm,
-				   ledger_bill_vm(&w->ledger, vm, STAGE_RECEIVE, w->clock()));
 		n++;
 	}
+	if (n > 0)
+		settle(w, vm);
 	return n;
 }

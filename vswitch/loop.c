@@ -77,12 +77,10 @@ static bool take(struct worker *w, struct service *s, const struct vring_limits 
 		return false;
 	s->held_port = t->port;
 	s->held_pair = t->pair;
-	s->n_held = vring_dequeue(t->tx, s->vm->pool, s->held, limits, work);
-	if (vring_complete(t->tx))
-		w->counters[t->port->id].queue[t->pair].notifications++;
-
 	c = &w->counters[t->port->id];
 	q = &c->queue[t->pair];
+	s->n_held = vring_dequeue(t->tx, s->vm->pool, s->held, limits, work);
+	notify_later(w, t->tx, &q->notifications);
 	c->in += s->n_held;
 	q->rx_packets += s->n_held;
 	for (uint16_t i = 0; i < s->n_held; i++)
@@ -92,12 +90,24 @@ static bool take(struct worker *w, struct service *s, const struct vring_limits 
 	return true;
 }
 
+/* Frees packets of the VM's pool. Those in one piece that nobody else holds, nearly all, go back as
+ * they are. */
+static void free_packets(struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t plain = 0;
+
+	while (plain < n && pkts[plain]->nb_segs == 1 && rte_mbuf_refcnt_read(pkts[plain]) == 1)
+		plain++;
+	rte_mempool_put_bulk(pool, (void **)pkts, plain);
+	rte_pktmbuf_free_bulk(pkts + plain, n - plain);
+}
+
 /* Switches a part of what is held; what is left moves to the front. */
 static void give(struct worker *w, struct service *s)
 {
 	uint16_t done = forward_batch(w, s->held_port, s->held_pair, s->held, s->n_held);
 
-	rte_pktmbuf_free_bulk(s->held, done);
+	free_packets(s->vm->pool, s->held, done);
 	s->n_held -= done;
 	for (uint16_t i = 0; i < s->n_held; i++)
 		s->held[i] = s->held[i + done];
@@ -153,6 +163,8 @@ static void serve(struct worker *w, const struct sched_grant *g)
 		more = serve_burst(w, s, g->slice_tsc - used, &t);
 		used = w->ledger.last_tsc - start;
 	} while (more && used < g->slice_tsc);
+	notify_all(w);
+	used += ledger_bill_vm(&w->ledger, g->vm, STAGE_NOTIFY, w->clock());
 
 	sched_charge(w->sched, g->vm, w->ledger.last_tsc, used, t.packets, t.bytes, t.descs);
 	if (!more)

@@ -16,6 +16,7 @@
 #include "policy/sched.h"
 #include "vswitch/counters.h"
 #include "vswitch/ledger.h"
+#include "vswitch/notify.h"
 #include "vswitch/port.h"
 
 struct rte_mbuf;
@@ -78,6 +79,9 @@ struct worker {
 	struct outbox *outbox; /* [MAX_PORTS] */
 	uint16_t n_outboxes;
 	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this batch, 0 for none */
+
+	struct notice notice[NOTIFY_MAX];
+	uint16_t n_notices;
 
 	uint64_t turns;
 	uint64_t sleeps;

@@ -246,8 +246,8 @@ static void test_descheduled(void **state)
 	sched_sleep(r.s, 3);
 	do {
 		assert_true(sched_pick(r.s, r.now, &g));
-		serve(&r, &g, g.vm == 0 ? gap : 0);
-	} while (g.vm != 0);
+		serve(&r, &g, g.vm == 0 && g.funded ? gap : 0);
+	} while (g.vm != 0 || !g.funded);
 	sched_tick(r.s, r.now);
 	assert_in_range(-stats(&r, 0).balance_tsc, 0, DEBT);
 	assert_true(stats(&r, 3).balance_tsc <= (int64_t)(300 * US));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of policy/sched.c: one property each, with a clock of our own. The long random simulation
  * is sched_sim_test.c. */
+#include "policy/cost.h"
 #include "policy/sched.h"
 
 #include <setjmp.h>
@@ -71,7 +72,8 @@ static void serve(struct rig *r, const struct sched_grant *g)
 	do {
 		struct sched_limits l = sched_burst(r->s, g->vm, g->slice_tsc - used);
 
-		assert_true(l.packets >= 1 && l.packets <= 32 && l.bytes >= 1 && l.descs >= 1);
+		assert_true(l.packets >= 1 && l.packets <= COST_MAX_PACKETS && l.bytes >= 1 &&
+			    l.descs >= 1);
 		used += l.packets * r->cost[g->vm];
 		packets += l.packets;
 	} while (used < g->slice_tsc);
@@ -146,7 +148,7 @@ static void test_none_is_round_robin(void **state)
 		assert_true(sched_pick(r.s, r.now, &g));
 		assert_int_equal(g.vm, i % 4);
 		assert_int_equal(g.slice_tsc, SCHED_DEFAULT_SLICE_US * US);
-		assert_int_equal(sched_burst(r.s, g.vm, 1).packets, 32);
+		assert_int_equal(sched_burst(r.s, g.vm, 1).packets, COST_MAX_PACKETS);
 		serve(&r, &g);
 	}
 	sched_destroy(r.s);
