@@ -139,8 +139,8 @@ struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc)
 	bytes = n * c->bytes_per_packet + spare / c->byte;
 	descs = n * c->descs_per_packet + spare / c->desc;
 	return (struct cost_limits){
-		.packets = (uint16_t)n,
-		.bytes = (uint32_t)(bytes < COST_MAX_BYTES ? bytes + 1 : COST_MAX_BYTES),
-		.descs = (uint32_t)(descs < COST_MAX_DESCS ? descs + 1 : COST_MAX_DESCS),
+		.packets = n,
+		.bytes = bytes < COST_MAX_BYTES ? bytes + 1 : COST_MAX_BYTES,
+		.descs = descs < COST_MAX_DESCS ? descs + 1 : COST_MAX_DESCS,
 	};
 }

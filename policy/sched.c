@@ -426,10 +426,10 @@ void sched_tick(struct sched *s, uint64_t now)
 
 static void cut_to_rates(const struct purse *p, struct sched_limits *l)
 {
-	if (rate_in_use(&p->bits) && p->bits.level / 8 < l->bytes)
-		l->bytes = p->bits.level >= 8 ? (uint32_t)(p->bits.level / 8) : 1;
-	if (rate_in_use(&p->packets) && p->packets.level < l->packets)
-		l->packets = p->packets.level >= 1 ? (uint16_t)p->packets.level : 1;
+	if (rate_in_use(&p->bits) && p->bits.level / 8 < (int64_t)l->bytes)
+		l->bytes = p->bits.level >= 8 ? (uint64_t)p->bits.level / 8 : 1;
+	if (rate_in_use(&p->packets) && p->packets.level < (int64_t)l->packets)
+		l->packets = p->packets.level >= 1 ? (uint64_t)p->packets.level : 1;
 }
 
 struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t left_tsc)

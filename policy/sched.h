@@ -75,9 +75,9 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc);
 void sched_tick(struct sched *s, uint64_t now);
 
 struct sched_limits {
-	uint16_t packets;
-	uint32_t bytes;
-	uint32_t descs;
+	uint64_t packets; /* words: see struct cost_limits */
+	uint64_t bytes;
+	uint64_t descs;
 };
 
 /* How much to take at once when `left_tsc` of the slice is left: at least one packet. [worker] */

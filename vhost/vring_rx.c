@@ -59,6 +59,9 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 	uint32_t need;
 	uint16_t i;
 
+	if (!packed && (uint16_t)(q->avail_seen - c.at) < n)
+		vring_look(q);
+	vring_prefetch(q, &c, n, packed);
 	for (i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 

@@ -134,6 +134,9 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 
 	run->n = 0;
 	run->n_descs = 0;
+	if (!packed && c.at == q->avail_seen)
+		vring_look(q);
+	vring_prefetch(q, &c, t->max - t->chains, packed);
 	while (t->chains < t->max && within_limits(t) && vring_peek(q, &c, odd, packed)) {
 		descs = add(q, t, run, &c, odd, packed);
 		if (unlikely(descs == 0))

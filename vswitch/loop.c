@@ -137,7 +137,8 @@ static bool serve_burst(struct worker *w, struct service *s, uint64_t left_tsc, 
 
 	if (s->n_held == 0) {
 		struct sched_limits b = sched_burst(w->sched, s->vm->id, left_tsc);
-		const struct vring_limits limits = {b.packets, b.bytes, b.descs};
+		const struct vring_limits limits = {(uint16_t)b.packets, (uint32_t)b.bytes,
+						    (uint32_t)b.descs};
 
 		if (!take(w, s, &limits, &work))
 			return false;
