@@ -140,7 +140,7 @@ struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc)
 	descs = n * c->descs_per_packet + spare / c->desc;
 	return (struct cost_limits){
 		.packets = n,
-		.bytes = bytes < COST_MAX_BYTES ? bytes + 1 : COST_MAX_BYTES,
+		.bytes = bytes < COST_FAST_BYTES ? bytes + 1 : COST_FAST_BYTES,
 		.descs = descs < COST_MAX_DESCS ? descs + 1 : COST_MAX_DESCS,
 	};
 }

@@ -16,6 +16,7 @@
 #define COST_FRAC_BITS   8
 #define COST_MAX_PACKETS 64
 #define COST_MAX_BYTES   (1u << 20)
+#define COST_FAST_BYTES  (16u << 10) /* copied twice while in the first-level cache */
 #define COST_MAX_DESCS   2048
 #define COST_MAX_DOUBT   3 /* cuts bursts to an eighth */
 
@@ -46,9 +47,9 @@ void cost_reset(struct cost *c);
 void cost_learn(struct cost *c, uint64_t used_tsc, uint32_t packets, uint32_t bytes,
 		uint32_t descs);
 
-/* What may be taken in `left_tsc` cycles: at least one packet, at most COST_MAX_*. Whatever is
- * taken within the answer is predicted to cost no more than left_tsc, unless it is a single packet.
- * [worker] */
+/* What may be taken in `left_tsc` cycles: at least one packet, at most COST_MAX_*, and no more
+ * bytes than COST_FAST_BYTES: beyond that each one only gets dearer. Whatever is taken within the
+ * answer is predicted to cost no more than left_tsc, unless it is a single packet. [worker] */
 struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc);
 
 #endif

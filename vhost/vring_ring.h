@@ -213,6 +213,22 @@ static __rte_always_inline void vring_copy(void *to, const void *from, uint32_t 
 		memcpy(to, from, len);
 }
 
+/* Starts loading what follows a packet's first cache line, which was asked for already: every
+ * second line, the hardware brings the one beside it. To be called two packets ahead of the copy.
+ */
+static __rte_always_inline void vring_prefetch_read(const uint8_t *at, uint32_t len)
+{
+	for (uint32_t o = 64; o < len; o += 128)
+		rte_prefetch0(at + o);
+}
+
+/* The same for memory to be written. There every line has to be asked for. */
+static __rte_always_inline void vring_prefetch_write(const uint8_t *at, uint32_t len)
+{
+	for (uint32_t o = 64; o < len; o += 64)
+		__builtin_prefetch(at + o, 1);
+}
+
 /* Our address of `len` bytes of guest memory that lie within one region, NULL when they do not. */
 static __rte_always_inline uint8_t *vring_at(struct virtq *q, uint64_t gpa, uint64_t len)
 {

@@ -93,6 +93,8 @@ static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *cons
 	for (uint16_t i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 
+		if (i + 2 < n && pkts[i + 2]->data_len > 128)
+			vring_prefetch_write(run->at[i + 2], hdr_len + pkts[i + 2]->data_len);
 		write_plain_hdr(run->at[i], hdr_len);
 		vring_copy(run->at[i] + hdr_len, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	}

@@ -191,6 +191,8 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		const uint8_t *hdr = run->hdr[i];
 		struct rte_mbuf *pkt = m[i];
 
+		if (i + 2 < n && run->len[i + 2] > 128)
+			vring_prefetch_read(run->at[i + 2], run->len[i + 2]);
 		mbuf_start(pkt, run->len[i]);
 		vring_copy(rte_pktmbuf_mtod(pkt, void *), run->at[i], run->len[i]);
 		bytes += run->len[i];
