@@ -21,8 +21,7 @@ struct ring_place {
 	uint32_t is_valid;
 	uint32_t given; /* where the front end had the ring begin */
 	uint32_t at;    /* what the guest has seen */
-	uint32_t
-		next; /* what it is about to see; differs from `at` only inside of vring_publish */
+	uint32_t next; /* what it is about to see; differs from `at` only inside of vring_publish */
 };
 
 /* Maps the file, making it where it is missing or of another layout. Without it nothing is kept and

@@ -20,6 +20,7 @@
 struct ring_place;
 struct rte_mbuf;
 struct rte_mempool;
+struct vring_loan;
 
 #define VRING_MAX_SIZE  32768
 #define VRING_MAX_BURST 64  /* packets that one call takes at most */
@@ -137,11 +138,17 @@ const char *vring_fate_text(enum vring_fate fate);
 const char *vring_drop_text(enum vring_drop drop);
 
 /* Takes packets that the guest sent, within the limits (limits->packets may exceed VRING_MAX_BURST,
- * pkts needs no more room than that). The mbufs are the caller's; ol_flags and tx_offload follow
- * vhost/net_hdr.h. Malformed chains are dropped and counted in *work. Returns the number of
- * packets. [worker] */
-uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct rte_mbuf **pkts,
-		       const struct vring_limits *limits, struct vring_work *work);
+ * pkts needs no more room than that). Packets of one piece that ask for nothing are lent
+ * (vhost/vring_loan.h) if there is a loan, which must have been settled; all others are copied to
+ * mbufs from the pool, which are the caller's. ol_flags and tx_offload follow vhost/net_hdr.h.
+ * Malformed chains are dropped and counted in *work. Returns the number of packets. [worker] */
+uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct vring_loan *loan,
+		       struct rte_mbuf **pkts, const struct vring_limits *limits,
+		       struct vring_work *work);
+
+/* Gives back what was lent, and ends the use of its views. To be called for each vring_dequeue with
+ * a loan, before the next one and before anything else can happen to the ring. [worker] */
+void vring_settle(struct virtq *q, struct vring_loan *loan);
 
 /* Copies packets into the guest's buffers, in order. The mbufs stay the caller's and are not
  * changed. fate[i] tells what became of pkts[i]; when the ring is full the rest are not tried.

@@ -118,8 +118,8 @@ static __rte_always_inline bool vring_peek(struct virtq *q, const struct vring_c
 	return true;
 }
 
-/* Starts loading the descriptors of up to `n` chains from the cursor on: they stand in cache lines
- * that the guest's core wrote last. */
+/* Starts loading the descriptors of up to `n` chains from the cursor on, and the used ring's
+ * entries for them: they stand in cache lines that the guest's core had last. */
 static __rte_always_inline void vring_prefetch(struct virtq *q, const struct vring_cursor *c,
 					       uint16_t n, const bool packed)
 {
@@ -136,6 +136,8 @@ static __rte_always_inline void vring_prefetch(struct virtq *q, const struct vri
 
 		rte_prefetch0(&q->desc[head]);
 	}
+	for (uint16_t i = 0; i < n; i += 8)
+		__builtin_prefetch(&q->used->ring[(q->used_at + i) & mask], 1);
 }
 
 /* Moves the cursor over a chain that takes up `slots` of the ring. */
@@ -213,19 +215,18 @@ static __rte_always_inline void vring_copy(void *to, const void *from, uint32_t 
 		memcpy(to, from, len);
 }
 
-/* Starts loading what follows a packet's first cache line, which was asked for already: every
- * second line, the hardware brings the one beside it. To be called two packets ahead of the copy.
- */
+/* Starts loading memory: every second line, the hardware brings the one beside it. To be called two
+ * packets ahead of the copy. */
 static __rte_always_inline void vring_prefetch_read(const uint8_t *at, uint32_t len)
 {
-	for (uint32_t o = 64; o < len; o += 128)
+	for (uint32_t o = 0; o < len; o += 128)
 		rte_prefetch0(at + o);
 }
 
 /* The same for memory to be written. There every line has to be asked for. */
 static __rte_always_inline void vring_prefetch_write(const uint8_t *at, uint32_t len)
 {
-	for (uint32_t o = 64; o < len; o += 64)
+	for (uint32_t o = 0; o < len; o += 64)
 		__builtin_prefetch(at + o, 1);
 }
 

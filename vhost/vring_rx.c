@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From mbufs into a guest's receive ring.
  *
- * The common case is a packet of one mbuf without offloads and a buffer of one descriptor that
- * holds it. Runs of those are placed in two plain loops: look (read descriptors, prefetch the
+ * The common case is a packet of one or two mbufs without offloads and a buffer of one descriptor
+ * that holds it. Runs of those are placed in two plain loops: look (read descriptors, prefetch the
  * memory), then write. Everything else is placed packet by packet: buffers are collected until the
  * packet fits, and only then is anything written. One thread owns the ring; memory is the stack. */
 #include "vhost/vring.h"
@@ -65,11 +65,11 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 	for (i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 
-		if (unlikely(m->nb_segs != 1 || (m->ol_flags & WORK_FLAGS)))
+		if (unlikely(m->nb_segs > 2 || (m->ol_flags & WORK_FLAGS)))
 			break;
 		if (unlikely(!vring_peek(q, &c, &e, packed)))
 			break;
-		need = (uint32_t)q->hdr_len + m->data_len;
+		need = (uint32_t)q->hdr_len + m->pkt_len;
 		if (unlikely(e.flags != VRING_DESC_F_WRITE || e.len < need))
 			break;
 		run->at[i] = vring_at(q, e.addr, need);
@@ -84,6 +84,15 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 	run->n = i;
 }
 
+/* Starts loading a packet's second segment, and what it will be written to. */
+static __rte_always_inline void prefetch_rest(const struct rte_mbuf *m, const uint8_t *to)
+{
+	const struct rte_mbuf *rest = m->next;
+
+	vring_prefetch_read(rte_pktmbuf_mtod(rest, const uint8_t *), rest->data_len);
+	vring_prefetch_write(to + m->data_len, rest->data_len);
+}
+
 static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *const *pkts,
 					  const struct run *run, uint8_t *fate, const bool packed)
 {
@@ -92,14 +101,18 @@ static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *cons
 
 	for (uint16_t i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
+		uint8_t *at = run->at[i] + hdr_len;
 
-		if (i + 2 < n && pkts[i + 2]->data_len > 128)
-			vring_prefetch_write(run->at[i + 2], hdr_len + pkts[i + 2]->data_len);
+		if (i + 2 < n && pkts[i + 2]->nb_segs == 2)
+			prefetch_rest(pkts[i + 2], run->at[i + 2] + hdr_len);
 		write_plain_hdr(run->at[i], hdr_len);
-		vring_copy(run->at[i] + hdr_len, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		vring_copy(at, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		if (m->nb_segs == 2)
+			vring_copy(at + m->data_len, rte_pktmbuf_mtod(m->next, const void *),
+				   m->next->data_len);
 	}
 	for (uint16_t i = 0; i < n; i++)
-		vring_give_back(q, run->id[i], (uint32_t)hdr_len + pkts[i]->data_len, 1, packed);
+		vring_give_back(q, run->id[i], hdr_len + pkts[i]->pkt_len, 1, packed);
 	memset(fate, VRING_DELIVERED, n);
 	vring_consume(q, n, n, packed);
 }

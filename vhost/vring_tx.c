@@ -2,20 +2,21 @@
 /* From a guest's transmit ring into mbufs.
  *
  * The common chain is one descriptor, or one for the header and one for the packet, each in one
- * piece of memory, and its packet fits one mbuf. Runs of those are taken in three plain loops: look
- * (read descriptors, prefetch what they name), get mbufs, copy. A chain of any other shape ends the
- * run and is taken by itself. One thread owns the ring; memory is the caller's pool and the stack.
- */
+ * piece of memory, and its packet fits one mbuf. Runs of those are taken in two plain loops: look
+ * (read descriptors, prefetch what they name) and act (lend, or copy). A chain of any other shape
+ * ends the run and is taken by itself. One thread owns the ring; memory is the caller's pool and
+ * loan, and the stack. */
 #include "vhost/vring.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include <rte_atomic.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
 #include "vhost/net_hdr.h"
+#include "vhost/vring_loan.h"
 #include "vhost/vring_ring.h"
 #include "vhost/vring_walk.h"
 
@@ -31,6 +32,7 @@ typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
 /* One call. */
 struct take {
 	struct rte_mempool *pool;
+	struct vring_loan *loan; /* or NULL */
 	struct rte_mbuf **pkts;
 	const struct vring_limits *limits;
 	struct vring_work *work;
@@ -112,8 +114,9 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 	at = vring_at(q, e.addr, e.len);
 	if (unlikely(!at))
 		return 0;
-	/* Header and packet are often in different cache lines. */
+	/* Header and packet are often in different cache lines, and so are the packet's ends. */
 	rte_prefetch0(at + skip);
+	rte_prefetch0(at + RTE_MIN(e.len, skip + (uint32_t)VRING_VIEW_BYTES) - 1);
 	if (q->reads_hdr)
 		rte_prefetch0(descs == 1 ? at : hdr);
 	run->hdr[n] = descs == 1 ? at : hdr;
@@ -154,16 +157,61 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 	return false;
 }
 
-/* Gets up to n mbufs; fewer only when the pool has no more. */
-static uint16_t get_mbufs(struct rte_mempool *pool, struct rte_mbuf **m, uint16_t n)
+struct vring_loan *vring_loan_create(void)
 {
-	uint16_t got = 0;
+	struct vring_loan *loan = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*loan));
 
-	if (likely(rte_mempool_get_bulk(pool, (void **)m, n) == 0))
-		return n;
-	while (got < n && rte_mempool_get(pool, (void **)&m[got]) == 0)
-		got++;
-	return got;
+	if (!loan)
+		return NULL;
+	memset(loan, 0, sizeof(*loan));
+	for (unsigned i = 0; i < VRING_MAX_BURST; i++) {
+		struct vring_view *v = &loan->view[i];
+
+		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		*(mbuf_word *)(void *)&v->rest.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		v->head.buf_addr = v->bytes;
+		v->head.buf_len = VRING_VIEW_BYTES;
+	}
+	return loan;
+}
+
+void vring_loan_destroy(struct vring_loan *loan)
+{
+	free(loan);
+}
+
+/* Makes a view of a packet. */
+static __rte_always_inline struct rte_mbuf *view_packet(struct vring_view *v, const uint8_t *at,
+							uint32_t len)
+{
+	uint32_t copied = RTE_MIN(len, (uint32_t)VRING_VIEW_BYTES);
+	uint16_t segs = len > copied ? 2 : 1;
+
+	v->head.pkt_len = len;
+	v->head.data_len = (uint16_t)copied;
+	if (unlikely(v->head.nb_segs != segs)) {
+		v->head.nb_segs = segs;
+		v->head.next = segs == 2 ? &v->rest : NULL;
+	}
+	if (segs == 2) {
+		/* It is only read. */
+		v->rest.buf_addr = (void *)(uintptr_t)(at + copied);
+		v->rest.buf_len = v->rest.data_len = (uint16_t)(len - copied);
+	}
+	vring_copy(v->bytes, at, copied);
+	return &v->head;
+}
+
+static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool, const uint8_t *at,
+							uint32_t len)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(rte_mempool_get(pool, (void **)&m) < 0))
+		return NULL;
+	mbuf_start(m, len);
+	vring_copy(rte_pktmbuf_mtod(m, void *), at, len);
+	return m;
 }
 
 /* Applies the header of a packet that asks for offloads. False when the packet was dropped. */
@@ -177,41 +225,52 @@ static bool apply_hdr(const struct virtq *q, struct take *t, const struct virtio
 	return false;
 }
 
-/* Copies the run's packets. False when there were not enough mbufs: the rest stays in the ring. */
+/* The chain is given back at once, or with the loan. */
+static __rte_always_inline void give_back(struct virtq *q, struct take *t, uint16_t id,
+					  uint8_t slots, const bool packed)
+{
+	struct vring_loan *loan = t->loan;
+
+	if (!loan) {
+		vring_give_back(q, id, 0, slots, packed);
+		return;
+	}
+	loan->id[loan->n] = id;
+	loan->slots[loan->n++] = slots;
+}
+
+/* Lends or copies the run's packets. False when there were not enough mbufs: the rest stays in the
+ * ring. */
 static __rte_always_inline bool act(struct virtq *q, struct take *t, const struct run *run,
 				    const bool packed)
 {
-	struct rte_mbuf **m = &t->pkts[t->n_pkts];
-	uint16_t n = get_mbufs(t->pool, m, run->n), kept = 0;
 	struct virtio_net_hdr h;
 	uint32_t bytes = 0;
-	uint16_t descs = 0;
+	uint16_t descs = 0, n;
 
-	for (uint16_t i = 0; i < n; i++) {
-		const uint8_t *hdr = run->hdr[i];
-		struct rte_mbuf *pkt = m[i];
+	for (n = 0; n < run->n; n++) {
+		uint32_t len = run->len[n];
+		/* Flags and gso_type are the header's first two bytes. */
+		bool asks = q->reads_hdr && *(const volatile hdr_start *)run->hdr[n] != 0;
+		struct rte_mbuf *m;
 
-		if (i + 2 < n && run->len[i + 2] > 128)
-			vring_prefetch_read(run->at[i + 2], run->len[i + 2]);
-		mbuf_start(pkt, run->len[i]);
-		vring_copy(rte_pktmbuf_mtod(pkt, void *), run->at[i], run->len[i]);
-		bytes += run->len[i];
-		m[kept] = pkt;
-		/* Flags and gso_type are the first two bytes. */
-		if (unlikely(q->reads_hdr && *(const volatile hdr_start *)hdr != 0)) {
-			memcpy(&h, hdr, sizeof(h));
+		if (likely(t->loan && !asks))
+			m = view_packet(&t->loan->view[t->loan->n], run->at[n], len);
+		else
+			m = copy_packet(t->pool, run->at[n], len);
+		if (unlikely(!m))
+			break;
+		t->pkts[t->n_pkts++] = m;
+		if (unlikely(asks)) {
+			memcpy(&h, run->hdr[n], sizeof(h));
 			rte_compiler_barrier(); /* what is checked is this copy */
-			kept += apply_hdr(q, t, &h, pkt);
-		} else {
-			kept++;
+			t->n_pkts -= !apply_hdr(q, t, &h, m);
 		}
-	}
-	for (uint16_t i = 0; i < n; i++) {
-		vring_give_back(q, run->id[i], 0, run->descs[i], packed);
-		descs += run->descs[i];
+		bytes += len;
+		descs += run->descs[n];
+		give_back(q, t, run->id[n], run->descs[n], packed);
 	}
 	vring_consume(q, n, descs, packed);
-	t->n_pkts += kept;
 	t->work->bytes += bytes;
 	t->work->descs += descs;
 	return n == run->n;
@@ -314,13 +373,30 @@ static __rte_always_inline void dequeue(struct virtq *q, struct take *t, const b
 			t->work->no_mbuf++;
 			return;
 		}
+		/* An odd chain is given back at once, so not before those that are lent. */
+		if (t->loan && t->loan->n > 0)
+			return;
 	} while (is_odd && take_odd(q, t, &odd));
 }
 
-uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct rte_mbuf **pkts,
-		       const struct vring_limits *limits, struct vring_work *work)
+void vring_settle(struct virtq *q, struct vring_loan *loan)
 {
-	struct take t = {.pool = pool, .pkts = pkts, .limits = limits, .work = work};
+	if (likely(!q->broken)) {
+		if (q->packed)
+			for (uint16_t i = 0; i < loan->n; i++)
+				vring_give_back(q, loan->id[i], 0, loan->slots[i], true);
+		else
+			for (uint16_t i = 0; i < loan->n; i++)
+				vring_give_back(q, loan->id[i], 0, loan->slots[i], false);
+	}
+	loan->n = 0;
+}
+
+uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct vring_loan *loan,
+		       struct rte_mbuf **pkts, const struct vring_limits *limits,
+		       struct vring_work *work)
+{
+	struct take t = {.pool = pool, .loan = loan, .pkts = pkts, .limits = limits, .work = work};
 
 	if (unlikely(q->broken))
 		return 0;

@@ -16,6 +16,8 @@
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 
+#include "vhost/vring_loan.h"
+
 /* Deliveries after which a batch is cut, so that floods to large networks are charged packet by
  * packet. */
 #define MAX_DELIVERIES 64
@@ -210,6 +212,16 @@ static void deliver_here(struct worker *w, struct outbox *o, uint16_t pair, stru
 	q->tx_bytes += bytes;
 }
 
+/* A reference to the packet for somebody else: to a copy where it is only lent. NULL when the VM
+ * has no buffers left. */
+static struct rte_mbuf *hold(struct rte_mbuf *m, struct rte_mempool *pool)
+{
+	if (vring_is_view(m))
+		return rte_pktmbuf_copy(m, pool, 0, UINT32_MAX);
+	rte_pktmbuf_refcnt_update(m, 1);
+	return m;
+}
+
 /* Hands an outbox to the worker that serves the receiver, within the sending VM's share of its
  * ring. Each entry holds a reference of its own to the packet. */
 static void deliver_there(struct outbox *o, const struct port *from, uint16_t pair,
@@ -223,7 +235,7 @@ static void deliver_there(struct outbox *o, const struct port *from, uint16_t pa
 
 	for (uint16_t i = 0; i < o->n; i++) {
 		struct handoff h = {
-			.pkt = o->pkt[i],
+			.pkt = hold(o->pkt[i], from->vm->pool),
 			.to = o->to->id,
 			.from = from->id,
 			.vm = from->vm->id,
@@ -231,13 +243,16 @@ static void deliver_there(struct outbox *o, const struct port *from, uint16_t pa
 			.sole = v->asked[o->index[i]] == 1,
 		};
 
-		rte_pktmbuf_refcnt_update(h.pkt, 1);
+		if (unlikely(!h.pkt)) {
+			miss(v, o->index[i], DROP_NO_BUFFER);
+			continue;
+		}
 		if (n - taken < HANDOFF_SHARE &&
 		    rte_ring_enqueue_elem(peer->handoff, &h, sizeof(h)) == 0) {
 			n++;
 			continue;
 		}
-		rte_pktmbuf_refcnt_update(h.pkt, -1);
+		rte_pktmbuf_free(h.pkt);
 		miss(v, o->index[i], DROP_HANDOFF_FULL);
 	}
 	atomic_store_explicit(pushed, n, memory_order_relaxed);

@@ -9,6 +9,7 @@
 
 #include <rte_mbuf.h>
 
+#include "vhost/vring_loan.h"
 #include "vswitch/forward.h"
 
 #define MESSAGES_PER_TURN 8
@@ -79,8 +80,7 @@ static bool take(struct worker *w, struct service *s, const struct vring_limits 
 	s->held_pair = t->pair;
 	c = &w->counters[t->port->id];
 	q = &c->queue[t->pair];
-	s->n_held = vring_dequeue(t->tx, s->vm->pool, s->held, limits, work);
-	notify_later(w, t->tx, &q->notifications);
+	s->n_held = vring_dequeue(t->tx, s->vm->pool, w->loan, s->held, limits, work);
 	c->in += s->n_held;
 	q->rx_packets += s->n_held;
 	for (uint16_t i = 0; i < s->n_held; i++)
@@ -90,16 +90,11 @@ static bool take(struct worker *w, struct service *s, const struct vring_limits 
 	return true;
 }
 
-/* Frees packets of the VM's pool. Those in one piece that nobody else holds, nearly all, go back as
- * they are. */
-static void free_packets(struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n)
+static void free_packets(struct rte_mbuf **pkts, uint16_t n)
 {
-	uint16_t plain = 0;
-
-	while (plain < n && pkts[plain]->nb_segs == 1 && rte_mbuf_refcnt_read(pkts[plain]) == 1)
-		plain++;
-	rte_mempool_put_bulk(pool, (void **)pkts, plain);
-	rte_pktmbuf_free_bulk(pkts + plain, n - plain);
+	for (uint16_t i = 0; i < n; i++)
+		if (unlikely(!vring_is_view(pkts[i])))
+			rte_pktmbuf_free(pkts[i]);
 }
 
 /* Switches a part of what is held; what is left moves to the front. */
@@ -107,10 +102,33 @@ static void give(struct worker *w, struct service *s)
 {
 	uint16_t done = forward_batch(w, s->held_port, s->held_pair, s->held, s->n_held);
 
-	free_packets(s->vm->pool, s->held, done);
+	free_packets(s->held, done);
 	s->n_held -= done;
 	for (uint16_t i = 0; i < s->n_held; i++)
 		s->held[i] = s->held[i + done];
+}
+
+/* Gives a burst back to the guest. Packets that could not be forwarded yet are copied, if they were
+ * lent, to be kept until the VM's next service. */
+static void give_back(struct worker *w, struct service *s)
+{
+	struct port_counters *c = &w->counters[s->held_port->id];
+	struct virtq *tx = &s->held_port->pairs[s->held_pair].tx;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < s->n_held; i++) {
+		struct rte_mbuf *m = s->held[i];
+
+		if (vring_is_view(m))
+			m = rte_pktmbuf_copy(m, s->vm->pool, 0, UINT32_MAX);
+		if (m)
+			s->held[kept++] = m;
+		else
+			c->drops[DROP_NO_BUFFER]++;
+	}
+	s->n_held = kept;
+	vring_settle(tx, w->loan);
+	notify_later(w, tx, &c->queue[s->held_pair].notifications);
 }
 
 void loop_drop_held(struct worker *w, struct service *s)
@@ -148,6 +166,7 @@ static bool serve_burst(struct worker *w, struct service *s, uint64_t left_tsc, 
 	}
 	if (s->n_held > 0)
 		give(w, s);
+	give_back(w, s);
 	return true;
 }
 

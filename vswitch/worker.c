@@ -24,6 +24,7 @@
 #include <rte_ring_elem.h>
 
 #include "base/log.h"
+#include "vhost/vring_loan.h"
 #include "vswitch/loop.h"
 
 #define INBOX_SIZE   256
@@ -60,11 +61,12 @@ static bool create_tables(struct worker *w)
 	w->counters = calloc(MAX_PORTS, sizeof(*w->counters));
 	w->service = calloc(MAX_VMS, sizeof(*w->service));
 	w->attached = calloc(MAX_PORTS, sizeof(struct port *));
+	w->loan = vring_loan_create();
 	w->outbox = calloc(MAX_PORTS, sizeof(*w->outbox));
 	w->outbox_of = calloc(MAX_PORTS, sizeof(*w->outbox_of));
 	w->handoff_pushed = calloc(MAX_VMS, sizeof(*w->handoff_pushed));
 	w->handoff_taken = calloc(MAX_VMS, sizeof(*w->handoff_taken));
-	return w->counters && w->service && w->attached && w->outbox && w->outbox_of &&
+	return w->counters && w->service && w->attached && w->loan && w->outbox && w->outbox_of &&
 	       w->handoff_pushed && w->handoff_taken;
 }
 
@@ -124,6 +126,7 @@ void worker_destroy(struct worker *w)
 	free(w->counters);
 	free(w->service);
 	free(w->attached);
+	vring_loan_destroy(w->loan);
 	free(w->outbox);
 	free(w->outbox_of);
 	free(w->handoff_pushed);

@@ -21,6 +21,7 @@
 
 struct rte_mbuf;
 struct rte_ring;
+struct vring_loan;
 
 #define FORWARD_MAX_BURST 64
 
@@ -76,7 +77,8 @@ struct worker {
 	uint64_t busy_tsc;   /* when work was last found */
 	uint64_t polled_tsc; /* when the rings were last looked at */
 
-	struct outbox *outbox; /* [MAX_PORTS] */
+	struct vring_loan *loan; /* of the burst that is being forwarded */
+	struct outbox *outbox;   /* [MAX_PORTS] */
 	uint16_t n_outboxes;
 	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this batch, 0 for none */
 

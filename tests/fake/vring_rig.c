@@ -16,6 +16,8 @@
 
 #include <rte_mempool.h>
 
+#include "vhost/vring_loan.h"
+
 #define REGION_SIZE (8u << 20)
 
 void rig_open(struct rig *g, const struct rig_conf *conf)
@@ -29,6 +31,7 @@ void rig_open(struct rig *g, const struct rig_conf *conf)
 	g->call_fd = conf->no_call_fd ? -1 : eventfd(0, EFD_CLOEXEC);
 	vc = driver_ring_conf(&g->ring, g->call_fd);
 	assert_int_equal(vring_open(&g->q, &vc), 0);
+	g->loan = conf->lend ? vring_loan_create() : NULL;
 	g->hdr_len = conf->features & long_hdr ? 12 : 10;
 }
 
@@ -37,6 +40,7 @@ void rig_close(struct rig *g, struct rte_mempool *pool)
 	assert_true(driver_mem_guards_ok(&g->mem));
 	if (pool)
 		assert_true(rte_mempool_full(pool));
+	vring_loan_destroy(g->loan);
 	driver_ring_free(&g->ring);
 	driver_mem_free(&g->mem);
 	if (g->call_fd >= 0)
@@ -52,12 +56,34 @@ uint64_t rig_notified(struct rig *g)
 	return n;
 }
 
+uint16_t rig_dequeue(struct rig *g, struct rte_mempool *pool, struct rte_mbuf **pkts,
+		     const struct vring_limits *limits, struct vring_work *work)
+{
+	uint16_t n = vring_dequeue(&g->q, pool, g->loan, pkts, limits, work);
+
+	for (uint16_t i = 0; g->loan && i < n; i++) {
+		if (vring_is_view(pkts[i]))
+			pkts[i] = rte_pktmbuf_copy(pkts[i], pool, 0, UINT32_MAX);
+		assert_non_null(pkts[i]);
+	}
+	if (g->loan)
+		vring_settle(&g->q, g->loan);
+	return n;
+}
+
 uint16_t rig_take(struct rig *g, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,
 		  struct vring_work *work)
 {
-	const struct vring_limits limits = {n, UINT32_MAX, UINT32_MAX};
+	struct vring_limits limits = {n, UINT32_MAX, UINT32_MAX};
+	uint16_t got = 0, more;
 
-	return vring_dequeue(&g->q, pool, pkts, &limits, work);
+	/* A chain of an odd shape ends a loan: what is behind it comes with the next. */
+	do {
+		limits.packets = n - got;
+		more = rig_dequeue(g, pool, pkts + got, &limits, work);
+		got += more;
+	} while (g->loan && more > 0 && got < n);
+	return got;
 }
 
 void rig_pattern(uint8_t *p, size_t n, uint32_t seed)

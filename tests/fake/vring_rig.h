@@ -17,6 +17,7 @@ struct rig_conf {
 	size_t region_size; /* 0: 8 MiB */
 	bool adjacent;
 	bool no_call_fd;
+	bool lend; /* rig_dequeue takes packets on loan */
 };
 
 struct rig {
@@ -25,6 +26,7 @@ struct rig {
 	struct virtq q;
 	int call_fd;
 	uint32_t hdr_len;
+	struct vring_loan *loan;
 };
 
 void rig_open(struct rig *g, const struct rig_conf *conf);
@@ -34,6 +36,10 @@ void rig_close(struct rig *g, struct rte_mempool *pool);
 
 /* How often the guest was notified since the last time. */
 uint64_t rig_notified(struct rig *g);
+
+/* A dequeue; packets that were lent are copied to mbufs of the pool, and the loan is settled. */
+uint16_t rig_dequeue(struct rig *g, struct rte_mempool *pool, struct rte_mbuf **pkts,
+		     const struct vring_limits *limits, struct vring_work *work);
 
 /* A dequeue without limits but for the number of packets. */
 uint16_t rig_take(struct rig *g, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,

@@ -64,6 +64,9 @@ static const uint32_t shapes[][6] = {
 };
 #define N_SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 
+/* Whether packets are taken on loan. */
+static bool lend;
+
 /* Cuts `len` bytes at `at` into buffers of a shape. */
 static unsigned cut(struct rig *g, uint8_t *at, uint32_t len, unsigned shape, bool device_writes,
 		    struct driver_buf *bufs)
@@ -126,7 +129,7 @@ static void test_takes_every_size_and_shape(void **state)
 {
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS; f++) {
-		struct rig_conf conf = {.size = 16, .features = formats[f]};
+		struct rig_conf conf = {.lend = lend, .size = 16, .features = formats[f]};
 		struct rig g;
 		uint8_t *at;
 
@@ -246,7 +249,7 @@ static void test_gives_every_size_in_one_buffer(void **state)
 {
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS; f++) {
-		struct rig_conf conf = {.size = 16, .features = formats[f]};
+		struct rig_conf conf = {.lend = lend, .size = 16, .features = formats[f]};
 		struct supply s = {.len = 65600, .n = 2};
 		struct rig g;
 
@@ -270,7 +273,7 @@ static void test_merges_buffers(void **state)
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS; f++) {
 		for (unsigned l = 0; l < 3 && (formats[f] & MRG); l++) {
-			struct rig_conf conf = {.size = 256, .features = formats[f]};
+			struct rig_conf conf = {.lend = lend, .size = 256, .features = formats[f]};
 			struct supply s = {.len = lens[l], .n = 48};
 			struct rig g;
 
@@ -331,7 +334,8 @@ static void test_goes_round_and_round(void **state)
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS; f++) {
 		/* A packed ring need not be a power of 2. */
-		struct rig_conf conf = {.size = formats[f] & PACKED ? 331 : 256,
+		struct rig_conf conf = {.lend = lend,
+					.size = formats[f] & PACKED ? 331 : 256,
 					.features = formats[f]};
 		struct rig g;
 		uint8_t *at;
@@ -348,7 +352,8 @@ static void test_regions_that_adjoin_are_one(void **state)
 {
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS; f++) {
-		struct rig_conf conf = {.size = 16,
+		struct rig_conf conf = {.lend = lend,
+					.size = 16,
 					.features = formats[f] & ~IND,
 					.regions = 2,
 					.region_size = 1 << 17,
@@ -372,7 +377,8 @@ static void test_descriptors_cross_regions(void **state)
 {
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS; f++) {
-		struct rig_conf conf = {.size = 16,
+		struct rig_conf conf = {.lend = lend,
+					.size = 16,
 					.features = formats[f] & ~IND,
 					.regions = 3,
 					.region_size = 1 << 14};
@@ -427,5 +433,8 @@ int main(void)
 		cmocka_unit_test(test_descriptors_cross_regions),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	int failed = cmocka_run_group_tests_name("copied", tests, set_up, NULL);
+
+	lend = true;
+	return failed + cmocka_run_group_tests_name("lent", tests, NULL, NULL);
 }

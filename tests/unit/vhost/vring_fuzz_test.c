@@ -138,6 +138,7 @@ static void random_conf(struct rig_conf *conf)
 	conf->regions = REGIONS;
 	conf->region_size = REGION;
 	conf->adjacent = rnd(2);
+	conf->lend = rnd(2);
 	conf->features = rnd(2) ? V1 : 0;
 	for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
 		if (rnd(2))
@@ -180,7 +181,7 @@ static void test_random_rings_to_send(void **state)
 			uint16_t n;
 
 			scribble(&g, false);
-			n = vring_dequeue(&g.q, pool, m, &limits, &work);
+			n = rig_dequeue(&g, pool, m, &limits, &work);
 			assert_true(n <= VRING_MAX_BURST && n <= limits.packets);
 			/* Both overrun by one packet at most. */
 			assert_true(work.bytes < limits.bytes + VRING_MAX_PACKET + 1);
@@ -294,7 +295,7 @@ static void run_scribbled(struct rig *g, bool to_send)
 
 	for (unsigned i = 0; i < 300 && !vring_broken(&g->q); i++) {
 		if (to_send) {
-			n = vring_dequeue(&g->q, pool, m, &limits, &work);
+			n = rig_dequeue(g, pool, m, &limits, &work);
 		} else {
 			n = VRING_MAX_BURST;
 			random_packets(m, n);
@@ -325,6 +326,7 @@ static void test_rings_that_change_meanwhile(void **state)
 			conf.features |= PACKED;
 			conf.start = 0x8000;
 		}
+		conf.lend = rnd(2);
 		rig_open(&g, &conf);
 		g.q.indirect = rnd(2);
 		scribbled = &g;

@@ -176,8 +176,9 @@ static void test_limits_bound_a_call(void **state)
 
 			rig_open(&g, &conf);
 			submit(&g, driver_mem_alloc(&g.mem, 0, 4096, 64), 112, 100);
-			assert_int_equal(vring_dequeue(&g.q, pool, m, &cases[i].limits, &work),
-					 cases[i].taken);
+			assert_int_equal(
+				vring_dequeue(&g.q, pool, NULL, m, &cases[i].limits, &work),
+				cases[i].taken);
 			assert_int_equal(work.bytes, cases[i].taken * 100);
 			assert_int_equal(work.descs, cases[i].taken);
 			rte_pktmbuf_free_bulk(m, cases[i].taken);

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packets that are lent: what a guest can and cannot do to them, and when it gets its chains back.
+ */
+#include "vhost/vring_loan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include "tests/fake/eal.h"
+#include "tests/fake/vring_rig.h"
+
+#define SIZE   1000
+#define V1     RIG_F(VIRTIO_F_VERSION_1)
+#define PACKED RIG_F(VIRTIO_F_RING_PACKED)
+
+static struct rte_mempool *pool;
+
+static const uint64_t formats[] = {V1, V1 | PACKED, V1 | RIG_F(VIRTIO_NET_F_CSUM),
+				   V1 | PACKED | RIG_F(VIRTIO_NET_F_CSUM)};
+#define N_FORMATS (sizeof(formats) / sizeof(formats[0]))
+
+static const struct vring_limits no_limits = {VRING_MAX_BURST, UINT32_MAX, UINT32_MAX};
+
+struct stage {
+	struct rig from;
+	struct vring_loan *loan;
+	struct rte_mbuf *m[VRING_MAX_BURST];
+	struct vring_work work;
+};
+
+static void open_stage(struct stage *s, uint64_t features)
+{
+	struct rig_conf conf = {
+		.size = 64, .features = features, .start = features & PACKED ? 0x8000 : 0};
+
+	memset(s, 0, sizeof(*s));
+	rig_open(&s->from, &conf);
+	s->loan = vring_loan_create();
+	assert_non_null(s->loan);
+}
+
+static void close_stage(struct stage *s)
+{
+	vring_loan_destroy(s->loan);
+	rig_close(&s->from, pool);
+}
+
+/* Sends a packet in `n` descriptors; returns where it stands in guest memory, header first. */
+static uint8_t *send(struct stage *s, uint32_t size, unsigned n)
+{
+	uint8_t *at = driver_mem_alloc(&s->from.mem, 0, s->from.hdr_len + size, 64);
+	struct driver_buf bufs[3];
+	uint32_t len = s->from.hdr_len + size, part;
+
+	rig_pattern(at + s->from.hdr_len, size, size);
+	for (unsigned i = 0; i < n; i++) {
+		part = i + 1 < n ? len / n : len - i * (len / n);
+		bufs[i] = (struct driver_buf){driver_mem_gpa(&s->from.mem, at + i * (len / n)),
+					      part, false};
+	}
+	assert_true(driver_ring_add(&s->from.ring, bufs, n, false) >= 0);
+	return at;
+}
+
+static uint16_t take(struct stage *s)
+{
+	return vring_dequeue(&s->from.q, pool, s->loan, s->m, &no_limits, &s->work);
+}
+
+static unsigned given_back(struct stage *s)
+{
+	unsigned n = 0;
+	uint32_t len;
+	uint16_t id;
+
+	vring_complete(&s->from.q);
+	while (driver_ring_poll(&s->from.ring, &id, &len))
+		n++;
+	return n;
+}
+
+static void test_given_back_when_settled(void **state)
+{
+	(void)state;
+	for (unsigned f = 0; f < N_FORMATS; f++) {
+		struct stage s;
+
+		open_stage(&s, formats[f]);
+		for (unsigned i = 0; i < 5; i++)
+			send(&s, SIZE, 1);
+		assert_int_equal(take(&s), 5);
+		assert_int_equal(s.loan->n, 5);
+		for (unsigned i = 0; i < 5; i++)
+			assert_true(vring_is_view(s.m[i]));
+		assert_true(rte_mempool_full(pool));
+		assert_int_equal(given_back(&s), 0);
+		vring_settle(&s.from.q, s.loan);
+		assert_int_equal(s.loan->n, 0);
+		assert_int_equal(given_back(&s), 5);
+		close_stage(&s);
+	}
+}
+
+/* What was decided upon is what the receiver gets: the guest can change only what is behind. */
+static void test_the_head_does_not_change(void **state)
+{
+	static const uint32_t sizes[] = {60, VRING_VIEW_BYTES, VRING_VIEW_BYTES + 1, SIZE};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const uint32_t head = RTE_MIN(sizes[i], (uint32_t)VRING_VIEW_BYTES);
+		struct rig_conf conf = {.size = 8, .features = V1};
+		uint8_t sent[SIZE], *at, *to;
+		struct driver_buf buf;
+		struct stage s;
+		struct rig r;
+		uint8_t fate;
+
+		open_stage(&s, V1);
+		rig_open(&r, &conf);
+		to = driver_mem_alloc(&r.mem, 0, 2048, 64);
+		buf = (struct driver_buf){driver_mem_gpa(&r.mem, to), 2048, true};
+		assert_true(driver_ring_add(&r.ring, &buf, 1, false) >= 0);
+
+		at = send(&s, sizes[i], 1) + s.from.hdr_len;
+		memcpy(sent, at, sizes[i]);
+		assert_int_equal(take(&s), 1);
+		memset(at, 0xaa, sizes[i]);
+		assert_int_equal(vring_enqueue(&r.q, s.m, 1, &fate), 1);
+		assert_memory_equal(to + r.hdr_len, sent, head);
+		for (uint32_t b = head; b < sizes[i]; b++)
+			assert_int_equal(to[r.hdr_len + b], 0xaa);
+		vring_settle(&s.from.q, s.loan);
+		assert_int_equal(given_back(&s), 1);
+		rig_close(&r, NULL);
+		close_stage(&s);
+	}
+}
+
+/* What asks for offloads is parsed and may be kept for long: it is copied. */
+static void test_offloads_are_copied(void **state)
+{
+	const struct virtio_net_hdr h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16};
+	struct stage s;
+	uint8_t *at;
+
+	(void)state;
+	open_stage(&s, V1 | RIG_F(VIRTIO_NET_F_CSUM));
+	send(&s, SIZE, 1);
+	at = send(&s, SIZE, 1);
+	memcpy(at, &h, sizeof(h));
+	send(&s, SIZE, 1);
+	assert_int_equal(take(&s), 3);
+	assert_true(vring_is_view(s.m[0]));
+	assert_false(vring_is_view(s.m[1]));
+	assert_true(vring_is_view(s.m[2]));
+	assert_int_equal(s.loan->n, 3);
+	vring_settle(&s.from.q, s.loan);
+	assert_int_equal(given_back(&s), 3);
+	rte_pktmbuf_free(s.m[1]);
+	close_stage(&s);
+}
+
+/* A chain of three waits for those before it to be given back. */
+static void test_an_odd_chain_ends_a_loan(void **state)
+{
+	(void)state;
+	for (unsigned f = 0; f < N_FORMATS; f++) {
+		struct stage s;
+
+		open_stage(&s, formats[f]);
+		send(&s, SIZE, 1);
+		send(&s, SIZE, 3);
+		send(&s, SIZE, 1);
+		assert_int_equal(take(&s), 1);
+		assert_int_equal(s.loan->n, 1);
+		vring_settle(&s.from.q, s.loan);
+		assert_int_equal(take(&s), 2);
+		assert_false(vring_is_view(s.m[0]));
+		assert_true(vring_is_view(s.m[1]));
+		assert_int_equal(s.loan->n, 1);
+		vring_settle(&s.from.q, s.loan);
+		assert_int_equal(given_back(&s), 3);
+		rte_pktmbuf_free(s.m[0]);
+		close_stage(&s);
+	}
+}
+
+static void test_a_broken_ring_is_left_alone(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	open_stage(&s, V1);
+	send(&s, SIZE, 1);
+	assert_int_equal(take(&s), 1);
+	s.from.ring.avail->idx = 1000;
+	vring_settle(&s.from.q, s.loan);
+	assert_int_equal(take(&s), 0);
+	assert_true(vring_broken(&s.from.q));
+	s.loan->n = 1;
+	vring_settle(&s.from.q, s.loan);
+	assert_int_equal(s.loan->n, 0);
+	assert_int_equal(s.from.ring.used->idx, 0);
+	close_stage(&s);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (fake_eal_init("vring_loan_test") < 0)
+		return -1;
+	pool = fake_eal_pool("loan", 255, 2048);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_given_back_when_settled),
+		cmocka_unit_test(test_the_head_does_not_change),
+		cmocka_unit_test(test_offloads_are_copied),
+		cmocka_unit_test(test_an_odd_chain_ends_a_loan),
+		cmocka_unit_test(test_a_broken_ring_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packets that are still in the guest's memory, as mbufs: what makes forwarding one copy.
+ *
+ * The first bytes of each are copied when it is taken, so that what is checked and decided upon is
+ * what gets delivered, whatever the guest does to its memory meanwhile; what follows is the guest's
+ * own business and is read when it is copied to the receiver. A loan ends with vring_settle, which
+ * gives the chains back to the guest: who wants to keep a packet for longer copies it first. */
+#ifndef VHOST_VRING_LOAN_H
+#define VHOST_VRING_LOAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "vhost/vring.h"
+
+/* Ethernet, VLAN tags, IPv6 with some extension headers, TCP with options. */
+#define VRING_VIEW_BYTES 128
+
+/* Belongs to no pool, and is never freed. */
+struct vring_view {
+	struct rte_mbuf head; /* of bytes[] */
+	struct rte_mbuf rest; /* of the guest's memory behind them */
+	uint8_t bytes[VRING_VIEW_BYTES];
+};
+
+/* What one call of vring_dequeue took. Chains that were lent are given back in order. */
+struct vring_loan {
+	uint16_t n;
+	uint16_t id[VRING_MAX_BURST];
+	uint8_t slots[VRING_MAX_BURST];
+	struct vring_view view[VRING_MAX_BURST];
+};
+
+/* NULL when memory is short. [control] */
+struct vring_loan *vring_loan_create(void);
+void vring_loan_destroy(struct vring_loan *loan);
+
+/* Whether a packet is a view, to be copied by who wants to keep it. [worker] */
+static inline bool vring_is_view(const struct rte_mbuf *m)
+{
+	return m->pool == NULL;
+}
+
+#endif
