@@ -18,19 +18,19 @@ class Generator:
         self.huge = huge
 
     def run(self, vms, streams, seconds, warmup=0.3, options=(), on_ready=None,
-            on_start=None, on_end=None):
+            on_start=None, on_end=None, phases=(), on_phase=None):
         """Plays `streams` between `vms` (lists of specification lines without their first word).
-        on_ready is called when all ports are up, on_start and on_end when the measured time begins and ends.
-        Returns the figures."""
+        on_ready is called when all ports are up, on_start and on_end when the measured time begins and ends;
+        on_phase(name) before each of `phases`, while traffic flows. Returns the figures."""
         fd, path = tempfile.mkstemp(suffix=".json", dir=self.tmp)
         os.close(fd)
         command = [self.binary, "--core", str(GENERATOR_CORE), "--seconds", str(seconds), "--warmup", str(warmup),
                    "--huge", "yes" if self.huge else "no", "--json", path, *options]
-        for vm in vms:
-            command += ["--vm", vm]
-        for stream in streams:
-            command += ["--stream", stream]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for what, lines in (("--vm", vms), ("--stream", streams), ("--phase", phases)):
+            for line in lines:
+                command += [what, line]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True)
         try:
             for line in child.stdout:
                 if line == "ready\n" and on_ready:
@@ -39,6 +39,11 @@ class Generator:
                     on_start()
                 if line == "measured\n" and on_end:
                     on_end()
+                if line.startswith("phase "):
+                    if on_phase:
+                        on_phase(line.split()[1])
+                    child.stdin.write("go\n")
+                    child.stdin.flush()
             child.wait(GRACE)
         finally:
             if child.poll() is None:

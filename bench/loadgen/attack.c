@@ -1,46 +1,57 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Hostile VMs on the hand-made front end. One table names the attacks. An attack that the back end
- * answers by hanging up connects again: that is part of it. */
+/* Hostile VMs on the hand-made front end: connecting, and when to take which step. One table names
+ * the attacks; what they do is in attack_steps.c and flood.c. An attack that the back end answers
+ * by hanging up, or by leaving the ring alone, connects again: that is part of it.
+ *
+ * No call here takes long, since a victim's latency is measured in the same loop: setting a device
+ * up is cut into stages of one or two messages. */
 #include "bench/loadgen/attack.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_net.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/loadgen/frame.h"
-#include "tests/fake/vhost_fe.h"
+#include "bench/loadgen/attack_impl.h"
+#include "bench/loadgen/attack_steps.h"
 
-#define RING       256
-#define MEM_SIZE   (4u << 20)
-#define BUF_SIZE   2048
-#define STEPS_MAX  4 /* steps at one call, so that a late attacker does not flood the loop */
-#define BACK_OFF_S 0.01
+#define SINK_SIZE  (512u << 10)
+#define MEM_SIZE   (8u << 20) /* area, sink, and two rings of up to 4096 */
+#define BACK_OFF_S 0.001
+#define STUCK_S    0.2 /* a ring that nothing was taken from for so long is taken for broken */
 
-struct attack;
+#define FEATURES                                                                               \
+	(FE_F(FE_PROTOCOL) | FE_F(FE_VERSION_1) | FE_F(FE_INDIRECT) | FE_F(FE_NET_MRG_RXBUF) | \
+	 FE_F(FE_NET_CSUM) | FE_F(FE_NET_GUEST_CSUM) | FE_F(FE_NET_HOST_TSO4) |                \
+	 FE_F(FE_NET_GUEST_TSO4))
 
-struct attack_kind {
-	const char *name;
-	void (*step)(struct attack *a);
-	const char *help;
+static const struct attack_kind kinds[] = {
+	{"sink", flood_prepare_sink, flood_step_sink, "nothing: receives what its pair sends"},
+	{"small", flood_prepare_small, flood_step, "64 B packets to its pair, without end"},
+	{"large", flood_prepare_large, flood_step, "64 KiB packets to be segmented"},
+	{"chain", flood_prepare_chain, flood_step, "packets in 256 descriptors each"},
+	{"broadcast", flood_prepare_broadcast, flood_step, "64 B broadcasts"},
+	{"unknown", flood_prepare_unknown, flood_step, "64 B packets to addresses nobody has"},
+	{"malformed", flood_prepare_malformed, flood_step, "descriptors wrong in five ways"},
+	{"mixed", flood_prepare_mixed, flood_step, "small, large, long and broadcast in turn"},
+	{"alternate", flood_prepare_alternate, flood_step_alternate,
+	 "4096 cheap packets, then 64 dear ones"},
+	{"bad_index", NULL, step_bad_index, "available entries that name no descriptor"},
+	{"index_jump", NULL, step_index_jump, "an available index that runs ahead of the ring"},
+	{"scribble", NULL, step_scribble, "random bytes all over the ring"},
+	{"kick", NULL, step_kick, "kicks without packets"},
+	{"notify", flood_prepare_notify, flood_step_one,
+	 "64 B packets to its pair one at a time, with all interrupts wanted"},
+	{"mem_table", flood_prepare_small, step_mem_table, "new memory tables while it sends"},
+	{"enable", flood_prepare_small, step_enable, "rings disabled and enabled while it sends"},
+	{"reconnect", flood_prepare_small, step_reconnect, "disconnecting while it sends"},
+	{"garbage", NULL, step_garbage, "random protocol messages"},
+	{NULL, NULL, NULL, NULL},
 };
 
-struct attack {
-	const struct attack_kind *kind;
-	char socket[100];
-	struct vhost_fe fe;
-	uint8_t *buf;
-	struct vring_desc *table; /* for indirect attacks */
-	uint64_t features;
-	uint64_t steps, connects;
-	uint64_t next_tsc, interval_tsc, hz;
-	uint32_t rng;
-	uint16_t vm;
-	bool toggle;
-};
-
-static uint32_t random32(struct attack *a)
+uint32_t attack_random(struct attack *a)
 {
 	a->rng ^= a->rng << 13;
 	a->rng ^= a->rng >> 17;
@@ -48,218 +59,83 @@ static uint32_t random32(struct attack *a)
 	return a->rng;
 }
 
-static struct fe_ring *tx_ring(struct attack *a)
+uint32_t attack_frame(const struct attack *a, uint8_t *at, const struct rte_ether_addr *to,
+		      uint16_t to_vm, uint32_t len, bool tcp)
 {
-	return &a->fe.ring[1];
-}
-
-/* Takes back what the device returned, so that there is room. */
-static void reap(struct fe_ring *r)
-{
-	uint32_t len;
-
-	for (int i = 0; i < RING; i++)
-		if (fe_ring_poll(r, &len) < 0)
-			return;
-}
-
-/* A valid broadcast frame of 64 B behind its virtio_net_hdr. */
-static uint64_t good_frame(struct attack *a)
-{
+	uint32_t hdr_len = (uint32_t)vhost_fe_hdr_len(&a->fe);
+	struct virtio_net_hdr v = {0};
 	union frame_hdr h;
-	struct rte_ether_addr all;
 
-	memset(&all, 0xff, sizeof(all));
-	frame_template(&h, a->vm, &all, UINT16_MAX, UINT32_MAX, 0, false);
-	memcpy(a->buf + vhost_fe_hdr_len(&a->fe), &h, sizeof(h.udp));
-	return vhost_fe_gpa(&a->fe, a->buf);
-}
-
-static void push(struct attack *a, uint64_t gpa, uint32_t len, bool writable)
-{
-	struct fe_buf b = {gpa, len, writable};
-	struct fe_ring *r = tx_ring(a);
-
-	reap(r);
-	if (fe_ring_add(r, &b, 1) < 0)
-		fe_ring_reset(r); /* the device is stuck on what it was given: start over under its
-				     feet */
-	fe_ring_publish(r);
-	fe_ring_kick(r);
-}
-
-static void step_bad_index(struct attack *a)
-{
-	struct fe_ring *r = tx_ring(a);
-
-	r->split.avail->ring[r->avail % RING] = (uint16_t)(RING + random32(a) % 1000);
-	r->avail++;
-	fe_ring_publish(r);
-}
-
-static void step_bad_address(struct attack *a)
-{
-	push(a, (uint64_t)random32(a) << 32 | random32(a), 64 + (uint32_t)vhost_fe_hdr_len(&a->fe),
-	     false);
-}
-
-static void step_huge_length(struct attack *a)
-{
-	push(a, good_frame(a), UINT32_MAX - random32(a) % 4096, false);
-}
-
-static void step_short(struct attack *a)
-{
-	push(a, good_frame(a), random32(a) % (uint32_t)vhost_fe_hdr_len(&a->fe), false);
-}
-
-static void step_writable(struct attack *a)
-{
-	push(a, good_frame(a), 64 + (uint32_t)vhost_fe_hdr_len(&a->fe), true);
-}
-
-/* A chain whose last descriptor leads back to its first. */
-static void step_loop(struct attack *a)
-{
-	struct fe_ring *r = tx_ring(a);
-
-	for (uint16_t i = 0; i < RING; i++) {
-		r->split.desc[i].addr = vhost_fe_gpa(&a->fe, a->buf);
-		r->split.desc[i].len = 16;
-		r->split.desc[i].flags = VRING_DESC_F_NEXT;
-		r->split.desc[i].next = (uint16_t)((i + 1) % RING);
+	if (tcp) {
+		v.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		v.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+		v.csum_start = sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr);
+		v.csum_offset = 16; /* of the checksum in a TCP header */
+		v.hdr_len = v.csum_start + sizeof(struct rte_tcp_hdr);
+		v.gso_size = FRAME_MSS;
 	}
-	r->split.avail->ring[r->avail % RING] = 0;
-	r->avail++;
-	fe_ring_publish(r);
+	memset(at, 0, hdr_len);
+	memcpy(at, &v, sizeof(v));
+	frame_template(&h, a->vm, to, to_vm, UINT32_MAX, 0, tcp);
+	frame_write_plain(at + hdr_len, &h, len, tcp);
+	return hdr_len + len;
 }
 
-/* The available index runs ahead by more than the ring holds. */
-static void step_index_jump(struct attack *a)
-{
-	struct fe_ring *r = tx_ring(a);
+/* Stages of setting the device up; 2 and 3 are its rings. */
+enum stage { STAGE_CONNECT, STAGE_FEATURES, STAGE_RING, STAGE_START = STAGE_RING + 2, STAGE_UP };
 
-	r->avail = (uint16_t)(r->avail + RING + random32(a) % 30000);
-	fe_ring_publish(r);
+static int start_rings(struct attack *a)
+{
+	int rc = vhost_fe_ring_enable(&a->fe, 0, true);
+
+	if (rc == 0)
+		rc = vhost_fe_ring_enable(&a->fe, 1, true);
+	flood_fill_rx(a);
+	if (a->kind->prepare)
+		a->kind->prepare(a);
+	return rc;
 }
 
-/* Indirect tables: as long as they can be, in bytes that cost a copy each. */
-static void step_indirect(struct attack *a)
+/* Takes the next stage: no question is asked and no answer awaited, and what does not fit the
+ * socket's buffer is not sent, so that the generator's loop goes on. */
+static int set_up_stage(struct attack *a)
 {
-	struct fe_ring *r = tx_ring(a);
-	uint32_t n = 256;
+	unsigned int ring = a->stage - STAGE_RING;
+	int rc;
 
-	for (uint32_t i = 0; i < n; i++) {
-		a->table[i].addr = good_frame(a) + i % 64;
-		a->table[i].len = i == 0 ? 76 : 1;
-		a->table[i].flags = i + 1 < n ? VRING_DESC_F_NEXT : 0;
-		a->table[i].next = (uint16_t)(i + 1);
+	switch (a->stage) {
+	case STAGE_CONNECT:
+		rc = vhost_fe_connect(&a->fe, a->socket);
+		a->connects++;
+		if (rc == 0)
+			fcntl(a->fe.fd, F_SETFL, O_NONBLOCK);
+		break;
+	case STAGE_FEATURES:
+		a->fe.features = a->features;
+		rc = vhost_fe_send(&a->fe, FE_SET_OWNER, NULL, 0, NULL, 0);
+		if (rc == 0)
+			rc = vhost_fe_set_u64(&a->fe, FE_SET_FEATURES, a->features);
+		if (rc == 0)
+			rc = vhost_fe_set_mem_table(&a->fe, 1);
+		break;
+	case STAGE_START:
+		rc = start_rings(a);
+		break;
+	default:
+		fe_ring_reset(&a->fe.ring[ring]);
+		a->fe.ring[ring].split.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+		rc = vhost_fe_ring_start(&a->fe, ring);
 	}
-	reap(r);
-	while (fe_ring_add_indirect(r, vhost_fe_gpa(&a->fe, a->table), n) >= 0)
-		continue;
-	fe_ring_publish(r);
-	fe_ring_kick(r);
+	a->stage++;
+	return rc;
 }
 
-/* Anything at all, anywhere in the rings. */
-static void step_scribble(struct attack *a)
-{
-	struct fe_ring *r = tx_ring(a);
-	uint8_t *p = (uint8_t *)r->split.desc;
-	size_t size = vring_size(RING, FE_PAGE);
-
-	for (int i = 0; i < 64; i++)
-		p[random32(a) % size] = (uint8_t)random32(a);
-	fe_ring_kick(r);
-}
-
-static void step_kick(struct attack *a)
-{
-	for (unsigned int i = 0; i < 2; i++)
-		fe_ring_kick(&a->fe.ring[i]);
-}
-
-/* One packet at a time, each to be told of. */
-static void step_notify(struct attack *a)
-{
-	uint64_t gpa = good_frame(a);
-
-	tx_ring(a)->split.avail->flags = 0;
-	push(a, gpa, 64 + (uint32_t)vhost_fe_hdr_len(&a->fe), false);
-}
-
-static void step_mem_table(struct attack *a)
-{
-	a->toggle = !a->toggle;
-	vhost_fe_set_mem_table(&a->fe, a->toggle ? 8 : 1);
-}
-
-static void step_enable(struct attack *a)
-{
-	a->toggle = !a->toggle;
-	vhost_fe_ring_enable(&a->fe, 0, a->toggle);
-	vhost_fe_ring_enable(&a->fe, 1, a->toggle);
-}
-
-static void step_reconnect(struct attack *a)
+/* Who comes back at once is turned away: the back end has not noticed yet. */
+static void hang_up(struct attack *a, uint64_t now)
 {
 	vhost_fe_disconnect(&a->fe);
-}
-
-static void step_garbage(struct attack *a)
-{
-	uint32_t junk[16];
-
-	for (unsigned int i = 0; i < 16; i++)
-		junk[i] = random32(a);
-	vhost_fe_send_raw(&a->fe, random32(a) % 48, FE_FLAG_VERSION, random32(a) % 64, junk,
-			  random32(a) % 64, NULL, 0);
-}
-
-static const struct attack_kind kinds[] = {
-	{"bad_index", step_bad_index, "available entries that name no descriptor"},
-	{"bad_address", step_bad_address, "descriptors outside of guest memory"},
-	{"huge_length", step_huge_length, "descriptors of nearly 4 GiB"},
-	{"short", step_short, "packets shorter than their virtio_net_hdr"},
-	{"writable", step_writable, "packets to send in buffers that the device should write"},
-	{"loop", step_loop, "descriptor chains without end"},
-	{"index_jump", step_index_jump, "an available index that runs ahead of the ring"},
-	{"indirect", step_indirect, "indirect tables of 256 descriptors of a byte each"},
-	{"scribble", step_scribble, "random bytes all over the ring"},
-	{"kick", step_kick, "kicks without packets"},
-	{"notify", step_notify, "broadcasts one at a time, each with an interrupt wanted"},
-	{"mem_table", step_mem_table, "new memory tables"},
-	{"enable", step_enable, "rings enabled and disabled"},
-	{"reconnect", step_reconnect, "disconnecting and connecting"},
-	{"garbage", step_garbage, "random protocol messages"},
-	{NULL, NULL, NULL},
-};
-
-/* Sets the device up as fast as it can be done: no question is asked and no answer awaited, and
- * what does not fit the socket's buffer is not sent, so that the generator's loop goes on. */
-static int connect_anew(struct attack *a)
-{
-	int rc = vhost_fe_connect(&a->fe, a->socket);
-
-	a->connects++;
-	if (rc < 0)
-		return rc;
-	fcntl(a->fe.fd, F_SETFL, O_NONBLOCK);
-	a->fe.features = a->features;
-	rc = vhost_fe_send(&a->fe, FE_SET_OWNER, NULL, 0, NULL, 0);
-	if (rc == 0)
-		rc = vhost_fe_set_u64(&a->fe, FE_SET_FEATURES, a->features);
-	if (rc == 0)
-		rc = vhost_fe_set_mem_table(&a->fe, 1);
-	for (unsigned int i = 0; i < 2 && rc == 0; i++) {
-		fe_ring_reset(&a->fe.ring[i]);
-		a->fe.ring[i].split.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-		rc = vhost_fe_ring_start(&a->fe, i);
-		if (rc == 0)
-			rc = vhost_fe_ring_enable(&a->fe, i, true);
-	}
-	return rc;
+	a->stage = STAGE_CONNECT;
+	a->next_tsc = now + (uint64_t)(BACK_OFF_S * (double)a->hz);
 }
 
 /* The first connection asks what the back end offers. */
@@ -268,27 +144,34 @@ static int learn_features(struct attack *a)
 	uint64_t offered = 0;
 	int rc = vhost_fe_connect(&a->fe, a->socket);
 
-	if (rc == 0)
-		rc = vhost_fe_get_u64(&a->fe, FE_GET_FEATURES, &offered);
-	vhost_fe_disconnect(&a->fe);
-	a->features = offered & (FE_F(FE_PROTOCOL) | FE_F(FE_VERSION_1) | FE_F(FE_INDIRECT));
+	if (rc < 0)
+		return rc;
+	rc = vhost_fe_get_u64(&a->fe, FE_GET_FEATURES, &offered);
+	fcntl(a->fe.fd, F_SETFL, O_NONBLOCK);
+	a->connects = 1;
+	a->features = offered & FEATURES;
+	a->stage = STAGE_FEATURES;
 	return rc;
 }
 
-static int set_up(struct attack *a)
+static int set_up(struct attack *a, uint16_t ring, bool hugepages)
 {
 	int rc = learn_features(a);
 
 	a->fe.features = a->features;
 	if (rc == 0)
-		rc = vhost_fe_map(&a->fe, MEM_SIZE, false);
+		rc = vhost_fe_map(&a->fe, MEM_SIZE, hugepages);
 	for (unsigned int i = 0; i < 2 && rc == 0; i++)
-		rc = fe_ring_init(&a->fe, i, RING);
+		rc = fe_ring_init(&a->fe, i, ring);
 	if (rc < 0)
 		return rc;
-	a->buf = vhost_fe_alloc(&a->fe, BUF_SIZE, 64);
-	a->table = vhost_fe_alloc(&a->fe, RING * sizeof(*a->table), 64);
-	return connect_anew(a);
+	a->area = vhost_fe_alloc(&a->fe, ATTACK_AREA, FE_PAGE);
+	a->sink = vhost_fe_alloc(&a->fe, SINK_SIZE, FE_PAGE);
+	if (!a->area || !a->sink)
+		return -ENOMEM;
+	while (rc == 0 && a->stage != STAGE_UP)
+		rc = set_up_stage(a);
+	return rc;
 }
 
 static const struct attack_kind *find_kind(const char *name)
@@ -299,7 +182,7 @@ static const struct attack_kind *find_kind(const char *name)
 	return NULL;
 }
 
-struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz)
+struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz, bool hugepages)
 {
 	struct attack *a = calloc(1, sizeof(*a));
 	int rc = -EINVAL;
@@ -313,11 +196,12 @@ struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz)
 	a->interval_tsc = spec->rate > 0 ? (uint64_t)((double)hz / spec->rate) : 0;
 	strcpy(a->socket, spec->socket);
 	a->kind = find_kind(spec->attack);
-	if (a->kind)
-		rc = set_up(a);
+	/* Indices wrap at 2^16: rings of other sizes would not. */
+	if (a->kind && (spec->ring & (spec->ring - 1)) == 0)
+		rc = set_up(a, spec->ring, hugepages);
 	if (rc < 0) {
-		fprintf(stderr, "loadgen: attack %s on %s: %s\n", spec->attack, spec->socket,
-			strerror(-rc));
+		fprintf(stderr, "loadgen: attack %s on %s, ring %u: %s\n", spec->attack,
+			spec->socket, spec->ring, strerror(-rc));
 		attack_close(a);
 		return NULL;
 	}
@@ -332,20 +216,42 @@ void attack_close(struct attack *a)
 	free(a);
 }
 
+/* Whether the device left the transmit ring alone although it has something for it. */
+static bool is_stuck(struct attack *a, uint64_t now)
+{
+	const struct fe_ring *r = attack_tx(a);
+	uint16_t used = __atomic_load_n(&r->split.used->idx, __ATOMIC_RELAXED);
+
+	if (used != a->progress || used == r->avail) {
+		a->progress = used;
+		a->progress_tsc = now;
+		return false;
+	}
+	return now - a->progress_tsc > (uint64_t)(STUCK_S * (double)a->hz);
+}
+
 void attack_run(struct attack *a, uint64_t now)
 {
-	for (int i = 0; i < STEPS_MAX && now >= a->next_tsc; i++) {
-		a->next_tsc = RTE_MAX(a->next_tsc + a->interval_tsc, now - 8 * a->interval_tsc);
-		if (a->fe.fd < 0 && connect_anew(a) < 0) {
-			vhost_fe_disconnect(&a->fe);
-			a->next_tsc = now + (uint64_t)(BACK_OFF_S * (double)a->hz);
-			return;
-		}
-		a->kind->step(a);
-		a->steps++;
-		if (a->steps % 64 == 0 && a->fe.fd >= 0 && vhost_fe_hung_up(&a->fe))
-			vhost_fe_disconnect(&a->fe);
+	if (now < a->next_tsc)
+		return;
+	if (a->stage != STAGE_UP) {
+		if (set_up_stage(a) < 0)
+			hang_up(a, now);
+		a->progress_tsc = now;
+		return;
 	}
+	/* A late attacker does not make up for what it missed. */
+	a->next_tsc = RTE_MAX(a->next_tsc + a->interval_tsc, now);
+	flood_refill_rx(a);
+	a->kind->step(a);
+	a->steps++;
+	if (a->fe.fd < 0 || (a->steps % 64 == 0 && (is_stuck(a, now) || vhost_fe_hung_up(&a->fe))))
+		hang_up(a, now);
+}
+
+uint16_t attack_vm(const struct attack *a)
+{
+	return a->vm;
 }
 
 uint64_t attack_steps(const struct attack *a)

@@ -12,11 +12,13 @@
 struct attack;
 
 /* Connects; NULL with the reason on standard error. */
-struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz);
+struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz, bool hugepages);
 void attack_close(struct attack *a);
 
-/* Does the steps that are due, at most a few. */
+/* Takes a step if one is due: a few hundred nanoseconds, or a system call or two. */
 void attack_run(struct attack *a, uint64_t now);
+
+uint16_t attack_vm(const struct attack *a);
 
 /* Steps taken, and how many times it had to connect anew. */
 uint64_t attack_steps(const struct attack *a);

@@ -131,6 +131,20 @@ void frame_write(struct rte_mbuf *m, const union frame_hdr *h, enum frame_kind k
 	}
 }
 
+void frame_write_plain(uint8_t *at, const union frame_hdr *h, uint32_t len, bool tcp)
+{
+	union frame_hdr to = *h;
+
+	finish_ip(&to.udp.ip, len);
+	if (tcp)
+		to.tcp.tcp.cksum = rte_ipv4_phdr_cksum(&to.tcp.ip, RTE_MBUF_F_TX_TCP_SEG);
+	else
+		to.udp.udp.dgram_len =
+			rte_cpu_to_be_16((uint16_t)(len - sizeof(struct rte_ether_hdr) -
+						    sizeof(struct rte_ipv4_hdr)));
+	memcpy(at, &to, tcp ? sizeof(to.tcp) : sizeof(to.udp));
+}
+
 struct frame_tag *frame_tag(struct rte_mbuf *m)
 {
 	union frame_hdr *h = rte_pktmbuf_mtod(m, union frame_hdr *);

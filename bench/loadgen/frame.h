@@ -65,6 +65,9 @@ void frame_template(union frame_hdr *h, uint16_t from, const struct rte_ether_ad
 void frame_write(struct rte_mbuf *m, const union frame_hdr *h, enum frame_kind kind, uint32_t seq,
 		 uint64_t tsc, bool tcp, bool sum);
 
+/* Writes the headers of a frame of `len` bytes in plain memory; the payload stays what it is. */
+void frame_write_plain(uint8_t *at, const union frame_hdr *h, uint32_t len, bool tcp);
+
 /* The tag of a frame that we made; NULL for any other frame. */
 struct frame_tag *frame_tag(struct rte_mbuf *m);
 

@@ -38,6 +38,7 @@ struct command {
 static const struct option long_options[] = {
 	{"vm", required_argument, NULL, 'v'},
 	{"stream", required_argument, NULL, 's'},
+	{"phase", required_argument, NULL, 'p'},
 	{"file", required_argument, NULL, 'f'},
 	{"seconds", required_argument, NULL, 't'},
 	{"warmup", required_argument, NULL, OPT_WARMUP},
@@ -56,8 +57,13 @@ static const struct option long_options[] = {
 static void usage(void)
 {
 	printf("usage: loadgen [OPTIONS] --vm 'N[-M] KEY=VALUE...' --stream 'KEY=VALUE...'\n"
+	       "               [--phase 'NAME KEY=VALUE...']...\n"
 	       "  --vm, --stream, --file PATH  what to play (the file holds lines `vm ...`, "
 	       "`stream ...`)\n"
+	       "  --phase ...    measure several times, `streams=A+B attacks=0|1` at work: each "
+	       "begins\n"
+	       "                 when a line comes in on standard input, and is named in its "
+	       "figures\n"
 	       "  --seconds S    how long to measure (1)\n"
 	       "  --warmup S     traffic before that (0.3)\n"
 	       "  --until-done   end when every sender with a limit has reached it\n"
@@ -106,6 +112,8 @@ static int set_option(struct command *c, int opt)
 		return add_line(&c->spec, "vm", optarg);
 	case 's':
 		return add_line(&c->spec, "stream", optarg);
+	case 'p':
+		return add_line(&c->spec, "phase", optarg);
 	case 'f':
 		return spec_file(&c->spec, optarg);
 	case 't':
@@ -197,7 +205,9 @@ int main(int argc, char **argv)
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
-	alarm((unsigned int)(c.options.seconds + c.options.warmup_seconds) + GRACE_SECONDS);
+	alarm((unsigned int)((c.options.seconds + c.options.warmup_seconds) *
+			     (c.spec.n_phases ? c.spec.n_phases : 1)) +
+	      GRACE_SECONDS);
 	if (c.hiccup)
 		return noise_meter(c.core, c.options.seconds) < 0;
 	if (start_eal(&c) < 0) {

@@ -5,6 +5,7 @@
 #endif
 #include "bench/loadgen/noise.h"
 
+#include <inttypes.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
@@ -38,10 +39,22 @@ static double cycles_per_ns(void)
 	return (double)(__rdtsc() - c0) / (double)(t1 - t0);
 }
 
+/* How many gaps were longer than so many microseconds. */
+static const unsigned int gap_us[] = {1,   2,   5,   10,  15,  20,   30,   40,   50,    75,
+				      100, 150, 200, 300, 500, 1000, 2000, 5000, 10000, 20000};
+
+#define N_GAPS (sizeof(gap_us) / sizeof(gap_us[0]))
+
+static void count_gap(uint64_t counts[N_GAPS], double us)
+{
+	for (unsigned int i = 0; i < N_GAPS && us > gap_us[i]; i++)
+		counts[i]++;
+}
+
 int noise_meter(int core, double seconds)
 {
 	static struct hist waits;
-	uint64_t end, last, first, lost = 0;
+	uint64_t end, last, first, lost = 0, counts[N_GAPS] = {0};
 	double rate, us;
 	cpu_set_t set;
 
@@ -60,6 +73,7 @@ int noise_meter(int core, double seconds)
 
 		if ((double)(now - last) > SAMPLE_NS * rate) {
 			hist_record_corrected(&waits, now - last, (uint64_t)(SAMPLE_NS * rate));
+			count_gap(counts, (double)(now - last) / rate / 1000);
 			lost += now - last;
 		}
 		last = now;
@@ -72,5 +86,8 @@ int noise_meter(int core, double seconds)
 	printf("hiccup.p99_us %.2f us\n", (double)hist_quantile(&waits, 0.99) / us);
 	printf("hiccup.p999_us %.2f us\n", (double)hist_quantile(&waits, 0.999) / us);
 	printf("hiccup.max_us %.2f us\n", (double)waits.max / us);
+	printf("hiccup.seconds %.6f s\n", (double)(last - first) / us / 1e6);
+	for (unsigned int i = 0; i < N_GAPS; i++)
+		printf("hiccup.gaps_over_%u_us %" PRIu64 " gaps\n", gap_us[i], counts[i]);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The report. Every figure goes through put(), which writes it to both forms. */
+/* The report. Every figure goes through put(), which writes it to both forms: lines on standard
+ * output, and JSON. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* RUSAGE_THREAD */
 #endif
@@ -9,8 +10,10 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-struct out {
+struct report {
 	FILE *json;
+	const char *path;
+	const char *phase;
 	bool first;
 };
 
@@ -32,16 +35,17 @@ void snapshot_take(struct snapshot *s, const struct generator *g)
 	}
 }
 
-static void put(struct out *o, double value, const char *unit, const char *fmt, ...)
+static void put(struct report *o, double value, const char *unit, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-static void put(struct out *o, double value, const char *unit, const char *fmt, ...)
+static void put(struct report *o, double value, const char *unit, const char *fmt, ...)
 {
-	char name[96];
+	char name[128];
+	int n = snprintf(name, sizeof(name), "%s%s", o->phase, *o->phase ? "." : "");
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(name, sizeof(name), fmt, ap);
+	vsnprintf(name + n, sizeof(name) - (size_t)n, fmt, ap);
 	va_end(ap);
 	printf("%s %.15g %s\n", name, value, unit);
 	if (o->json)
@@ -49,8 +53,8 @@ static void put(struct out *o, double value, const char *unit, const char *fmt, 
 	o->first = false;
 }
 
-static void put_latency(struct out *o, const char *stream, const char *what, const struct hist *h,
-			uint64_t hz)
+static void put_latency(struct report *o, const char *stream, const char *what,
+			const struct hist *h, uint64_t hz)
 {
 	static const struct {
 		const char *name;
@@ -69,11 +73,11 @@ static void put_latency(struct out *o, const char *stream, const char *what, con
 	put(o, (double)h->count, "samples", "stream.%s.%s.samples", stream, what);
 }
 
-static void put_stream(struct out *o, const struct generator *g, uint16_t i,
+static void put_stream(struct report *o, const struct generator *g, uint16_t i,
 		       const struct snapshot *from, const struct snapshot *to, double seconds)
 {
 	const struct stream *s = &g->streams[i];
-	const struct stream_counts *a = &from->stream[i], *b = &to->stream[i], *all = &s->count;
+	const struct stream_counts *a = &from->stream[i], *b = &to->stream[i];
 	const char *name = s->spec->name;
 
 	put(o, (double)(b->sent - a->sent) / seconds, "pps", "stream.%s.tx_pps", name);
@@ -82,6 +86,16 @@ static void put_stream(struct out *o, const struct generator *g, uint16_t i,
 	    "stream.%s.rx_gbps", name);
 	put(o, (double)(b->replies - a->replies) / seconds, "requests/s", "stream.%s.replies_per_s",
 	    name);
+	put(o, (double)(b->timeouts - a->timeouts), "requests", "stream.%s.timeouts", name);
+	put_latency(o, name, "latency", s->latency, g->hz);
+	put_latency(o, name, "clean", s->clean, g->hz);
+}
+
+static void put_stream_totals(struct report *o, const struct stream *s)
+{
+	const struct stream_counts *all = &s->count;
+	const char *name = s->spec->name;
+
 	put(o, (double)all->sent, "packets", "stream.%s.sent", name);
 	put(o, (double)all->received, "packets", "stream.%s.received", name);
 	put(o, (double)all->missing, "packets", "stream.%s.missing", name);
@@ -89,16 +103,13 @@ static void put_stream(struct out *o, const struct generator *g, uint16_t i,
 	put(o, (double)all->duplicated, "packets", "stream.%s.duplicated", name);
 	put(o, (double)all->reordered, "packets", "stream.%s.reordered", name);
 	put(o, (double)all->misdelivered, "packets", "stream.%s.misdelivered", name);
-	put(o, (double)all->timeouts, "requests", "stream.%s.timeouts", name);
 	put(o, (double)all->late, "replies", "stream.%s.late", name);
-	put_latency(o, name, "latency", s->latency, g->hz);
-	put_latency(o, name, "clean", s->clean, g->hz);
 }
 
-static void put_vms(struct out *o, const struct generator *g, const struct snapshot *from,
+static void put_vms(struct report *o, const struct generator *g, const struct snapshot *from,
 		    const struct snapshot *to, double seconds)
 {
-	uint64_t packets = 0, bytes = 0, reinjected = 0, foreign = 0, echo = 0;
+	uint64_t packets = 0, bytes = 0;
 
 	for (uint16_t i = 0; i < g->spec->n_vms; i++) {
 		if (!g->port[i])
@@ -107,19 +118,27 @@ static void put_vms(struct out *o, const struct generator *g, const struct snaps
 		    "vm.%u.rx_pps", i);
 		packets += to->rx_packets[i] - from->rx_packets[i];
 		bytes += to->rx_bytes[i] - from->rx_bytes[i];
-		reinjected += g->port[i]->reinjected;
-		foreign += g->port[i]->foreign;
-		echo += g->port[i]->echo_dropped;
 	}
 	put(o, (double)packets / seconds, "pps", "total.rx_pps");
 	put(o, (double)bytes * 8e-9 / seconds, "Gbit/s", "total.rx_gbps");
 	put(o, (double)packets, "packets", "total.rx_packets");
+}
+
+static void put_port_totals(struct report *o, const struct generator *g)
+{
+	uint64_t reinjected = 0, foreign = 0, echo = 0;
+
+	for (uint16_t i = 0; i < g->spec->n_vms; i++) {
+		reinjected += g->port[i] ? g->port[i]->reinjected : 0;
+		foreign += g->port[i] ? g->port[i]->foreign : 0;
+		echo += g->port[i] ? g->port[i]->echo_dropped : 0;
+	}
 	put(o, (double)reinjected, "packets", "total.reinjected");
 	put(o, (double)foreign, "packets", "total.foreign");
 	put(o, (double)echo, "packets", "total.replies_dropped");
 }
 
-static void put_noise(struct out *o, const struct generator *g, const struct snapshot *from,
+static void put_noise(struct report *o, const struct generator *g, const struct snapshot *from,
 		      const struct snapshot *to)
 {
 	double ticks = (double)(to->tsc - from->tsc), us = (double)g->hz / 1e6;
@@ -129,6 +148,10 @@ static void put_noise(struct out *o, const struct generator *g, const struct sna
 	put(o, 100.0 * (double)(to->noise.lost_tsc - from->noise.lost_tsc) / ticks, "%",
 	    "noise.lost_percent");
 	put(o, (double)to->noise.longest_tsc / us, "us", "noise.longest_us");
+	/* How long a packet may wait for us: part of every latency. */
+	put(o, (double)hist_quantile(&g->pass, .5) / us, "us", "generator.pass_p50_us");
+	put(o, (double)hist_quantile(&g->pass, .99) / us, "us", "generator.pass_p99_us");
+	put(o, (double)g->pass.max / us, "us", "generator.pass_max_us");
 	if (getrusage(RUSAGE_THREAD, &usage) == 0)
 		put(o, (double)usage.ru_nivcsw, "switches", "noise.preempted");
 	/* Polls that found nothing: the generator had time to spare, the switch was the bottleneck.
@@ -139,34 +162,65 @@ static void put_noise(struct out *o, const struct generator *g, const struct sna
 	    "%", "generator.empty_polls_percent");
 }
 
-int report_write(const struct generator *g, struct attack *const *attacks,
-		 const struct snapshot *from, const struct snapshot *to, const char *json)
+struct report *report_open(const char *json)
 {
-	struct out o = {.first = true};
-	double seconds = (double)(to->tsc - from->tsc) / (double)g->hz;
+	static struct report o;
 
+	o = (struct report){.first = true, .path = json, .phase = ""};
 	if (json) {
 		o.json = fopen(json, "w");
 		if (!o.json) {
 			perror(json);
-			return -1;
+			return NULL;
 		}
 		fputc('{', o.json);
 	}
-	put(&o, seconds, "s", "seconds");
-	put(&o, (double)g->hz, "Hz", "tsc_hz");
-	put_vms(&o, g, from, to, seconds);
-	for (uint16_t i = 0; i < g->spec->n_streams; i++)
-		put_stream(&o, g, i, from, to, seconds);
-	for (uint16_t i = 0; i < g->spec->n_vms; i++) {
-		if (!attacks[i])
-			continue;
-		put(&o, (double)attack_steps(attacks[i]), "steps", "attack.%u.steps", i);
-		put(&o, (double)attack_connects(attacks[i]), "connects", "attack.%u.connects", i);
+	return &o;
+}
+
+void report_reset(struct generator *g)
+{
+	hist_reset(&g->pass);
+	for (uint16_t i = 0; i < g->spec->n_streams; i++) {
+		hist_reset(g->streams[i].latency);
+		hist_reset(g->streams[i].clean);
 	}
-	put_noise(&o, g, from, to);
-	if (o.json && (fputs("\n}\n", o.json) < 0 || fclose(o.json) != 0)) {
-		perror(json);
+}
+
+void report_phase(struct report *o, const struct generator *g, const char *phase,
+		  const struct snapshot *from, const struct snapshot *to)
+{
+	double seconds = (double)(to->tsc - from->tsc) / (double)g->hz;
+
+	o->phase = phase;
+	put(o, seconds, "s", "seconds");
+	put_vms(o, g, from, to, seconds);
+	for (uint16_t i = 0; i < g->spec->n_streams; i++)
+		if (g->streams[i].active)
+			put_stream(o, g, i, from, to, seconds);
+	put_noise(o, g, from, to);
+	o->phase = "";
+}
+
+void report_totals(struct report *o, const struct generator *g, struct attack *const *attacks,
+		   uint16_t n_attacks)
+{
+	put(o, (double)g->hz, "Hz", "tsc_hz");
+	for (uint16_t i = 0; i < g->spec->n_streams; i++)
+		put_stream_totals(o, &g->streams[i]);
+	put_port_totals(o, g);
+	for (uint16_t i = 0; i < n_attacks; i++) {
+		unsigned int vm = attack_vm(attacks[i]);
+
+		put(o, (double)attack_steps(attacks[i]), "steps", "attack.%u.steps", vm);
+		put(o, (double)attack_connects(attacks[i]), "connects", "attack.%u.connects", vm);
+	}
+}
+
+int report_close(struct report *o)
+{
+	if (o->json && (fputs("\n}\n", o->json) < 0 || fclose(o->json) != 0)) {
+		perror(o->path);
 		return -1;
 	}
 	return 0;

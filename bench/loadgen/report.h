@@ -17,9 +17,23 @@ struct snapshot {
 
 void snapshot_take(struct snapshot *s, const struct generator *g);
 
-/* Writes the report of what passed between two snapshots, and of the whole run; `json` may be NULL.
- * Returns 0 or -1. */
-int report_write(const struct generator *g, struct attack *const *attacks,
-		 const struct snapshot *from, const struct snapshot *to, const char *json);
+struct report;
+
+/* Starts a report; `json` is a path or NULL. NULL with the reason on standard error. */
+struct report *report_open(const char *json);
+
+/* Forgets what histograms hold: a measurement begins. */
+void report_reset(struct generator *g);
+
+/* Writes what passed between two snapshots. `phase` is put before each name, unless it is empty. */
+void report_phase(struct report *o, const struct generator *g, const char *phase,
+		  const struct snapshot *from, const struct snapshot *to);
+
+/* Writes what was counted over the whole run. */
+void report_totals(struct report *o, const struct generator *g, struct attack *const *attacks,
+		   uint16_t n_attacks);
+
+/* Returns 0, or -1 when not all could be written. */
+int report_close(struct report *o);
 
 #endif

@@ -2,10 +2,12 @@
 /* The run's phases and its loop, all on one core. */
 #include "bench/loadgen/run.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 
@@ -16,15 +18,32 @@
 #define ANNOUNCE_SECONDS 0.4
 #define ANNOUNCE_TIMES   4
 #define DRAIN_SECONDS    0.3
+#define CALLER_SECONDS   0.0005 /* between looks whether the caller is ready */
 #define IDLE_SLEEP_US    50
+#define ATTACK_PASS_US   1
 
 struct runner {
 	struct generator g;
 	struct options options;
 	struct rte_mempool *rx_pool;
 	struct attack *attack[MAX_VMS];
+	uint16_t n_attacks, next_attack;
 	bool sending;
+	bool attacking;
 };
+
+/* Lets attackers act, in turn, for as long as a pass may be delayed by them: what they cost us must
+ * not show up in a victim's latency. */
+static void run_attacks(struct runner *r)
+{
+	uint64_t until = r->g.noise.last_tsc + (uint64_t)(ATTACK_PASS_US * (double)r->g.hz / 1e6);
+
+	for (uint16_t n = 0; n < r->n_attacks && r->g.noise.last_tsc < until; n++) {
+		attack_run(r->attack[r->next_attack], r->g.noise.last_tsc);
+		r->next_attack = r->next_attack + 1u < r->n_attacks ? r->next_attack + 1u : 0;
+		noise_tick(&r->g.noise, rte_rdtsc());
+	}
+}
 
 /* One look at every port and every sender. */
 static void round_once(struct runner *r)
@@ -43,12 +62,13 @@ static void round_once(struct runner *r)
 		return;
 	}
 	for (uint32_t i = 0; i < g->n_senders; i++) {
+		if (!g->senders[i].stream->active)
+			continue;
 		sender_run(g, &g->senders[i], g->noise.last_tsc);
 		noise_tick(&g->noise, rte_rdtsc());
 	}
-	for (uint16_t v = 0; v < g->spec->n_vms; v++)
-		if (r->attack[v])
-			attack_run(r->attack[v], g->noise.last_tsc);
+	if (r->attacking)
+		run_attacks(r);
 	noise_tick(&g->noise, rte_rdtsc());
 	if (r->options.idle) {
 		struct timespec t = {.tv_nsec = IDLE_SLEEP_US * 1000};
@@ -64,7 +84,11 @@ static void loop(struct runner *r, double seconds)
 	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)r->g.hz);
 
 	do {
+		uint64_t before = r->g.noise.last_tsc;
+
 		round_once(r);
+		if (r->g.measure_from && !r->g.measure_to)
+			hist_record(&r->g.pass, r->g.noise.last_tsc - before);
 	} while (r->g.noise.last_tsc < end &&
 		 !(r->sending && r->options.stop_when_done && senders_done(&r->g)));
 }
@@ -168,47 +192,121 @@ static int open_attacks(struct runner *r)
 	for (uint16_t v = 0; v < spec->n_vms; v++) {
 		if (!spec->vm[v].present || spec->vm[v].type != VM_ATTACK)
 			continue;
-		r->attack[v] = attack_open(&spec->vm[v], v, r->g.hz);
-		if (!r->attack[v])
+		r->attack[r->n_attacks] =
+			attack_open(&spec->vm[v], v, r->g.hz, r->options.hugepages);
+		if (!r->attack[r->n_attacks])
+			return -1;
+		r->n_attacks++;
+	}
+	return 0;
+}
+
+/* Whether a stream is among those of a phase, "A+B"; all are when none is named. */
+static bool is_named(const char *names, const char *stream)
+{
+	size_t len = strlen(stream);
+
+	if (!*names)
+		return true;
+	for (const char *at = names; at; at = strchr(at, '+')) {
+		at += *at == '+';
+		if (strncmp(at, stream, len) == 0 && (at[len] == '+' || !at[len]))
+			return true;
+	}
+	return false;
+}
+
+static void choose(struct runner *r, const struct phase_spec *phase)
+{
+	r->attacking = phase->attacks;
+	for (uint16_t i = 0; i < r->g.spec->n_streams; i++) {
+		struct stream *s = &r->g.streams[i];
+
+		s->active = is_named(phase->streams, s->spec->name);
+	}
+}
+
+/* Announces a phase and goes on until the caller has done what it wanted to before it. Returns -1
+ * when the caller is gone. */
+static int await_caller(struct runner *r, const char *phase)
+{
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+	char byte = 0;
+
+	printf("phase %s\n", phase);
+	fflush(stdout);
+	while (byte != '\n') {
+		loop(r, CALLER_SECONDS);
+		if (poll(&in, 1, 0) > 0 && read(STDIN_FILENO, &byte, 1) != 1)
 			return -1;
 	}
 	return 0;
 }
 
-static int measure(struct runner *r)
+/* Warms up, measures, and reports what was found under the phase's name. */
+static void measure_once(struct runner *r, struct report *report, const char *phase)
 {
-	struct snapshot *from = calloc(1, sizeof(*from)), *to = calloc(1, sizeof(*to));
+	static struct snapshot from, to;
 	struct generator *g = &r->g;
-	int rc = -1;
 
-	if (!from || !to)
-		goto out;
-	start_sending(r);
 	loop(r, r->options.warmup_seconds);
 	/* The caller reads these lines to know when to look at the switch. */
 	printf("measuring\n");
 	fflush(stdout);
+	report_reset(g);
 	noise_start(&g->noise, rte_rdtsc(), g->noise.threshold_tsc);
-	snapshot_take(from, g);
+	snapshot_take(&from, g);
+	g->measure_to = 0;
 	g->measure_from = g->noise.last_tsc;
 	loop(r, r->options.seconds);
 	g->measure_to = g->noise.last_tsc;
-	snapshot_take(to, g);
+	snapshot_take(&to, g);
 	printf("measured\n");
 	fflush(stdout);
+	report_phase(report, g, phase, &from, &to);
+}
+
+static int measure_phases(struct runner *r, struct report *report)
+{
+	static const struct phase_spec whole = {.attacks = true};
+	const struct spec *spec = r->g.spec;
+
+	choose(r, spec->n_phases ? &spec->phase[0] : &whole);
+	start_sending(r);
+	if (spec->n_phases == 0)
+		measure_once(r, report, "");
+	for (uint16_t i = 0; i < spec->n_phases; i++) {
+		if (await_caller(r, spec->phase[i].name) < 0) {
+			fprintf(stderr, "loadgen: nobody says when phase %s is to begin\n",
+				spec->phase[i].name);
+			return -1;
+		}
+		choose(r, &spec->phase[i]);
+		measure_once(r, report, spec->phase[i].name);
+	}
 	r->sending = false;
 	loop(r, DRAIN_SECONDS);
-	rc = report_write(g, r->attack, from, to, r->options.json);
-out:
-	free(from);
-	free(to);
-	return rc;
+	return 0;
+}
+
+static int measure(struct runner *r)
+{
+	struct report *report = report_open(r->options.json);
+	int rc;
+
+	if (!report)
+		return -1;
+	rc = measure_phases(r, report);
+	if (rc == 0)
+		report_totals(report, &r->g, r->attack, r->n_attacks);
+	return report_close(report) < 0 ? -1 : rc;
 }
 
 static void close_all(struct runner *r)
 {
+	for (uint16_t i = 0; i < r->n_attacks; i++)
+		attack_close(r->attack[i]);
 	for (uint16_t v = 0; v < r->g.spec->n_vms; v++) {
-		attack_close(r->attack[v]);
 		if (!r->g.port[v])
 			continue;
 		port_close(r->g.port[v]);
@@ -226,6 +324,7 @@ int run(const struct spec *spec, const struct options *options)
 	r.g.spec = spec;
 	r.g.hz = rte_get_tsc_hz();
 	r.g.rng = 88172645463325252ULL;
+	hist_reset(&r.g.pass);
 	noise_start(&r.g.noise, rte_rdtsc(), (uint64_t)(options->gap_us * (double)r.g.hz / 1e6));
 	rc = open_ports(&r, spec);
 	if (rc == 0)

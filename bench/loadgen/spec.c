@@ -55,6 +55,12 @@ static const struct key stream_keys[] = {
 	{NULL, 0, 0, 0, 0, 0},
 };
 
+static const struct key phase_keys[] = {
+	{"streams", K_STR, FIELD(phase_spec, streams), 0, 0},
+	{"attacks", K_BOOL, FIELD(phase_spec, attacks), 0, 1},
+	{NULL, 0, 0, 0, 0, 0},
+};
+
 static int complain(const char *key, const char *value)
 {
 	fprintf(stderr, "loadgen: bad value for %s: %s\n", key, value);
@@ -192,8 +198,10 @@ static int set_by_table(const struct key *keys, void *object, const char *name, 
 	return -1;
 }
 
-static int vm_key(struct vm_spec *v, const char *name, const char *value)
+static int vm_key(void *object, const char *name, const char *value)
 {
+	struct vm_spec *v = object;
+
 	if (strcmp(name, "type") == 0) {
 		if (strcmp(value, "virtio") == 0)
 			v->type = VM_VIRTIO;
@@ -206,8 +214,10 @@ static int vm_key(struct vm_spec *v, const char *name, const char *value)
 	return set_by_table(vm_keys, v, name, value);
 }
 
-static int stream_key(struct stream_spec *st, const char *name, const char *value)
+static int stream_key(void *object, const char *name, const char *value)
 {
+	struct stream_spec *st = object;
+
 	if (strcmp(name, "from") == 0)
 		return parse_range(value, &st->from_first, &st->from_last) < 0
 			       ? complain(name, value)
@@ -219,6 +229,11 @@ static int stream_key(struct stream_spec *st, const char *name, const char *valu
 	if (strcmp(name, "mode") == 0)
 		return parse_mode(st, value);
 	return set_by_table(stream_keys, st, name, value);
+}
+
+static int phase_key(void *object, const char *name, const char *value)
+{
+	return set_by_table(phase_keys, object, name, value);
 }
 
 /* Puts the VM's number in the place of %d. */
@@ -276,8 +291,8 @@ static int finish_stream(struct spec *s, struct stream_spec *st)
 	return 0;
 }
 
-/* Calls vm_key or stream_key for each "name=value" that is left in the line. */
-static int each_pair(char **save, struct vm_spec *v, struct stream_spec *st)
+/* Sets a key of the object for each "name=value" that is left in the line. */
+static int each_pair(char **save, int (*set)(void *, const char *, const char *), void *object)
 {
 	char *word, *eq;
 
@@ -286,7 +301,7 @@ static int each_pair(char **save, struct vm_spec *v, struct stream_spec *st)
 		if (!eq)
 			return complain("line", word);
 		*eq = 0;
-		if ((v ? vm_key(v, word, eq + 1) : stream_key(st, word, eq + 1)) < 0)
+		if (set(object, word, eq + 1) < 0)
 			return -1;
 	}
 	return 0;
@@ -298,7 +313,7 @@ static int vm_line(struct spec *s, char **save)
 		.queues = 1, .ring = 256, .mergeable = true, .in_order = true, .rate = 1000};
 	const char *range = strtok_r(NULL, " \t,\n", save);
 
-	if (!range || each_pair(save, &v, NULL) < 0)
+	if (!range || each_pair(save, vm_key, &v) < 0)
 		return complain("vm", range ? range : "");
 	return finish_vm(s, &v, range);
 }
@@ -314,11 +329,24 @@ static int stream_line(struct spec *s, char **save)
 	st->window = 64;
 	st->flows = 1;
 	st->timeout_us = 20000;
-	if (each_pair(save, NULL, st) < 0 || finish_stream(s, st) < 0) {
+	if (each_pair(save, stream_key, st) < 0 || finish_stream(s, st) < 0) {
 		free(st);
 		return -1;
 	}
 	return 0;
+}
+
+static int phase_line(struct spec *s, char **save)
+{
+	struct phase_spec *p = &s->phase[s->n_phases];
+	const char *name = strtok_r(NULL, " \t,\n", save);
+
+	if (!name || s->n_phases == MAX_PHASES || strlen(name) >= sizeof(p->name))
+		return complain("phase", name ? name : "");
+	strcpy(p->name, name);
+	p->attacks = true;
+	s->n_phases++;
+	return each_pair(save, phase_key, p);
 }
 
 int spec_line(struct spec *s, const char *line)
@@ -335,6 +363,8 @@ int spec_line(struct spec *s, const char *line)
 		rc = vm_line(s, &save);
 	else if (strcmp(word, "stream") == 0)
 		rc = stream_line(s, &save);
+	else if (strcmp(word, "phase") == 0)
+		rc = phase_line(s, &save);
 	else
 		rc = complain("line", word);
 	free(copy);

@@ -3,9 +3,10 @@
  *
  *   vm 0-3 socket=/tmp/x/p%d.sock type=virtio queues=1 ring=256 packed=0
  *   stream name=ab from=0 to=1 mode=closed window=128 size=64 flows=1
+ *   phase quiet streams=ab attacks=0
  *
- * `vm` takes the number or range of numbers that follow, %d is the number. docs/benchmarks.md lists
- * the keys. */
+ * `vm` takes the number or range of numbers that follow, %d is the number. Without phases the whole
+ * run is one. docs/benchmarks.md lists the keys. */
 #ifndef LOADGEN_SPEC_H
 #define LOADGEN_SPEC_H
 
@@ -16,6 +17,7 @@
 #define MAX_STREAMS 256
 #define MAX_SIZES   4096
 #define MAX_FLOWS   65536
+#define MAX_PHASES  16
 
 enum vm_type { VM_VIRTIO, VM_FE, VM_ATTACK };
 
@@ -61,15 +63,24 @@ struct stream_spec {
 	uint16_t max_segments;
 };
 
+/* A part of the run that is measured by itself. */
+struct phase_spec {
+	char name[24];
+	char streams[64]; /* those that send, joined by '+'; empty: all */
+	bool attacks;     /* whether hostile VMs act */
+};
+
 struct spec {
 	struct vm_spec vm[MAX_VMS];
 	uint16_t n_vms; /* one more than the highest number */
 	struct stream_spec *stream[MAX_STREAMS];
 	uint16_t n_streams;
+	struct phase_spec phase[MAX_PHASES];
+	uint16_t n_phases;
 };
 
-/* Reads one line ("vm ..." or "stream ..."), or a file of them. Returns 0, or -1 with the reason on
- * standard error. */
+/* Reads one line ("vm ...", "stream ..." or "phase ..."), or a file of them. Returns 0, or -1 with
+ * the reason on standard error. */
 int spec_line(struct spec *s, const char *line);
 int spec_file(struct spec *s, const char *path);
 void spec_free(struct spec *s);

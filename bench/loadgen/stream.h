@@ -32,6 +32,7 @@ struct stream_counts {
 
 struct stream {
 	const struct stream_spec *spec;
+	bool active; /* its senders send */
 	struct stream_counts count;
 	struct hist *latency; /* cycles, from when it was due */
 	struct hist
@@ -67,6 +68,7 @@ struct generator {
 	struct flow *flows;
 	uint32_t n_flows;
 	struct noise noise;
+	struct hist pass; /* how long the loop's passes took while measuring */
 	uint64_t start_tsc;
 	uint64_t measure_from; /* latencies of packets due before this are not recorded; 0: none are
 				*/

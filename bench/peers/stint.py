@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Our switch as it comes: ledger, learning, the anti-spoofing hook point and statistics on. All VMs are
-in one network of one tenant."""
+in one network of one tenant, unless `tenants` says otherwise."""
 
 import importlib
 import os
@@ -24,7 +24,9 @@ def load_driver(build):
 class Stint:
     name = "stint"
 
-    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None):
+    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tenants=None):
+        """tenants: {name: numbers of its VMs}, each with a network of its own."""
+        self.tenants = tenants or {"bench": range(ports)}
         self.driver = load_driver(os.environ.get("STINT_BUILD", "build"))
         self.ports = ports
         self.queue_pairs = queue_pairs
@@ -42,11 +44,13 @@ class Stint:
         if self.huge and not self.call("version_get")["hugepages"]:
             raise Refused("stintd found no free hugepages")
         self.socket = self.daemon.path("port-%d.sock")
-        self.call("tenant_create", name="bench")
-        self.call("network_create", name="net", tenant="bench", vni=1, mtu=9000)
+        for vni, name in enumerate(self.tenants, 1):
+            self.call("tenant_create", name=name)
+            self.call("network_create", name=f"{name}-net", tenant=name, vni=vni, mtu=9000)
         began = time.monotonic()
-        for i in range(self.ports):
-            self.add_port(i)
+        for name, numbers in self.tenants.items():
+            for i in numbers:
+                self.add_port(i, name)
         self.create_seconds = time.monotonic() - began
 
     def _start_daemon(self, args):
@@ -61,10 +65,10 @@ class Stint:
         with all_cores():  # it takes no core that it may not use, and pins its threads itself
             return Daemon(workers=str(WORKER_CORE), args=args)
 
-    def add_port(self, number):
+    def add_port(self, number, tenant):
         """A VM of its own with one port."""
-        self.call("vm_create", name=f"vm{number}", tenant="bench")
-        self.call("port_create", name=f"port{number}", vm=f"vm{number}", network="net",
+        self.call("vm_create", name=f"vm{number}", tenant=tenant)
+        self.call("port_create", name=f"port{number}", vm=f"vm{number}", network=f"{tenant}-net",
                   socket=self.socket % number, queue_pairs=self.queue_pairs)
 
     def call(self, method, **params):

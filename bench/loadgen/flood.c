@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Floods that keep a switch's worker busy at next to no cost for the generator.
+ *
+ * Descriptors and packets are written once. The device takes chains in order, so by the time that
+ * an entry of the available ring comes round again its descriptor is free: offering the whole ring
+ * anew is one store of the available index. Entries may name the same descriptor more than once,
+ * which no driver does, and no device has to care about.
+ *
+ * Guest memory: SLOT_SIZE each for SLOTS small packets, LARGE_SIZE each for LARGES large ones, and
+ * tables of descriptors behind them. */
+#include "bench/loadgen/attack_impl.h"
+
+#include <string.h>
+
+#define SLOTS      256
+#define SLOT_SIZE  256
+#define LARGES     32
+#define LARGE_SIZE (66u << 10)
+#define LARGE_LEN  65535u
+#define PIECE      4096u /* a large packet lies in guest pages */
+#define CHAIN_LEN  256u
+#define CHAINS     16
+#define PIECES     ((LARGE_LEN + 64 + PIECE - 1) / PIECE + 1)
+#define LARGE_AT   (SLOTS * SLOT_SIZE)
+#define CHAIN_AT   (LARGE_AT + LARGES * LARGE_SIZE)
+#define PIECES_AT  (CHAIN_AT + CHAINS * CHAIN_LEN * sizeof(struct vring_desc))
+#define SINK_BUFS  256
+#define SINK_SIZE  2048u
+#define CHEAP_RUN  4096 /* alternate: packets of each kind in a row */
+#define DEAR_RUN   64
+
+_Static_assert(PIECES_AT + LARGES * PIECES * sizeof(struct vring_desc) <= ATTACK_AREA,
+	       "packets and tables fit the area");
+
+static struct rte_ether_addr mac_of_all(void)
+{
+	struct rte_ether_addr all;
+
+	memset(&all, 0xff, sizeof(all));
+	return all;
+}
+
+/* Whom it sends to: VMs attack in pairs. */
+static uint16_t peer_of(const struct attack *a)
+{
+	return a->vm ^ 1u;
+}
+
+static void set_desc(struct attack *a, uint32_t i, const void *at, uint32_t len, uint16_t flags)
+{
+	attack_tx(a)->split.desc[i] = (struct vring_desc){vhost_fe_gpa(&a->fe, at), len, flags, 0};
+}
+
+/* The first half of the slots is for packets to the peer, the second for all others: descriptors
+ * of one kind may share a slot. */
+static uint8_t *slot(const struct attack *a, uint32_t i, bool to_peer)
+{
+	return a->area + (i % (SLOTS / 2) + (to_peer ? 0 : SLOTS / 2)) * (size_t)SLOT_SIZE;
+}
+
+static void desc_small(struct attack *a, uint32_t i, const struct rte_ether_addr *to)
+{
+	struct rte_ether_addr peer = frame_mac(peer_of(a));
+	uint8_t *at = slot(a, i, rte_is_same_ether_addr(to, &peer));
+
+	set_desc(a, i, at, attack_frame(a, at, to, peer_of(a), 64, false), 0);
+}
+
+/* One packet in guest pages, through an indirect table, as a guest's TCP would send it. */
+static void desc_large(struct attack *a, uint32_t i)
+{
+	uint32_t n = i % LARGES, used = 0, left;
+	uint8_t *at = a->area + LARGE_AT + (size_t)n * LARGE_SIZE;
+	struct vring_desc *table =
+		(struct vring_desc *)(void *)(a->area + PIECES_AT) + (size_t)n * PIECES;
+	struct rte_ether_addr to = frame_mac(peer_of(a));
+
+	left = attack_frame(a, at, &to, peer_of(a), LARGE_LEN, true);
+	for (uint32_t k = 0; left > 0; k++) {
+		uint32_t len = left < PIECE ? left : PIECE;
+
+		left -= len;
+		table[k].addr = vhost_fe_gpa(&a->fe, at + used);
+		table[k].len = len;
+		table[k].flags = left ? VRING_DESC_F_NEXT : 0;
+		table[k].next = (uint16_t)(k + 1);
+		used += len;
+	}
+	used = (used + PIECE - 1) / PIECE;
+	set_desc(a, i, table, used * (uint32_t)sizeof(*table), VRING_DESC_F_INDIRECT);
+}
+
+/* One packet in as many descriptors as a chain may have, all but the first of one byte, each in a
+ * cache line of its own. */
+static void desc_chain(struct attack *a, uint32_t i)
+{
+	struct vring_desc *table = (struct vring_desc *)(void *)(a->area + CHAIN_AT) +
+				   (size_t)(i % CHAINS) * CHAIN_LEN;
+	uint8_t *at = slot(a, i, true);
+	struct rte_ether_addr to = frame_mac(peer_of(a));
+
+	for (uint32_t k = 0; k < CHAIN_LEN; k++) {
+		table[k].addr = vhost_fe_gpa(&a->fe, k ? a->area + LARGE_AT + 64 * k : at);
+		table[k].len = k ? 1 : attack_frame(a, at, &to, peer_of(a), 64, false);
+		table[k].flags = k + 1 < CHAIN_LEN ? VRING_DESC_F_NEXT : 0;
+		table[k].next = (uint16_t)(k + 1);
+	}
+	set_desc(a, i, table, CHAIN_LEN * (uint32_t)sizeof(*table), VRING_DESC_F_INDIRECT);
+}
+
+/* What is wrong with a descriptor that does not break the ring, in turn. */
+static void desc_malformed(struct attack *a, uint32_t i)
+{
+	struct vring_desc *d = &attack_tx(a)->split.desc[i];
+	struct rte_ether_addr all = mac_of_all();
+
+	desc_small(a, i, &all);
+	switch (i % 5) {
+	case 0: /* a chain that never ends */
+		d->flags = VRING_DESC_F_NEXT;
+		d->next = (uint16_t)i;
+		d->len = 1;
+		break;
+	case 1: /* outside of the guest's memory */
+		d->addr = (uint64_t)attack_random(a) << 32 | attack_random(a);
+		break;
+	case 2: /* far too long */
+		d->len = UINT32_MAX - attack_random(a) % 4096;
+		break;
+	case 3: /* shorter than its header */
+		d->len = attack_random(a) % (uint32_t)vhost_fe_hdr_len(&a->fe);
+		break;
+	default: /* to be written by the device, in a ring that it reads */
+		d->flags = VRING_DESC_F_WRITE;
+	}
+}
+
+/* Offers the ring for the first time: each entry names the descriptor of its place. */
+static void offer(struct fe_ring *r)
+{
+	for (uint16_t i = 0; i < r->num; i++)
+		r->split.avail->ring[i] = i;
+	r->avail = r->num;
+	fe_ring_publish(r);
+}
+
+static void offer_tx(struct attack *a)
+{
+	a->phase = 0;
+	offer(attack_tx(a));
+	fe_ring_kick(attack_tx(a));
+}
+
+/* Nothing but a broadcast, so that the switch learns where it is. */
+void flood_prepare_sink(struct attack *a)
+{
+	struct rte_ether_addr all = mac_of_all();
+	struct fe_ring *r = attack_tx(a);
+
+	desc_small(a, 0, &all);
+	r->split.avail->ring[0] = 0;
+	r->avail = 1;
+	fe_ring_publish(r);
+	fe_ring_kick(r);
+}
+
+void flood_prepare_small(struct attack *a)
+{
+	struct rte_ether_addr to = frame_mac(peer_of(a));
+
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+		desc_small(a, i, &to);
+	offer_tx(a);
+}
+
+void flood_prepare_large(struct attack *a)
+{
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+		desc_large(a, i);
+	offer_tx(a);
+}
+
+void flood_prepare_chain(struct attack *a)
+{
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+		desc_chain(a, i);
+	offer_tx(a);
+}
+
+void flood_prepare_broadcast(struct attack *a)
+{
+	struct rte_ether_addr all = mac_of_all();
+
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+		desc_small(a, i, &all);
+	offer_tx(a);
+}
+
+void flood_prepare_unknown(struct attack *a)
+{
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++) {
+		struct rte_ether_addr to = frame_unknown_mac(a->vm * 65536u + i);
+
+		desc_small(a, i, &to);
+	}
+	offer_tx(a);
+}
+
+void flood_prepare_malformed(struct attack *a)
+{
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+		desc_malformed(a, i);
+	offer_tx(a);
+}
+
+/* What is dear: large, long, or for everybody. */
+static void desc_mixed(struct attack *a, uint16_t i)
+{
+	struct rte_ether_addr all = mac_of_all();
+
+	if (i % 3 == 0)
+		desc_large(a, i);
+	else if (i % 3 == 1)
+		desc_chain(a, i);
+	else
+		desc_small(a, i, &all);
+}
+
+/* Small, large and long ones, and broadcasts, one after the other. */
+void flood_prepare_mixed(struct attack *a)
+{
+	struct rte_ether_addr to = frame_mac(peer_of(a));
+
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++) {
+		if (i % 4 == 3)
+			desc_small(a, i, &to);
+		else
+			desc_mixed(a, i);
+	}
+	offer_tx(a);
+}
+
+/* Both rings ask for an interrupt whenever the device has done something. */
+void flood_prepare_notify(struct attack *a)
+{
+	flood_prepare_small(a);
+	attack_tx(a)->split.avail->flags = 0;
+	attack_rx(a)->split.avail->flags = 0;
+}
+
+/* The first half of the descriptors is cheap, the second dear; flood_step_alternate chooses. */
+void flood_prepare_alternate(struct attack *a)
+{
+	struct rte_ether_addr to = frame_mac(peer_of(a));
+	uint16_t half = attack_tx(a)->num / 2;
+
+	for (uint16_t i = 0; i < half; i++) {
+		desc_small(a, i, &to);
+		desc_mixed(a, half + i);
+	}
+	a->phase = 0;
+	flood_step_alternate(a);
+	fe_ring_kick(attack_tx(a));
+}
+
+/* The available index up to which the ring is full. */
+static uint16_t full_at(const struct fe_ring *r)
+{
+	return (uint16_t)(__atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE) + r->num);
+}
+
+static void show(struct fe_ring *r, uint16_t avail)
+{
+	if (avail == r->avail)
+		return;
+	r->avail = avail;
+	fe_ring_publish(r);
+	if (fe_ring_wants_kick(r))
+		fe_ring_kick(r);
+}
+
+void flood_fill_rx(struct attack *a)
+{
+	struct fe_ring *r = attack_rx(a);
+
+	for (uint16_t i = 0; i < r->num; i++)
+		r->split.desc[i] = (struct vring_desc){
+			vhost_fe_gpa(&a->fe, a->sink + (size_t)(i % SINK_BUFS) * SINK_SIZE),
+			SINK_SIZE, VRING_DESC_F_WRITE, 0};
+	offer(r);
+}
+
+void flood_refill_rx(struct attack *a)
+{
+	struct fe_ring *r = attack_rx(a);
+
+	show(r, full_at(r));
+}
+
+void flood_step(struct attack *a)
+{
+	struct fe_ring *r = attack_tx(a);
+
+	show(r, full_at(r));
+}
+
+/* One more packet, if the ring has room. */
+void flood_step_one(struct attack *a)
+{
+	struct fe_ring *r = attack_tx(a);
+
+	if (r->avail != full_at(r))
+		show(r, (uint16_t)(r->avail + 1));
+}
+
+void flood_step_alternate(struct attack *a)
+{
+	struct fe_ring *r = attack_tx(a);
+	uint16_t half = r->num / 2, to = full_at(r);
+
+	for (uint16_t at = r->avail; at != to; at++) {
+		bool dear = a->phase >= CHEAP_RUN;
+		uint16_t n = (uint16_t)(a->phase % half);
+
+		r->split.avail->ring[at % r->num] = dear ? half + n : n;
+		if (++a->phase == CHEAP_RUN + DEAR_RUN)
+			a->phase = 0;
+	}
+	show(r, to);
+}
+
+void flood_step_sink(struct attack *a)
+{
+	(void)a;
+}
