@@ -6,7 +6,15 @@ import operator
 import os
 import statistics
 
-COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt, ">": operator.gt, "==": operator.eq}
+COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt, ">": operator.gt, "==": operator.eq,
+           "within": lambda value, bounds: bounds[0] <= value <= bounds[1]}
+
+
+def bound_text(bound):
+    """A bar's bound for people."""
+    if isinstance(bound, (list, tuple)):
+        return f"{bound[0]:g} to {bound[1]:g}"
+    return bound if isinstance(bound, str) else f"{bound:g}"
 
 
 class Figures:
@@ -36,19 +44,37 @@ class Figures:
         for name, median, unit, low, high, n in self.rows():
             yield f"{name} {median:.6g} {unit} min {low:.6g} max {high:.6g} rounds {n}"
 
-    def judge(self, bars):
-        """For bars {name: (comparison, bound)}: rows (name, comparison, bound, median, met). A bar whose figure
-        was not measured has None for both."""
+    def _bound(self, bound):
+        """A bar may be measured against another figure, named."""
+        if not isinstance(bound, str):
+            return bound
+        return self.median(bound) if bound in self.rounds else None
+
+    def judge(self, bars, either=()):
+        """For bars {name: (comparison, bound)}, where a bound is a number, the name of a figure, or two numbers to
+        be within: rows {name, comparison, bound, median, met}. What was not measured has None for the last two.
+        Of the names in each tuple of `either` one that is met is enough; the others say which, as `instead`."""
+        rows = {}
         for name, (comparison, bound) in bars.items():
             median = self.median(name) if name in self.rounds else None
-            yield name, comparison, bound, median, None if median is None else COMPARE[comparison](median, bound)
+            value = self._bound(bound)
+            met = None if median is None or value is None else COMPARE[comparison](median, value)
+            rows[name] = {"name": name, "comparison": comparison, "bound": bound, "median": median, "met": met}
+            if isinstance(bound, str):
+                rows[name]["bound_value"] = value
+        for names in either:
+            good = [name for name in names if rows[name]["met"]]
+            for name in names:
+                if good and rows[name]["met"] is False:
+                    rows[name].update(met=True, instead=good[0])
+        return list(rows.values())
 
-    def body(self, about, bars):
+    def body(self, about, bars, either=()):
         """All of it as what JSON can hold, with `about` merged in."""
         return {
             "scenario": self.scenario,
             **about,
-            "bars": [dict(zip(("name", "comparison", "bound", "median", "met"), row)) for row in self.judge(bars)],
+            "bars": self.judge(bars, either),
             "figures": {name: {"median": median, "unit": unit, "min": low, "max": high, "rounds": self.rounds[name],
                                **({"note": self.notes[name]} if name in self.notes else {})}
                         for name, median, unit, low, high, _ in self.rows()},

@@ -94,12 +94,19 @@ class Bench:
             if self.quick and n > 0 and spent * (n + 1) / n > QUICK_SECONDS:
                 return
             self.check_core()
-            noise = self.generator().hiccup(WORKER_CORE, 0.3 if self.quick else 1.0)
-            for name, value in noise.items():
-                unit = "us" if name.endswith("_us") else "%" if name.endswith("percent") else "count"
-                self.figures.add(f"noise.worker_core.{name.split('.')[-1]}", value, unit)
+            noise = self.hiccup(0.3 if self.quick else 1.0)
+            for name, unit in (("lost_percent", "%"), ("p99_us", "us"), ("p999_us", "us"), ("max_us", "us")):
+                self.figures.add(f"noise.worker_core.{name}", noise[f"hiccup.{name}"], unit)
             self.say(f"round {n + 1} of {self.rounds}")
             yield n
+
+    def late(self):
+        """Whether a quick run should begin nothing more."""
+        return self.quick and time.monotonic() - self.began > QUICK_SECONDS - 4
+
+    def hiccup(self, seconds):
+        """The noise of the worker's core, on which no switch may run now."""
+        return self.generator().hiccup(WORKER_CORE, seconds)
 
     def check_core(self):
         """Refuses to go on where the worker's core is not ours alone."""
@@ -154,6 +161,15 @@ class Bench:
         for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
             self.figures.add(f"noise.generator_core.{name}", raw[f"noise.{name}"], unit)
         return Play(raw, found.get("cycles"), found.get("spent"))
+
+    def play_phases(self, switch, streams, vms, phases, on_phase, **options):
+        """Plays several loads in one run, lines of `phases`: on_phase(name) before each. Returns the generator's
+        figures by name, each phase's with the phase in front."""
+        raw = self.generator(switch.huge).run(vms, streams, phases=phases, on_phase=on_phase, **options)
+        for phase in phases:
+            for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
+                self.figures.add(f"noise.generator_core.{name}", raw[f"{phase.split()[0]}.noise.{name}"], unit)
+        return raw
 
     def compare(self, name, ours, other, what):
         """Notes how ours and another's packet rates compare, as the figure `name`. Rates count where both

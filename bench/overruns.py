@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Services that took longer than their slice, told apart from gaps of the machine.
+
+A service's time is that between two readings of the clock, so when the hypervisor or the kernel takes the
+core away meanwhile, the gap is in it. No meter can run on a core at the same time as the worker. So the
+hiccup meter spins there while no switch runs, before each measurement of the same run, and counts gaps by
+length. If the switch kept its slice exactly, services longer than slice + x would all be ones that met a gap
+longer than x: their number could not exceed that of such gaps in as much time. The longest overrun is the
+largest x at which there were more services than gaps can explain. Chance is allowed for: three standard
+deviations, and three events where the meter saw none (the 95 % bound for what was not seen)."""
+
+import collections
+import math
+
+
+class Overruns:
+    def __init__(self, slice_us):
+        self.slice_us = slice_us
+        self.services = collections.Counter()  # by the lower end of their bucket, in ns
+        self.service_seconds = 0.0
+        self.gaps = collections.Counter()  # longer than so many us
+        self.gap_seconds = 0.0
+
+    def add_gaps(self, hiccup):
+        """What Generator.hiccup found."""
+        self.gap_seconds += hiccup["hiccup.seconds"]
+        for name, count in hiccup.items():
+            if name.startswith("hiccup.gaps_over_"):
+                self.gaps[int(name.split("_")[2])] += count
+
+    def add_services(self, before, after, seconds):
+        """The services between two readings of histograms: lists of buckets."""
+        for sign, buckets in ((-1, before), (1, after)):
+            for bucket in buckets:
+                self.services[bucket["from_ns"]] += sign * bucket["count"]
+        self.service_seconds += seconds
+
+    def _explained(self, over_us):
+        """How many gaps longer than that there may have been."""
+        longer = [count for us, count in self.gaps.items() if us >= over_us]
+        expected = max(longer, default=0) * self.service_seconds / max(1e-9, self.gap_seconds)
+        return expected + 3 * math.sqrt(expected) + 3
+
+    def longest_us(self):
+        """(what the switch answers for, the longest whatever caused it), both beyond the slice."""
+        ours = longest = 0.0
+        count = 0
+        for from_ns in sorted(self.services, reverse=True):
+            over_us = from_ns / 1e3 - self.slice_us
+            if over_us < 0:
+                break
+            count += self.services[from_ns]
+            if count > 0:
+                longest = max(longest, over_us)
+            if count > self._explained(over_us):
+                ours = max(ours, over_us)
+        return ours, longest

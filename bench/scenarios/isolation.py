@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A pair of VMs that send each other one request at a time, another pair with 16 outstanding, and hostile VMs
+of another tenant beside them: how long requests take in each mode of the scheduler, and alone.
+
+All loads of one adversary are phases of one run of the generator, so that what is compared happens within
+seconds. The victims have a guarantee, as VMs that care for latency would; `weight` is the same mode without
+one. In mode rate each hostile VM is held to its share of RATE_PPS and RATE_BPS, about what the worker could
+switch of small packets."""
+
+import time
+
+from harness import Stint
+from overruns import Overruns
+
+LIMIT_SECONDS = 1800
+BARS = {
+    "isolation.worst_gain": (">=", 7.8),
+    "isolation.worst_ratio": ("<=", 1.5),
+    "isolation.worst_excess_slices": ("<=", 2),
+    "isolation.longest_service_over_slice_us": ("<=", "isolation.packet_us"),
+}
+EITHER = (("isolation.worst_ratio", "isolation.worst_excess_slices"),)
+
+WINDOWS = (1, 16)
+VICTIMS = 2 * len(WINDOWS)
+GUARANTEE = {"guarantee_us": 100, "period_us": 1000}
+SLICE_US = 20
+TIMEOUT_US = 500_000  # longer than any round of any mode
+RATE_PPS = 6_000_000
+RATE_BPS = 10_000_000_000
+
+# Kinds of attack (loadgen --help) and how many VMs do it. Neighbours send to each other, so all numbers are
+# even. A flood's step makes its ring full again; the others' steps are what they do wrong.
+REFILL = "rate=300000"
+FLOODS = {
+    "small_1": (("small", 1, REFILL), ("sink", 1, REFILL)),
+    "small_16": (("small", 16, REFILL),),
+    "large": (("large", 4, f"{REFILL} ring=1024"),),
+    "chain": (("chain", 4, REFILL),),
+    "broadcast": (("broadcast", 4, REFILL), ("sink", 12, REFILL)),
+    "unknown": (("unknown", 4, REFILL), ("sink", 12, REFILL)),
+    "malformed": (("malformed", 4, REFILL), ("bad_index", 2, "rate=1000"), ("index_jump", 2, "rate=1000"),
+                  ("scribble", 2, "rate=1000")),
+    "notify": (("notify", 4, "rate=100000"), ("kick", 4, "rate=20000")),
+    "control": (("reconnect", 2, "rate=500"), ("mem_table", 2, "rate=500"), ("enable", 2, "rate=500"),
+                ("garbage", 2, "rate=500")),
+    "alternate": (("alternate", 4, f"{REFILL} ring=1024"),),
+}
+TOGETHER = [part for name, parts in FLOODS.items() if name not in ("small_1", "unknown") for part in parts]
+ADVERSARIES = {"all": (*TOGETHER, ("unknown", 4, REFILL)), **FLOODS}
+
+QUICK = ("all", "small_16", "large", "chain", "control", "alternate")
+
+# Those whose packets all cost the same: what one packet costs is taken from them.
+UNIFORM = ("small", "large", "chain", "broadcast", "unknown", "malformed", "notify")
+
+NOTES = {
+    "isolation.worst_gain": "p99 of the adversary and window that are worst in mode none, over the same in mode time",
+    "isolation.longest_service_over_slice_us":
+        "of all VMs in mode time, hostile ones included, without what gaps of the machine explain: the hiccup meter "
+        "counts gaps by length on the worker's core, in the same run while no switch is on it; services longer "
+        "than slice + x count only where there are more of them than gaps longer than x (bench/overruns.py)",
+    "isolation.packet_us": "the mean cost of one packet of the adversary whose packets are dearest",
+}
+
+
+class Adversary:
+    def __init__(self, name):
+        self.name = name
+        self.parts = ADVERSARIES[name]
+        self.vms = VICTIMS + sum(count for _, count, _ in self.parts)
+
+    def lines(self, socket):
+        """The generator's VMs, victims first."""
+        lines = [f"0-{VICTIMS - 1} socket={socket}"]
+        first = VICTIMS
+        for kind, count, options in self.parts:
+            lines.append(f"{first}-{first + count - 1} socket={socket} attack={kind} {options}")
+            first += count
+        return lines
+
+    def kinds(self):
+        """{number of a VM: its kind of attack}"""
+        kinds = [kind for kind, count, _ in self.parts for _ in range(count)]
+        return dict(enumerate(kinds, VICTIMS))
+
+
+class Session:
+    """A switch with victims and an adversary, and what changes from phase to phase."""
+
+    def __init__(self, switch, adversary, overruns):
+        self.switch = switch
+        self.adversary = adversary
+        self.overruns = overruns
+        self.mode = None
+        self.before = None
+        self.packet_us = 0.0
+        self.hz = switch.call("stats_workers")[0]["tsc_hz"]
+        self.guarantee(True)
+
+    def guarantee(self, on):
+        for i in range(VICTIMS):
+            self.switch.call("budget_set", vm=f"vm{i}", **(GUARANTEE if on else {"guarantee_us": 0}))
+
+    def limit(self, on):
+        n = self.adversary.vms - VICTIMS
+        for i in range(VICTIMS, self.adversary.vms):
+            self.switch.call("budget_set", vm=f"vm{i}", rate_pps=RATE_PPS // n if on else 0,
+                             rate_bps=RATE_BPS // n if on else 0)
+
+    def begin(self, phase):
+        mode = phase.rsplit("_", 1)[0]
+        if "weight" in (mode, self.mode):
+            self.guarantee(mode != "weight")
+        if "rate" in (mode, self.mode):
+            self.limit(mode == "rate")
+        self.mode = mode
+        scheduler = mode if mode in ("none", "rate") else "time"
+        self.switch.call("scheduler_set", mode=scheduler, slice_us=SLICE_US)
+        if mode == "time":
+            self.before = self.read(), time.monotonic()
+
+    def end(self):
+        if self.mode != "time":
+            return
+        before, began = self.before
+        after = self.read()
+        seconds = time.monotonic() - began
+        for vm, (buckets, cycles, packets) in after.items():
+            self.overruns.add_services(before[vm][0], buckets, seconds / len(after))
+            taken = packets - before[vm][2]
+            if self.adversary.kinds().get(vm) in UNIFORM and taken >= 100:
+                self.packet_us = max(self.packet_us, (cycles - before[vm][1]) / taken / self.hz * 1e6)
+
+    def read(self):
+        """{VM: (its services' histogram, its time in cycles, its packets)}"""
+        stats = {s["vm"]: s for s in self.switch.call("stats_vms")}
+        read = {}
+        for i in range(self.adversary.vms):
+            vm = f"vm{i}"
+            buckets = self.switch.call("histogram_get", vm=vm, kind="service")["buckets"]
+            read[i] = buckets, stats[vm]["cycles"], stats[vm]["packets"]
+        return read
+
+
+def phases(bench, number):
+    """Alone comes first, when no ring of the adversary is full; the modes take turns in who is next."""
+    modes = ["none", "rate", "time"] + (["weight"] if bench.full else [])
+    turn = number % len(modes)
+    order = [("alone", window) for window in WINDOWS]
+    order += [(mode, window) for window in WINDOWS for mode in modes[turn:] + modes[:turn]]
+    return [f"{mode}_{window} streams=w{window} attacks={int(mode != 'alone')}" for mode, window in order]
+
+
+def latency(raw, mode, window, point):
+    """Requests that a gap of the generator's core did not touch, unless those are the fewer: where requests take
+    milliseconds nearly all meet a gap, and it matters little. None when no request was answered."""
+    stream = f"{mode}_{window}.stream.w{window}"
+    everything = raw.get(f"{stream}.latency.samples", 0)
+    clean = raw.get(f"{stream}.clean.samples", 0)
+    which = "clean" if 2 * clean >= everything else "latency"
+    return raw.get(f"{stream}.{which}.{point}_us")
+
+
+def note_latencies(bench, adversary, raw):
+    """Notes all latencies; returns the p99s, {(mode, window): us}."""
+    found = {}
+    for phase in phases(bench, 0):
+        mode, window = phase.split()[0].rsplit("_", 1)
+        prefix = f"isolation.{adversary.name}.{mode}.{window}"
+        for point in ("p50", "p99", "p999"):
+            value = latency(raw, mode, window, point)
+            if value is not None:
+                bench.figures.add(f"{prefix}.{point}_us", value, "us")
+        found[mode, window] = latency(raw, mode, window, "p99")
+        everything = raw.get(f"{mode}_{window}.stream.w{window}.latency.samples", 0)
+        clean = raw.get(f"{mode}_{window}.stream.w{window}.clean.samples", 0)
+        bench.figures.add(f"{prefix}.untouched_percent", 100 * clean / max(1, everything), "%")
+        bench.figures.add("isolation.generator_pass_p99_us", raw[f"{mode}_{window}.generator.pass_p99_us"], "us")
+        bench.figures.add("isolation.generator_pass_max_us", raw[f"{mode}_{window}.generator.pass_max_us"], "us")
+    return found
+
+
+def shown(us):
+    return "-" if us is None else f"{us:.0f}"
+
+
+def measure(bench, adversary, number, overruns):
+    """Returns ({(mode, window): p99 in us}, the cost of the dearest packet in us)."""
+    streams = [f"name=w{window} from={2 * i} to={2 * i + 1} mode=request window={window} size=64 "
+               f"timeout_us={TIMEOUT_US}" for i, window in enumerate(WINDOWS)]
+    overruns.add_gaps(bench.hiccup(0.1 if bench.quick else 1.0))
+    tenants = {"victim": range(VICTIMS), "hostile": range(VICTIMS, adversary.vms)}
+    with bench.switch(Stint, adversary.vms, tenants=tenants) as switch:
+        session = Session(switch, adversary, overruns)
+        raw = bench.play_phases(switch, streams, adversary.lines(switch.socket), phases(bench, number),
+                                session.begin, on_end=session.end, seconds=0.12 if bench.quick else 1.0,
+                                warmup=0.06 if bench.quick else 0.2)
+    p99 = note_latencies(bench, adversary, raw)
+    bench.say(f"{adversary.name}: p99 in us with 1 / 16 outstanding: " + ", ".join(
+        f"{mode} {' / '.join(shown(p99[mode, str(w)]) for w in WINDOWS)}" for mode in ("alone", "none", "rate", "time")))
+    return p99, session.packet_us
+
+
+def judge(bench, found):
+    """Notes the figures of one round that the bars are about; found: {adversary: p99s}."""
+    cases = []
+    for name, p99 in found.items():
+        for window in map(str, WINDOWS):
+            alone, none, ours = (p99[mode, window] for mode in ("alone", "none", "time"))
+            if None in (alone, none, ours):
+                bench.say(f"{name}, {window} outstanding: no request was answered in some mode; left out")
+                continue
+            cases.append((none, ours, alone, f"{name}, {window} outstanding"))
+    if not cases:
+        return
+    figures = bench.figures
+    none, ours, _, who = max(cases)
+    figures.add("isolation.worst_gain", none / ours, "ratio")
+    figures.note("isolation.worst_gain", f"{NOTES['isolation.worst_gain']}; last round: {who}")
+    ratio, who = max((ours / alone, who) for _, ours, alone, who in cases)
+    figures.add("isolation.worst_ratio", ratio, "ratio")
+    figures.note("isolation.worst_ratio", f"last round: {who}")
+    excess, who = max(((ours - alone) / SLICE_US, who) for _, ours, alone, who in cases)
+    figures.add("isolation.worst_excess_slices", excess, "slices")
+    figures.note("isolation.worst_excess_slices", f"last round: {who}")
+
+
+def measure_all(bench, number):
+    found, packet_us = {}, 0.0
+    overruns = Overruns(SLICE_US)
+    for name in QUICK if bench.quick else ADVERSARIES:
+        if bench.late():
+            bench.say(f"the time is up: {name} and what follows are not measured")
+            break
+        found[name], dearest = measure(bench, Adversary(name), number, overruns)
+        packet_us = max(packet_us, dearest)
+    judge(bench, found)
+    over, longest = overruns.longest_us()
+    bench.figures.add("isolation.longest_service_over_slice_us", over, "us")
+    bench.figures.add("isolation.longest_service_over_slice_with_gaps_us", longest, "us")
+    bench.figures.add("isolation.packet_us", packet_us, "us")
+
+
+def run(bench):
+    for number in bench.each_round():
+        measure_all(bench, number)
+    for name, text in NOTES.items():
+        bench.figures.notes.setdefault(name, text)
