@@ -18,7 +18,7 @@
 #include "bench/loadgen/attack_steps.h"
 
 #define SINK_SIZE  (512u << 10)
-#define MEM_SIZE   (8u << 20) /* area, sink, and two rings of up to 4096 */
+#define MEM_SIZE   (8u << 20) /* area, sink, and two rings of up to 32768 */
 #define BACK_OFF_S 0.001
 #define STUCK_S    0.2 /* a ring that nothing was taken from for so long is taken for broken */
 

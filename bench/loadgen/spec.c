@@ -25,7 +25,7 @@ static const struct key vm_keys[] = {
 	{"socket", K_STR, FIELD(vm_spec, socket), 0, 0},
 	{"attack", K_STR, FIELD(vm_spec, attack), 0, 0},
 	{"queues", K_U16, FIELD(vm_spec, queues), 1, 8},
-	{"ring", K_U16, FIELD(vm_spec, ring), 32, 4096},
+	{"ring", K_U16, FIELD(vm_spec, ring), 32, 32768},
 	{"packed", K_BOOL, FIELD(vm_spec, packed), 0, 1},
 	{"server", K_BOOL, FIELD(vm_spec, server), 0, 1},
 	{"mergeable", K_BOOL, FIELD(vm_spec, mergeable), 0, 1},

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Four VMs, each with a client, that send requests in bursts: one shared worker in mode time against a worker
+for each, as one would have to have where tenants cannot be kept apart otherwise.
+
+Within a burst, a quarter of the time, a VM has WINDOW requests outstanding and so asks for all of a worker; its
+neighbour's burst begins while the last OVERLAP percent of its own are left. What counts is the requests that a
+core serves. This machine has one core for workers, so one silo is measured: four of them serve four times as
+much on four cores, and as much per core."""
+
+from harness import Stint
+
+LIMIT_SECONDS = 600
+BARS = {
+    "efficiency.per_core_ratio": (">=", 3),
+    "efficiency.p99_excess_slices": ("<=", 2),
+}
+VMS = 4
+SLICE_US = 20
+PERIOD_US = 40_000
+BURST_US = 10_000
+OVERLAPS = (25, 50, 75, 100)
+WINDOW = 16
+# Requests and replies that cost the switch more than the generator, which has to play both of their ends.
+SIZE = "8000/4"
+
+
+def stream(vms, overlap):
+    step = BURST_US * (100 - overlap) // 100
+    return (f"name=burst from=0-{vms - 1} to={vms}-{2 * vms - 1} mode=request window={WINDOW} size={SIZE} "
+            f"period_us={PERIOD_US} on_us={BURST_US} phase_step_us={step}")
+
+
+def measure(bench, vms, overlap=0):
+    """(requests per second, their p99 in us, how busy the worker was in percent)"""
+    with bench.switch(Stint, 2 * vms) as switch:
+        switch.call("scheduler_set", mode="time", slice_us=SLICE_US)
+        play = bench.play(switch, [stream(vms, overlap)], seconds=0.8 if bench.quick else 4)
+    return play.raw["stream.burst.replies_per_s"], play.raw["stream.burst.clean.p99_us"], play.busy_percent
+
+
+def run(bench):
+    figures = bench.figures
+    for _ in bench.each_round():
+        alone, alone_p99, busy = measure(bench, 1)
+        figures.add("efficiency.silo.requests_per_s", alone, "requests/s")
+        figures.add("efficiency.silo.p99_us", alone_p99, "us")
+        figures.add("efficiency.silo.busy_in_burst_percent", busy * PERIOD_US / BURST_US, "%")
+        for overlap in OVERLAPS:
+            shared, p99, busy = measure(bench, VMS, overlap)
+            figures.add(f"efficiency.{overlap}.requests_per_s", shared, "requests/s")
+            figures.add(f"efficiency.{overlap}.p99_us", p99, "us")
+            figures.add(f"efficiency.{overlap}.busy_percent", busy, "%")
+            figures.add(f"efficiency.{overlap}.per_core_ratio", shared / alone, "ratio")
+            figures.add(f"efficiency.{overlap}.p99_excess_slices", (p99 - alone_p99) / SLICE_US, "slices")
+            bench.say(f"{overlap} % overlap: {shared / alone:.2f} times a silo's requests per core, "
+                      f"p99 {p99:.1f} us against {alone_p99:.1f}")
+        for name in ("per_core_ratio", "p99_excess_slices"):
+            figures.add(f"efficiency.{name}", figures.rounds[f"efficiency.{OVERLAPS[0]}.{name}"][-1],
+                        figures.units[f"efficiency.{OVERLAPS[0]}.{name}"])
+    figures.note("efficiency.per_core_ratio", f"{OVERLAPS[0]} % overlap, one worker for {VMS} VMs over one silo of four")
