@@ -4,10 +4,27 @@
 LOADGEN_SRCS := $(wildcard bench/loadgen/*.c) tests/fake/vhost_fe.c tests/fake/vhost_fe_ring.c
 LOADGEN_OBJS := $(LOADGEN_SRCS:%.c=$(BUILD)/obj/%.o)
 LOADGEN := $(BUILD)/bench/loadgen
+SCENARIOS := switch density latency idle integrity memory isolation shares overhead efficiency
 
 $(LOADGEN): $(LOADGEN_OBJS)
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(SANFLAGS) $(shell pkg-config --libs libdpdk) -lm -pthread
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(SANFLAGS) $(shell pkg-config --libs libdpdk) -lm -pthread
 
 .PHONY: loadgen
 loadgen: $(LOADGEN)
+
+# A quick run's page stays in the build folder: docs/ has full ones only. What one scenario could not measure
+# does not keep the others from being measured.
+.PHONY: bench
+bench: ## Measure beside the peers and write docs/benchmarks.md (QUICK=1: roughly, in build/bench/)
+	@scripts/install-deps --bench
+	@$(MAKE) --no-print-directory build loadgen
+	@rm -f $(SCENARIOS:%=$(BUILD)/bench/%.json)
+	@failed=; for s in $(SCENARIOS); do \
+		bench/run $$s $(if $(QUICK),--quick) --build $(BUILD) >$(BUILD)/bench/$$s.txt; rc=$$?; \
+		[ $$rc -ne 130 ] || exit 130; \
+		[ $$rc -eq 0 ] || failed="$$failed $$s"; \
+	done; \
+	bench/report --build $(BUILD) $(if $(QUICK),$(BUILD)/bench,docs) || exit 1; \
+	[ -z "$$failed" ] || { echo "bench: not measured:$$failed" >&2; exit 1; }

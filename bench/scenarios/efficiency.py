@@ -21,7 +21,7 @@ BURST_US = 10_000
 OVERLAPS = (25, 50, 75, 100)
 WINDOW = 16
 # Requests and replies that cost the switch more than the generator, which has to play both of their ends.
-SIZE = "8000/4"
+SIZE = "4000/2"
 
 
 def stream(vms, overlap):
