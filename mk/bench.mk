@@ -14,6 +14,9 @@ $(LOADGEN): $(LOADGEN_OBJS)
 .PHONY: loadgen
 loadgen: $(LOADGEN)
 
+# The loop tier tests it.
+loop-bins: $(LOADGEN)
+
 # A quick run's page stays in the build folder: docs/ has full ones only. What one scenario could not measure
 # does not keep the others from being measured.
 .PHONY: bench

@@ -81,8 +81,10 @@ static int add_line(struct spec *spec, const char *what, const char *text)
 {
 	char line[1024];
 
-	if (snprintf(line, sizeof(line), "%s %s", what, text) >= (int)sizeof(line))
+	if (snprintf(line, sizeof(line), "%s %s", what, text) >= (int)sizeof(line)) {
+		fprintf(stderr, "loadgen: too long: --%s %.40s...\n", what, text);
 		return -1;
+	}
 	return spec_line(spec, line);
 }
 
@@ -92,14 +94,17 @@ static int parse_number(const char *text, double min, double max, double *value)
 	char *end;
 
 	*value = strtod(text, &end);
-	return end != text && !*end && *value >= min && *value <= max ? 0 : -1;
+	if (end != text && !*end && *value >= min && *value <= max)
+		return 0;
+	fprintf(stderr, "loadgen: not a number from %g to %g: %s\n", min, max, text);
+	return -1;
 }
 
 static int parse_integer(const char *text, int min, int *value)
 {
 	double v;
 
-	if (parse_number(text, min, INT_MAX, &v) < 0 || v != (int)v)
+	if (parse_number(text, min, INT_MAX, &v) < 0)
 		return -1;
 	*value = (int)v;
 	return 0;
@@ -199,10 +204,8 @@ int main(int argc, char **argv)
 			usage();
 			return 0;
 		}
-		if (set_option(&c, opt) < 0) {
-			fprintf(stderr, "loadgen: see --help\n");
-			return 2;
-		}
+		if (set_option(&c, opt) < 0)
+			return 2; /* why was said there */
 	}
 	signal(SIGPIPE, SIG_IGN);
 	alarm((unsigned int)((c.options.seconds + c.options.warmup_seconds) *

@@ -41,10 +41,12 @@ static void record(struct generator *g, struct stream *s, uint64_t due, uint64_t
 		hist_record(s->clean, now > due ? now - due : 0);
 }
 
-static void take_reply(struct generator *g, struct sender *s, const struct frame_tag *tag,
+static void take_reply(struct generator *g, const struct flow *f, const struct frame_tag *tag,
 		       uint64_t now)
 {
-	if (tag->tsc < s->epoch_tsc || s->outstanding == 0) {
+	struct sender *s = &g->senders[f->sender];
+
+	if ((int32_t)(tag->seq - f->epoch) < 0 || s->outstanding == 0) {
 		s->stream->count.late++;
 		return;
 	}
@@ -87,11 +89,13 @@ static bool inspect(struct generator *g, struct port *p, struct rte_mbuf *m, uin
 	s = &g->senders[f->sender];
 	if (s->stream->spec->check && !s->stream->spec->tso && !frame_intact(m)) {
 		s->stream->count.altered++;
+		if (s->stream->spec->mode == MODE_CLOSED && p->credits < p->window)
+			p->credits++;
 		return false;
 	}
 	if (tag->kind == FRAME_REPLY) {
 		if (s->port == p)
-			take_reply(g, s, tag, now);
+			take_reply(g, f, tag, now);
 		else
 			s->stream->count.misdelivered++;
 		return false;

@@ -104,6 +104,12 @@ static void put_stream_totals(struct report *o, const struct stream *s)
 	put(o, (double)all->reordered, "packets", "stream.%s.reordered", name);
 	put(o, (double)all->misdelivered, "packets", "stream.%s.misdelivered", name);
 	put(o, (double)all->late, "replies", "stream.%s.late", name);
+	if (s->spec->faults == 0)
+		return;
+	put(o, (double)all->made_missing, "packets", "stream.%s.made_missing", name);
+	put(o, (double)all->made_altered, "packets", "stream.%s.made_altered", name);
+	put(o, (double)all->made_duplicated, "packets", "stream.%s.made_duplicated", name);
+	put(o, (double)all->made_reordered, "packets", "stream.%s.made_reordered", name);
 }
 
 static void put_vms(struct report *o, const struct generator *g, const struct snapshot *from,

@@ -51,6 +51,7 @@ static const struct key stream_keys[] = {
 	{"fresh", K_BOOL, FIELD(stream_spec, fresh), 0, 1},
 	{"check", K_BOOL, FIELD(stream_spec, check), 0, 1},
 	{"tso", K_BOOL, FIELD(stream_spec, tso), 0, 1},
+	{"faults", K_U32, FIELD(stream_spec, faults), 0, 1e9},
 	{"limit", K_U64, FIELD(stream_spec, limit), 0, 1e15},
 	{NULL, 0, 0, 0, 0, 0},
 };
@@ -282,6 +283,12 @@ static int finish_stream(struct spec *s, struct stream_spec *st)
 		fprintf(stderr, "loadgen: stream %s: from and to differ in number\n", st->name);
 		return -1;
 	}
+	if (st->faults && (!st->check || st->flows > 1 || st->all || st->faults < 4)) {
+		fprintf(stderr,
+			"loadgen: stream %s: faults needs check=1, one flow, and 4 or more\n",
+			st->name);
+		return -1;
+	}
 	if (st->mode == MODE_REQUEST || st->check || st->flows > 1 || st->n_sizes > 1 ||
 	    st->target != TARGET_VM || st->tso || st->max_segments > 1 || st->all)
 		st->fresh = true;
@@ -313,9 +320,9 @@ static int vm_line(struct spec *s, char **save)
 		.queues = 1, .ring = 256, .mergeable = true, .in_order = true, .rate = 1000};
 	const char *range = strtok_r(NULL, " \t,\n", save);
 
-	if (!range || each_pair(save, vm_key, &v) < 0)
-		return complain("vm", range ? range : "");
-	return finish_vm(s, &v, range);
+	if (!range)
+		return complain("vm", "no number");
+	return each_pair(save, vm_key, &v) < 0 ? -1 : finish_vm(s, &v, range);
 }
 
 static int stream_line(struct spec *s, char **save)
@@ -342,7 +349,7 @@ static int phase_line(struct spec *s, char **save)
 	const char *name = strtok_r(NULL, " \t,\n", save);
 
 	if (!name || s->n_phases == MAX_PHASES || strlen(name) >= sizeof(p->name))
-		return complain("phase", name ? name : "");
+		return complain("phase", name ? name : "no name");
 	strcpy(p->name, name);
 	p->attacks = true;
 	s->n_phases++;

@@ -56,7 +56,8 @@ struct stream_spec {
 	bool fresh; /* write each packet's header anew */
 	bool check; /* number and checksum each packet, and verify on arrival */
 	bool tso;
-	uint64_t limit; /* packets of each sender; 0: no limit */
+	uint32_t faults; /* every so many-th packet is made wrong; 0: none */
+	uint64_t limit;  /* packets of each sender; 0: no limit */
 	struct size_step sizes[MAX_SIZES];
 	uint32_t n_sizes;
 	uint32_t max_len;

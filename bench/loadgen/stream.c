@@ -82,6 +82,38 @@ static struct rte_mbuf *alloc_chain(struct sender *s, const struct size_step *st
 	return m[0];
 }
 
+/* Makes the packet that was just built, or the next, wrong in one of four ways, in turn: proof that
+ * the receiving side finds out. */
+static void spoil(struct generator *g, struct sender *s)
+{
+	struct stream_counts *c = &s->stream->count;
+	struct flow *f = &g->flows[s->flow_base];
+	struct rte_mbuf **last = &s->held[s->n_held - 1], *m = *last;
+
+	switch (s->fault % 4) {
+	case 0:
+		f->next_seq++; /* as if one had been lost */
+		c->made_missing++;
+		break;
+	case 1:
+		rte_pktmbuf_mtod(m, uint8_t *)[sizeof(struct rte_ether_hdr) + 1] ^= 1;
+		c->made_altered++;
+		break;
+	case 2:
+		f->next_seq--;
+		c->made_duplicated++;
+		break;
+	default:
+		if (s->n_held < 2)
+			return; /* nothing to change places with: the next packet */
+		last[0] = last[-1];
+		last[-1] = m;
+		c->made_reordered++;
+	}
+	s->fault++;
+	s->until_fault = s->stream->spec->faults;
+}
+
 static bool build(struct generator *g, struct sender *s, uint64_t due)
 {
 	const struct stream_spec *st = s->stream->spec;
@@ -104,6 +136,11 @@ static bool build(struct generator *g, struct sender *s, uint64_t due)
 	s->stream->count.sent_bytes += m->pkt_len;
 	s->sent++;
 	s->held[s->n_held++] = m;
+	if (s->until_fault > 1)
+		s->until_fault--;
+	/* Not at the end: that a packet is missing shows when a later one comes. */
+	if (s->until_fault == 1 && (!st->limit || s->sent + BURST < st->limit))
+		spoil(g, s);
 	return true;
 }
 
@@ -137,7 +174,8 @@ static void expire(struct generator *g, struct sender *s, uint64_t now)
 		hist_record(s->stream->clean, timeout);
 	}
 	s->outstanding = 0;
-	s->epoch_tsc = now;
+	for (uint32_t i = 0; i < s->n_templates; i++)
+		g->flows[s->flow_base + i].epoch = g->flows[s->flow_base + i].next_seq;
 	s->progress_tsc = now;
 }
 

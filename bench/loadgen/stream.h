@@ -18,6 +18,7 @@ struct flow {
 	uint32_t sender;
 	uint32_t next_seq; /* to send */
 	uint32_t expect;   /* to arrive next */
+	uint32_t epoch;    /* replies to requests numbered before this come too late */
 	uint16_t to_vm;
 	uint64_t seen; /* of the 64 before `expect`: bit i is expect - 1 - i */
 };
@@ -28,6 +29,7 @@ struct stream_counts {
 	uint64_t replies;
 	uint64_t altered, duplicated, reordered, missing, misdelivered;
 	uint64_t timeouts, late;
+	uint64_t made_missing, made_altered, made_duplicated, made_reordered; /* by ourselves */
 };
 
 struct stream {
@@ -49,8 +51,9 @@ struct sender {
 	uint32_t n_templates, next_template;
 	uint32_t flow_base;
 	uint32_t size_at;
-	uint32_t outstanding; /* requests */
-	uint64_t epoch_tsc;   /* replies to requests due before this come too late */
+	uint32_t until_fault, fault; /* packets until the next, and its kind */
+	uint32_t outstanding;        /* requests */
+	uint64_t epoch_tsc;          /* replies to requests due before this come too late */
 	uint64_t progress_tsc;
 	uint64_t sent;
 	double next_due, interval; /* cycles; interval 0: no schedule of its own */

@@ -117,6 +117,7 @@ static int add_sender(struct generator *g, struct stream *stream, uint16_t from,
 		return -1;
 	}
 	s->stream = stream;
+	s->until_fault = st->faults;
 	s->port = g->port[from];
 	s->queue = queue;
 	s->flow_base = g->n_flows;
