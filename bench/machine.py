@@ -27,8 +27,12 @@ class Hugepages:
     def __enter__(self):
         with open(HUGEPAGES) as f:
             self.before = int(f.read())
-        if self.before < self.wanted:
-            self._set(self.wanted)
+        try:
+            if self.before < self.wanted:
+                self._set(self.wanted)
+        except BaseException:  # what was taken until then is given back, also when interrupted
+            self.__exit__()
+            raise
         return self
 
     def _set(self, pages):

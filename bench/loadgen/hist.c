@@ -10,7 +10,8 @@ void hist_reset(struct hist *h)
 	h->min = UINT64_MAX;
 }
 
-/* Values below 2 * HIST_SUB have a bucket each; above, the top 8 bits choose the bucket. */
+/* Values below 2 * HIST_SUB have a bucket each; above, the top 8 bits choose the bucket (Tene's HDR
+ * histogram, with 2 * HIST_SUB as its sub-bucket count). */
 static unsigned int bucket_of(uint64_t value)
 {
 	unsigned int shift;
