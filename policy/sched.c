@@ -70,15 +70,24 @@ static uint64_t gate(const struct sched *s, struct purse *p)
 	return wait_for(&p->packets, s->now, ready);
 }
 
-/* Virtual time of who comes to a clock: nobody brings time saved up, nor more debt than the clamp.
- */
-static uint64_t come_to(uint64_t vtime, uint64_t clock, uint64_t most)
+/* Sets the virtual time of who comes to a clock: nobody brings time saved up, nor more debt than
+ * the clamp. */
+static void come_to(const struct sched *s, struct purse *p, uint64_t clock)
 {
-	int64_t ahead = (int64_t)(vtime - clock);
+	p->vtime = clock + purse_ahead(s, p, clock);
+	p->vtime_tsc = s->now;
+}
 
-	if (ahead < 0)
-		return clock;
-	return (uint64_t)ahead > most ? clock + most : vtime;
+static void clamp_debt(const struct sched *s, struct purse *p, uint64_t clock)
+{
+	if (heap_before(clock, p->vtime))
+		p->vtime = clock + purse_ahead(s, p, clock);
+}
+
+static void move_vtime(const struct sched *s, struct purse *p, uint64_t used)
+{
+	p->vtime += used * p->inv_weight;
+	p->vtime_tsc = s->now;
 }
 
 static uint16_t tree_top(const struct tenant_account *t)
@@ -113,7 +122,7 @@ void sched_place_tenant(struct sched *s, uint16_t tenant)
 		}
 		heap_add(&s->events, id, rate_ready_tsc(&t->purse.credit));
 	}
-	t->purse.vtime = come_to(t->purse.vtime, s->clock, s->debt_tsc * t->purse.inv_weight);
+	come_to(s, &t->purse, s->clock);
 	heap_set(&s->tenants, tenant, t->purse.vtime);
 }
 
@@ -130,7 +139,7 @@ static void place_in_tree(struct sched *s, uint16_t vm)
 	struct tenant_account *t = &s->tenant[a->tenant];
 
 	a->place = PLACE_TREE;
-	a->purse.vtime = come_to(a->purse.vtime, t->clock, s->debt_tsc * a->purse.inv_weight);
+	come_to(s, &a->purse, t->clock);
 	heap_add(&t->tree, vm, a->purse.vtime);
 	if (rate_in_use(&a->purse.credit))
 		heap_add(&s->events, vm, rate_ready_tsc(&a->purse.credit));
@@ -338,11 +347,11 @@ static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, 
 		spend(s, &a->purse.credit, s->credit_room, used);
 		return;
 	}
-	a->purse.vtime += bounded * a->purse.inv_weight;
+	move_vtime(s, &a->purse, bounded);
 	if (by_tenant)
 		spend(s, &t->purse.credit, t->purse.credit.cap, used);
 	else
-		t->purse.vtime += bounded * t->purse.inv_weight;
+		move_vtime(s, &t->purse, bounded);
 }
 
 static void count_rates(struct purse *p, uint32_t packets, uint32_t bytes)
@@ -406,9 +415,14 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 	a->stats.used_tsc += used_tsc;
 	if (!a->is_used || s->mode != SCHED_MODE_TIME)
 		return;
+	/* It may have been away for long. */
+	if (a->place != PLACE_TREE)
+		come_to(s, &a->purse, t->clock);
+	if (!heap_has(&s->tenants, a->tenant))
+		come_to(s, &t->purse, s->clock);
 	pay(s, a, a->purse.credit.level > 0, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
-	a->purse.vtime = come_to(a->purse.vtime, t->clock, s->debt_tsc * a->purse.inv_weight);
-	t->purse.vtime = come_to(t->purse.vtime, s->clock, s->debt_tsc * t->purse.inv_weight);
+	clamp_debt(s, &a->purse, t->clock);
+	clamp_debt(s, &t->purse, s->clock);
 	/* Who is funded keeps its turn: nobody sends another one to the end of the ring. */
 	if (a->place == PLACE_RING && a->purse.credit.level > 0 && gate(s, &a->purse) == 0)
 		return;

@@ -216,14 +216,15 @@ void sched_remove_vm(struct sched *s, uint16_t vm)
 static int64_t balance(const struct sched *s, const struct account *a)
 {
 	struct rate r = rate_in_use(&a->purse.credit) ? a->purse.credit : a->purse.limit;
-	int64_t ahead;
 
 	if (rate_in_use(&r)) {
 		rate_refill(&r, s->now, r.cap);
 		return r.level;
 	}
-	ahead = (int64_t)(a->purse.vtime - s->tenant[a->tenant].clock);
-	return ahead > 0 && a->is_used ? -(ahead / (int64_t)a->purse.inv_weight) : 0;
+	if (!a->is_used)
+		return 0;
+	return -(int64_t)(purse_ahead(s, &a->purse, s->tenant[a->tenant].clock) /
+			  a->purse.inv_weight);
 }
 
 void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *stats)

@@ -26,6 +26,10 @@
 /* Virtual time moves by this over the weight for each cycle used. */
 #define VTIME_ONE ((uint64_t)1 << 24)
 
+/* The clock of whoever sleeps stands still while those of others move on, and would seem to be
+ * ahead of theirs once they are half a round away: two minutes at 5 GHz and weight 1. */
+#define VTIME_LIFE_S 10
+
 enum place { PLACE_NONE, PLACE_RING, PLACE_TREE, PLACE_PARKED };
 
 /* The budget of a VM or a tenant at work. */
@@ -33,8 +37,9 @@ struct purse {
 	struct budget budget;
 	uint64_t inv_weight; /* VTIME_ONE / weight */
 	uint64_t vtime;
-	bool is_gated; /* has any of the last three */
-	bool is_rated; /* has one of the last two */
+	uint64_t vtime_tsc; /* when it was last set */
+	bool is_gated;      /* has any of the last three */
+	bool is_rated;      /* has one of the last two */
 	struct rate credit;
 	struct rate limit;
 	struct rate bits;
@@ -89,6 +94,18 @@ struct sched {
 	struct heap_node tree_node[SCHED_MAX_TENANTS][SCHED_MAX_VMS];
 	struct hist hist[SCHED_MAX_VMS][SCHED_HIST_COUNT];
 };
+
+/* How far the purse is ahead of a clock, which is what it owes those who follow the clock: never
+ * more than the clamp, and nothing that is older than VTIME_LIFE_S. */
+static inline uint64_t purse_ahead(const struct sched *s, const struct purse *p, uint64_t clock)
+{
+	uint64_t most = s->debt_tsc * p->inv_weight;
+	int64_t ahead = (int64_t)(p->vtime - clock);
+
+	if (ahead < 0 || s->now - p->vtime_tsc > VTIME_LIFE_S * s->tsc_hz)
+		return 0;
+	return (uint64_t)ahead < most ? (uint64_t)ahead : most;
+}
 
 /* Puts a VM that has work where it belongs now, takes it out of where it is, does both. */
 void sched_place(struct sched *s, uint16_t vm);

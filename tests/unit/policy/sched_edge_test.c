@@ -190,6 +190,43 @@ static void test_virtual_time_wraps(void **state)
 	sched_destroy(r.s);
 }
 
+/* However long a VM has slept, and however far virtual time moved in the meantime, it owes nothing:
+ * it is served next. */
+static void test_wakes_after_long_sleeps(void **state)
+{
+	const uint64_t each = HZ / 1000;
+	const struct budget least = budget(1, 0, 1000);
+	struct sched_grant g;
+	struct rig r;
+
+	(void)state;
+	setup(&r, 77);
+	assert_int_equal(sched_set_conf(r.s, SCHED_MODE_TIME, 1000), 0);
+	for (uint16_t i = 0; i < 3; i++) {
+		assert_int_equal(sched_set_tenant(r.s, i / 2, &least), 0);
+		add(&r, i, i / 2, least);
+		if (i > 0)
+			sched_sleep(r.s, i);
+	}
+	for (uint64_t nap = HZ; nap < 700 * HZ; nap += 43 * HZ) {
+		for (uint64_t passed = 0; passed < nap; passed += each) {
+			assert_true(sched_pick(r.s, r.now, &g));
+			assert_int_equal(g.vm, 0);
+			r.now += each;
+			sched_charge(r.s, g.vm, r.now, each, 1, 64, 1);
+		}
+		for (uint16_t i = 1; i < 3; i++) {
+			sched_wake(r.s, i, r.now);
+			assert_true(sched_pick(r.s, r.now, &g));
+			assert_int_equal(g.vm, i);
+			r.now += US;
+			sched_charge(r.s, i, r.now, US, 1, 64, 1);
+			sched_sleep(r.s, i);
+		}
+	}
+	sched_destroy(r.s);
+}
+
 /* Charges and gaps of any length: debt and credit stay clamped, and all goes on as before. */
 static void test_overflow(void **state)
 {
@@ -413,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tsc_wraps),
 		cmocka_unit_test(test_virtual_time_wraps),
+		cmocka_unit_test(test_wakes_after_long_sleeps),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_descheduled),
 		cmocka_unit_test(test_weights_at_their_limits),
