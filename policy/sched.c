@@ -95,6 +95,26 @@ static uint16_t tree_top(const struct tenant_account *t)
 	return t->tree.node[0].id;
 }
 
+/* Where a VM stands in its tenant's tree, and a tenant among the tenants. Virtual time alone would
+ * do for fairness. What the next service will take comes on top, so that of those who have used no
+ * more than their share, who keeps others waiting the least goes first. */
+static uint64_t vm_key(const struct account *a)
+{
+	return a->purse.vtime + a->typical_tsc * VTIME_PER_TYPICAL;
+}
+
+static uint64_t tenant_key(const struct sched *s, const struct tenant_account *t)
+{
+	return t->purse.vtime + s->vm[tree_top(t)].typical_tsc * VTIME_PER_TYPICAL;
+}
+
+/* The top of the tenant's tree, or its virtual time, is another one now. */
+static void rekey_tenant(struct sched *s, uint16_t tenant)
+{
+	if (heap_has(&s->tenants, tenant))
+		heap_move(&s->tenants, tenant, tenant_key(s, &s->tenant[tenant]));
+}
+
 void sched_place_tenant(struct sched *s, uint16_t tenant)
 {
 	struct tenant_account *t = &s->tenant[tenant];
@@ -122,8 +142,8 @@ void sched_place_tenant(struct sched *s, uint16_t tenant)
 		}
 		heap_add(&s->events, id, rate_ready_tsc(&t->purse.credit));
 	}
-	come_to(s, &t->purse, s->clock);
-	heap_set(&s->tenants, tenant, t->purse.vtime);
+	come_to(s, &t->purse, s->floor);
+	heap_set(&s->tenants, tenant, tenant_key(s, t));
 }
 
 static void park(struct sched *s, uint16_t vm, uint64_t until)
@@ -139,12 +159,14 @@ static void place_in_tree(struct sched *s, uint16_t vm)
 	struct tenant_account *t = &s->tenant[a->tenant];
 
 	a->place = PLACE_TREE;
-	come_to(s, &a->purse, t->clock);
-	heap_add(&t->tree, vm, a->purse.vtime);
+	come_to(s, &a->purse, t->floor);
+	heap_add(&t->tree, vm, vm_key(a));
 	if (rate_in_use(&a->purse.credit))
 		heap_add(&s->events, vm, rate_ready_tsc(&a->purse.credit));
 	if (t->tree.n == 1)
 		sched_place_tenant(s, a->tenant);
+	else
+		rekey_tenant(s, a->tenant);
 }
 
 void sched_place(struct sched *s, uint16_t vm)
@@ -184,6 +206,8 @@ void sched_unplace(struct sched *s, uint16_t vm)
 		heap_remove(&t->tree, vm);
 		if (t->tree.n == 0)
 			sched_place_tenant(s, a->tenant);
+		else
+			rekey_tenant(s, a->tenant);
 	}
 	a->place = PLACE_NONE;
 }
@@ -232,11 +256,15 @@ static void run_events(struct sched *s)
 void sched_wake(struct sched *s, uint16_t vm, uint64_t now)
 {
 	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
 
 	if (a->is_awake || !a->is_used)
 		return;
 	advance(s, now);
 	a->is_awake = true;
+	come_to(s, &a->purse, t->clock);
+	if (t->n_awake++ == 0)
+		come_to(s, &t->purse, s->clock);
 	a->waiting_since = s->now;
 	refill_capped(s, a);
 	sched_place(s, vm);
@@ -249,6 +277,7 @@ void sched_sleep(struct sched *s, uint16_t vm)
 	if (!a->is_awake)
 		return;
 	a->is_awake = false;
+	s->tenant[a->tenant].n_awake--;
 	sched_unplace(s, vm);
 	refill_capped(s, a);
 }
@@ -283,12 +312,16 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 	if (vm < 0) {
 		if (s->tenants.n == 0)
 			return false;
-		s->clock = s->tenants.node[0].key;
-		vm = tree_top(&s->tenant[s->tenants.node[0].id]);
+		t = &s->tenant[s->tenants.node[0].id];
+		vm = tree_top(t);
+		s->clock = t->purse.vtime;
+		s->floor = s->tenants.node[0].key - s->slice_tsc * VTIME_PER_TYPICAL;
 	}
 	t = &s->tenant[s->vm[vm].tenant];
-	if (s->vm[vm].place == PLACE_TREE)
+	if (s->vm[vm].place == PLACE_TREE) {
 		t->clock = s->vm[vm].purse.vtime;
+		t->floor = t->tree.node[0].key - s->slice_tsc * VTIME_PER_TYPICAL;
+	}
 	g->vm = (uint16_t)vm;
 	g->slice_tsc = s->slice_tsc;
 	/* Packets are counted after a service: one burst, which is sized by what the limits allow.
@@ -321,6 +354,17 @@ static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t u
 		if (used - s->slice_tsc > a->stats.longest_overrun_tsc)
 			a->stats.longest_overrun_tsc = used - s->slice_tsc;
 	}
+}
+
+/* A long service is remembered at once, and forgotten over some short ones. One that found nothing
+ * to take tells nothing. */
+static void learn_typical(const struct sched *s, struct account *a, uint64_t used, uint32_t packets)
+{
+	used = used < s->slice_tsc ? used : s->slice_tsc;
+	if (used > a->typical_tsc)
+		a->typical_tsc = used;
+	else if (packets)
+		a->typical_tsc -= (a->typical_tsc - used + 7) / 8;
 }
 
 /* What came during a service is paid out first: debt that the clamp leaves is there to be repaid.
@@ -370,14 +414,14 @@ static void replace(struct sched *s, uint16_t vm)
 
 	/* The most common case by far: both only move within their trees. */
 	if (a->place == PLACE_TREE && !a->purse.is_gated && !rate_in_use(&a->purse.credit)) {
-		heap_move(&t->tree, vm, a->purse.vtime);
+		heap_move(&t->tree, vm, vm_key(a));
 	} else {
 		sched_unplace(s, vm);
 		sched_place(s, vm);
 	}
 	if (t->tree.n > 0) {
 		if (!t->purse.is_gated && !rate_in_use(&t->purse.credit))
-			heap_move(&s->tenants, a->tenant, t->purse.vtime);
+			heap_move(&s->tenants, a->tenant, tenant_key(s, t));
 		else
 			sched_place_tenant(s, a->tenant);
 	}
@@ -396,6 +440,7 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc,
 	count_service(s, vm, s->now, used_tsc);
 	a->stats.used_tsc += used_tsc;
 	a->waiting_since = s->now;
+	learn_typical(s, a, used_tsc, packets);
 	cost_learn(&a->cost, used_tsc, packets, bytes, descs);
 	if (s->mode != SCHED_MODE_NONE) {
 		count_rates(&a->purse, packets, bytes);
@@ -417,9 +462,9 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 		return;
 	/* It may have been away for long. */
 	if (a->place != PLACE_TREE)
-		come_to(s, &a->purse, t->clock);
+		come_to(s, &a->purse, a->is_awake ? t->floor : t->clock);
 	if (!heap_has(&s->tenants, a->tenant))
-		come_to(s, &t->purse, s->clock);
+		come_to(s, &t->purse, t->n_awake ? s->floor : s->clock);
 	pay(s, a, a->purse.credit.level > 0, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
 	clamp_debt(s, &a->purse, t->clock);
 	clamp_debt(s, &t->purse, s->clock);
@@ -428,8 +473,8 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 		return;
 	if (a->is_awake)
 		replace(s, vm);
-	else if (heap_has(&s->tenants, a->tenant))
-		heap_move(&s->tenants, a->tenant, t->purse.vtime);
+	else
+		rekey_tenant(s, a->tenant);
 }
 
 void sched_tick(struct sched *s, uint64_t now)

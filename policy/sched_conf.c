@@ -141,7 +141,8 @@ int sched_add_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
 		return -EINVAL;
 	t = &s->tenant[tenant];
 	t->is_used = true;
-	t->clock = 0;
+	t->n_awake = 0;
+	t->clock = t->floor = 0;
 	t->purse.vtime = s->clock;
 	purse_set(s, &t->purse, b);
 	return 0;
@@ -187,6 +188,7 @@ int sched_add_vm(struct sched *s, uint16_t vm, uint16_t tenant, const struct bud
 	a->tenant = tenant;
 	a->purse.vtime = s->tenant[tenant].clock;
 	cost_reset(&a->cost);
+	a->typical_tsc = s->slice_tsc;
 	purse_set(s, &a->purse, b);
 	return 0;
 }

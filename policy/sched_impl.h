@@ -26,6 +26,10 @@
 /* Virtual time moves by this over the weight for each cycle used. */
 #define VTIME_ONE ((uint64_t)1 << 24)
 
+/* By how much virtual time a VM goes after others of the same virtual time for each cycle that its
+ * services typically take: the same for all weights. */
+#define VTIME_PER_TYPICAL (VTIME_ONE / 50)
+
 /* The clock of whoever sleeps stands still while those of others move on, and would seem to be
  * ahead of theirs once they are half a round away: two minutes at 5 GHz and weight 1. */
 #define VTIME_LIFE_S 10
@@ -53,6 +57,7 @@ struct account {
 	uint16_t tenant;
 	uint64_t waiting_since;
 	uint64_t funded_since;
+	uint64_t typical_tsc; /* what its services took of late, a slice at most */
 	struct purse purse;
 	struct cost cost;
 	struct sched_vm_stats stats;
@@ -61,7 +66,9 @@ struct account {
 struct tenant_account {
 	bool is_used;
 	struct purse purse;
-	uint64_t clock; /* virtual time within the tenant */
+	uint16_t n_awake;
+	uint64_t clock; /* virtual times within the tenant, as those among tenants below */
+	uint64_t floor;
 	struct heap tree;
 };
 
@@ -78,7 +85,10 @@ struct sched {
 	uint32_t n_guarantees; /* VMs and tenants that have one */
 	enum sched_mode mode;
 	uint64_t now;
-	uint64_t clock; /* virtual time among tenants */
+	/* Virtual times among tenants: that of who was served last, where those who wake up begin;
+	 * and the least that anybody who goes on can have, where those who were held back do. */
+	uint64_t clock;
+	uint64_t floor;
 	struct heap tenants;
 	struct heap events;
 	struct link ring[ID_COUNT + 1];
