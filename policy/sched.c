@@ -229,6 +229,7 @@ static void on_event(struct sched *s, uint16_t id, uint64_t due)
 	struct account *a;
 
 	if (id >= SCHED_MAX_VMS) {
+		s->tenant[id - SCHED_MAX_VMS].held_until = due;
 		sched_place_tenant(s, (uint16_t)(id - SCHED_MAX_VMS));
 		return;
 	}
@@ -331,12 +332,28 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 	return true;
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return heap_before(a, b) ? b : a;
+}
+
+/* How long ago `since` was; 0 when that is still to come. */
+static uint64_t passed(uint64_t since, uint64_t now)
+{
+	return heap_before(since, now) ? now - since : 0;
+}
+
 static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t used)
 {
 	struct account *a = &s->vm[vm];
 	uint64_t start = now - used;
-	uint64_t waited = heap_before(a->waiting_since, start) ? start - a->waiting_since : 0;
+	uint64_t since = later(a->waiting_since, s->tenant[a->tenant].held_until);
+	uint64_t waited = passed(since, start),
+		 pause = passed(later(since, s->served_until), start);
 
+	if (pause > s->longest_pause_tsc)
+		s->longest_pause_tsc = pause;
+	s->served_until = now;
 	a->stats.services++;
 	a->stats.waited_tsc += waited;
 	hist_record(&s->hist[vm][SCHED_HIST_SERVICE], used);
@@ -344,9 +361,8 @@ static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t u
 	if (waited > a->stats.longest_wait_tsc)
 		a->stats.longest_wait_tsc = waited;
 	if (s->mode == SCHED_MODE_TIME && a->place == PLACE_RING &&
-	    heap_before(a->funded_since, start) &&
-	    start - a->funded_since > a->stats.longest_funded_wait_tsc)
-		a->stats.longest_funded_wait_tsc = start - a->funded_since;
+	    passed(a->funded_since, start) > a->stats.longest_funded_wait_tsc)
+		a->stats.longest_funded_wait_tsc = passed(a->funded_since, start);
 	if (used > a->stats.longest_service_tsc)
 		a->stats.longest_service_tsc = used;
 	if (used > s->slice_tsc) {

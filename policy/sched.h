@@ -93,7 +93,7 @@ struct sched_vm_stats {
 	uint64_t longest_service_tsc;
 	uint64_t overruns; /* services longer than the slice */
 	uint64_t longest_overrun_tsc;
-	uint64_t waited_tsc; /* with work, within its own limits, and not served */
+	uint64_t waited_tsc; /* with work, within its and its tenant's limits, and not served */
 	uint64_t longest_wait_tsc;
 	uint64_t longest_funded_wait_tsc; /* while its guarantee's balance was positive */
 	uint64_t throttled;  /* times it was held back by a limit, its own or its tenant's */
@@ -109,9 +109,17 @@ enum sched_hist_kind { SCHED_HIST_SERVICE, SCHED_HIST_WAIT, SCHED_HIST_COUNT };
 /* How long services, and the waits for them, took; NULL for a VM that is not there. [worker] */
 const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_hist_kind kind);
 
-/* The longest that the VM can wait for a service while it has work, a positive balance of its own
- * guarantee, and no limit holds it back; `packet_tsc` is the longest that a service can exceed its
- * slice by. UINT64_MAX for a VM without a guarantee of its own. [worker] */
+/* The longest that went by between two services, of which the second was waited for, so far: what
+ * the worker does between services, and what the machine takes away from it there. [worker] */
+uint64_t sched_longest_pause_tsc(const struct sched *s);
+
+/* How many services the bound below counts: one for each guarantee. [worker] */
+unsigned sched_bound_services(const struct sched *s);
+
+/* The longest that the VM can wait for a service, from when the scheduler knows of its work, while
+ * it has a positive balance of its own guarantee and no limit holds it back; `packet_tsc` is the
+ * longest that a service can exceed its slice by. UINT64_MAX for a VM without a guarantee of its
+ * own. [worker] */
 uint64_t sched_bound_tsc(const struct sched *s, uint16_t vm, uint64_t packet_tsc);
 
 #endif

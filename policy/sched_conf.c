@@ -142,6 +142,7 @@ int sched_add_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
 	t = &s->tenant[tenant];
 	t->is_used = true;
 	t->n_awake = 0;
+	t->held_until = s->now;
 	t->clock = t->floor = 0;
 	t->purse.vtime = s->clock;
 	purse_set(s, &t->purse, b);
@@ -240,10 +241,21 @@ const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_his
 	return vm < SCHED_MAX_VMS && s->vm[vm].is_used ? &s->hist[vm][kind] : NULL;
 }
 
-/* The service in progress, then one of each other that may be in the ring; docs/budgets.md. */
+uint64_t sched_longest_pause_tsc(const struct sched *s)
+{
+	return s->longest_pause_tsc;
+}
+
+unsigned sched_bound_services(const struct sched *s)
+{
+	return s->n_guarantees;
+}
+
+/* The service in progress, then one of each other that may be in the ring, and what the worker does
+ * after each of them; docs/budgets.md. */
 uint64_t sched_bound_tsc(const struct sched *s, uint16_t vm, uint64_t packet_tsc)
 {
 	if (vm >= SCHED_MAX_VMS || !rate_in_use(&s->vm[vm].purse.credit))
 		return UINT64_MAX;
-	return s->n_guarantees * (s->slice_tsc + packet_tsc);
+	return s->n_guarantees * (s->slice_tsc + packet_tsc + s->longest_pause_tsc);
 }

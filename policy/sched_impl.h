@@ -67,7 +67,8 @@ struct tenant_account {
 	bool is_used;
 	struct purse purse;
 	uint16_t n_awake;
-	uint64_t clock; /* virtual times within the tenant, as those among tenants below */
+	uint64_t held_until; /* by its limits, the last time that they held it */
+	uint64_t clock;      /* virtual times within the tenant, as those among tenants below */
 	uint64_t floor;
 	struct heap tree;
 };
@@ -85,6 +86,8 @@ struct sched {
 	uint32_t n_guarantees; /* VMs and tenants that have one */
 	enum sched_mode mode;
 	uint64_t now;
+	uint64_t served_until;      /* the end of the last service */
+	uint64_t longest_pause_tsc; /* between it and the next one, while that one was waited for */
 	/* Virtual times among tenants: that of who was served last, where those who wake up begin;
 	 * and the least that anybody who goes on can have, where those who were held back do. */
 	uint64_t clock;

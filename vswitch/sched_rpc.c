@@ -117,13 +117,17 @@ static uint64_t longest_overrun(const struct vswitch *sw, const struct worker *w
 struct bound_call {
 	uint16_t vm;
 	uint64_t overrun_tsc;
+	uint64_t pause_tsc;
 	uint64_t bound_tsc;
+	unsigned services;
 };
 
 static void compute_bound(struct worker *w, void *arg)
 {
 	struct bound_call *c = arg;
 
+	c->pause_tsc = sched_longest_pause_tsc(w->sched);
+	c->services = sched_bound_services(w->sched);
 	c->bound_tsc = sched_bound_tsc(w->sched, c->vm, c->overrun_tsc);
 }
 
@@ -135,7 +139,7 @@ json_t *rpc_handle_budget_get_bound(struct rpc_ctx *ctx, const struct rpc_budget
 	struct bound_call c = {0};
 	struct sched_vm_stats *st;
 	struct worker *w;
-	char text[160];
+	char text[192];
 	json_t *o;
 
 	if (!vm) {
@@ -158,13 +162,14 @@ json_t *rpc_handle_budget_get_bound(struct rpc_ctx *ctx, const struct rpc_budget
 	c.overrun_tsc = longest_overrun(sw, w, st);
 	worker_call(w, compute_bound, &c);
 	snprintf(text, sizeof(text),
-		 "services of the others with a guarantee, and one more in progress, each a slice "
-		 "and "
-		 "the longest overrun so far (%.1f us)",
-		 tsc_to_us(sw, c.overrun_tsc));
-	o = json_pack("{s:s, s:i, s:i, s:o, s:o, s:s}", "vm", vm->name, "worker", (int)w->core,
-		      "slice_us", (int)sw->sched.slice_us, "bound_us", us(sw, c.bound_tsc),
-		      "longest_wait_us", us(sw, st[vm->id].longest_funded_wait_tsc), "text", text);
+		 "%u service%s, of others with a guarantee or in progress: each a slice, the "
+		 "longest overrun and the longest pause after it so far",
+		 c.services, c.services == 1 ? "" : "s");
+	o = json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "vm", vm->name, "worker",
+		      (int)w->core, "slice_us", (int)sw->sched.slice_us, "overrun_us",
+		      us(sw, c.overrun_tsc), "pause_us", us(sw, c.pause_tsc), "bound_us",
+		      us(sw, c.bound_tsc), "longest_wait_us",
+		      us(sw, st[vm->id].longest_funded_wait_tsc), "text", text);
 	free(st);
 	return o;
 }

@@ -348,6 +348,45 @@ static void test_guarantees_hold(void **state)
 	sched_destroy(r.s);
 }
 
+/* What the worker does between services is waited for too, so it is in the bound; time when nobody
+ * could be served is not. */
+static void test_bound_counts_what_is_between_services(void **state)
+{
+	const uint64_t gap = 10 * US;
+	struct budget limited = budget(100, 0, 10);
+	struct sched_grant g;
+	struct rig r;
+
+	(void)state;
+	setup(&r, 3);
+	add(&r, 0, 0, budget(100, 101, 10));
+	assert_int_equal(sched_bound_tsc(r.s, 0, US), SLICE + US);
+	add(&r, 1, 0, budget(100, 0, 10));
+	for (unsigned i = 0; i < 10000; i++) {
+		r.now += gap;
+		assert_true(sched_pick(r.s, r.now, &g));
+		r.now += SLICE;
+		sched_charge(r.s, g.vm, r.now, SLICE, 1, 64, 1);
+	}
+	assert_int_equal(sched_bound_tsc(r.s, 0, US), SLICE + US + gap);
+	assert_in_range(stats(&r, 0).longest_funded_wait_tsc, SLICE + 1, SLICE + gap);
+	sched_destroy(r.s);
+
+	setup(&r, 3);
+	limited.limit_percent = 10;
+	assert_int_equal(sched_set_tenant(r.s, 1, &limited), 0);
+	add(&r, 0, 0, limited);
+	add(&r, 1, 1, budget(100, 0, 10));
+	run_for(&r, HZ / 10);
+	assert_true(r.idle > HZ / 20);
+	sched_sleep(r.s, 1);
+	sched_remove_vm(r.s, 0);
+	add(&r, 0, 0, budget(100, 100, 10));
+	assert_int_equal(sched_bound_tsc(r.s, 0, 0), SLICE);
+	assert_true(stats(&r, 1).longest_wait_tsc <= SLICE + r.longest_overrun);
+	sched_destroy(r.s);
+}
+
 /* A tenant's guarantee is its VMs' together, whoever of them has work. */
 static void test_tenant_guarantee(void **state)
 {
@@ -455,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_descheduled),
 		cmocka_unit_test(test_weights_at_their_limits),
 		cmocka_unit_test(test_guarantees_hold),
+		cmocka_unit_test(test_bound_counts_what_is_between_services),
 		cmocka_unit_test(test_tenant_guarantee),
 		cmocka_unit_test(test_charged_while_it_waits),
 		cmocka_unit_test(test_throttled_is_counted),
