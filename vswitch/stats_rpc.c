@@ -276,6 +276,7 @@ json_t *rpc_handle_worker_list(struct rpc_ctx *ctx, const struct rpc_worker_list
 		const struct worker *w = ctx->sw->worker[i];
 		unsigned vms = 0, ports = 0;
 		double guaranteed = 0;
+		const struct tenant *t;
 		const struct port *port;
 		const struct vm *vm;
 
@@ -285,6 +286,8 @@ json_t *rpc_handle_worker_list(struct rpc_ctx *ctx, const struct rpc_worker_list
 			vms++;
 			guaranteed += 100.0 * vm->budget.guarantee_us / vm->budget.period_us;
 		}
+		TAILQ_FOREACH (t, &ctx->sw->tenants, link)
+			guaranteed += 100.0 * t->budget.guarantee_us / t->budget.period_us;
 		TAILQ_FOREACH (port, &ctx->sw->ports, link)
 			ports += port->worker == w;
 		json_array_append_new(list, json_pack("{s:i, s:i, s:i, s:i, s:o}", "worker",

@@ -36,6 +36,23 @@ int switch_check_name(const char *field, const char *name, struct err *e)
 	return 0;
 }
 
+int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
+		 const struct tenant *tenant, const struct budget *budget, struct err *e)
+{
+	const struct budget *all[MAX_VMS + MAX_TENANTS];
+	const struct tenant *t;
+	const struct vm *v;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (v, &sw->vms, link)
+		if (v != vm && v->worker == w)
+			all[n++] = &v->budget;
+	TAILQ_FOREACH (t, &sw->tenants, link)
+		if (t != tenant)
+			all[n++] = &t->budget;
+	return budget_admit(all, n, budget, e);
+}
+
 struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 			      const struct sched_conf *sched, struct err *e)
 {

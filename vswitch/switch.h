@@ -135,6 +135,10 @@ void port_count(struct vswitch *sw, const struct port *port, struct port_counter
 int switch_free_slot(void *const *slots, unsigned n);
 /* Whether a name is one: letters, digits, '.', '_' and '-', 1 to 63 of them. */
 int switch_check_name(const char *field, const char *name, struct err *e);
+/* Whether the worker could keep its guarantees, those of its VMs and of all tenants, if that of
+ * `vm` or `tenant` (both NULL: of a new one) were `budget`'s. */
+int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
+		 const struct tenant *tenant, const struct budget *budget, struct err *e);
 /* Seconds on the clock that address ages are measured with. [any] */
 uint32_t switch_now_s(void);
 /* Returns when every worker has passed a point where it holds no pointers. */

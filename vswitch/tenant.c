@@ -49,6 +49,17 @@ static void on_all(struct vswitch *sw, void (*fn)(struct worker *, void *), stru
 		worker_call(sw->worker[i], fn, c);
 }
 
+/* A tenant's guarantee holds on each worker. */
+static int admit(struct vswitch *sw, const struct tenant *t, const struct budget *budget,
+		 struct err *e)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < sw->n_workers && ret == 0; i++)
+		ret = switch_admit(sw, sw->worker[i], NULL, t, budget, e);
+	return ret;
+}
+
 struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct budget *budget,
 			     struct err *e)
 {
@@ -62,6 +73,8 @@ struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct 
 		err_set(e, ERR_EXISTS, "name", "tenant '%s' exists", name);
 		return NULL;
 	}
+	if (admit(sw, NULL, budget, e) < 0)
+		return NULL;
 	t = slot < 0 ? NULL : calloc(1, sizeof(*t));
 	if (!t) {
 		err_set(e, ERR_NO_SPACE, "name", "tenant '%s': no room (at most %d)", name,
@@ -91,6 +104,8 @@ int tenant_set_budget(struct vswitch *sw, struct tenant *t, const struct budget 
 	struct tenant_call c = {.tenant = t, .budget = budget};
 	int ret = budget_validate(budget, e);
 
+	if (ret == 0)
+		ret = admit(sw, t, budget, e);
 	if (ret < 0)
 		return ret;
 	t->budget = *budget;

@@ -116,20 +116,6 @@ static int check(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
 	return 0;
 }
 
-/* Whether the worker could still keep all guarantees with `budget` for `vm` (NULL: a new one). */
-static int admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
-		 const struct budget *budget, struct err *e)
-{
-	const struct budget *all[MAX_VMS];
-	const struct vm *other;
-	unsigned n = 0;
-
-	TAILQ_FOREACH (other, &sw->vms, link)
-		if (other != vm && other->worker == w)
-			all[n++] = &other->budget;
-	return budget_admit(all, n, budget, e);
-}
-
 static struct rte_mempool *make_pool(uint16_t id)
 {
 	char name[32];
@@ -149,7 +135,7 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 	if (check(sw, conf, e) < 0)
 		return NULL;
 	w = choose_worker(sw, conf->worker_core, e);
-	if (!w || admit(sw, w, NULL, &conf->budget, e) < 0)
+	if (!w || switch_admit(sw, w, NULL, NULL, &conf->budget, e) < 0)
 		return NULL;
 	vm = slot < 0 ? NULL : calloc(1, sizeof(*vm));
 	if (vm)
@@ -187,7 +173,7 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 	int ret = budget_validate(budget, e);
 
 	if (ret == 0)
-		ret = admit(sw, vm->worker, vm, budget, e);
+		ret = switch_admit(sw, vm->worker, vm, NULL, budget, e);
 	if (ret < 0)
 		return ret;
 	vm->budget = *budget;
@@ -207,7 +193,7 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
 		vm->is_pinned = true;
 		return 0;
 	}
-	if (admit(sw, to, vm, &vm->budget, e) < 0)
+	if (switch_admit(sw, to, vm, NULL, &vm->budget, e) < 0)
 		return -ENOSPC;
 	worker_call(to, add, &c);
 	if (c.ret < 0)

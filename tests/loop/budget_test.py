@@ -103,8 +103,29 @@ class Scene:
         worker = d.call('worker_list')[0]
         assert worker['guaranteed_percent'] == 60, worker
         d.call('budget_set', vm='vm1', guarantee_us=300)
+        self.tenants_guarantees_count_too()
         for i in range(2):
             d.call('budget_set', vm=f'vm{i}', guarantee_us=0)
+
+    def tenants_guarantees_count_too(self):
+        """VMs have 90 % by now; a tenant's guarantee holds on each worker, beside those of VMs."""
+        d = self.d
+        refused(-32004, 'guarantee_us', d, 'budget_set', tenant='t', guarantee_us=10)
+        refused(-32004, 'guarantee_us', d, 'tenant_set', name='t', guarantee_us=10)
+        refused(-32004, 'guarantee_us', d, 'tenant_create', name='u', guarantee_us=10)
+        assert d.call('budget_get', tenant='t')[0]['guarantee_us'] == 0
+        d.call('budget_set', vm='vm1', guarantee_us=0)
+        d.call('budget_set', tenant='t', guarantee_us=200)
+        assert d.call('worker_list')[0]['guaranteed_percent'] == 80
+        text = refused(-32004, 'guarantee_us', d, 'budget_set', vm='vm1', guarantee_us=150)
+        assert '15.0 %' in text and '10.0 %' in text, text
+        d.call('tenant_create', name='u', guarantee_us=50)
+        text = refused(-32004, 'guarantee_us', d, 'vm_create', name='vm2', tenant='u',
+                       guarantee_us=60)
+        assert '6.0 %' in text and '5.0 %' in text, text
+        d.call('tenant_delete', name='u')
+        d.call('budget_set', tenant='t', guarantee_us=300)
+        d.call('budget_set', tenant='t', guarantee_us=0)
 
     def use_can_be_read(self):
         d = self.d
