@@ -35,18 +35,31 @@ struct attach_call {
 	int ret;
 };
 
+/* What a change of the device takes is the VM's to pay, so that a front end which changes it all
+ * the time is in debt, and not the others late. */
+static void bill(struct worker *w, const struct port *port)
+{
+	uint16_t vm = port->vm->id;
+
+	sched_charge_other(w->sched, vm, ledger_bill_vm(&w->ledger, vm, STAGE_CONTROL, w->clock()));
+}
+
 static void detach(struct worker *w, void *arg)
 {
 	struct attach_call *c = arg;
 
+	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
 	worker_detach(w, c->port);
+	bill(w, c->port);
 }
 
 static void attach(struct worker *w, void *arg)
 {
 	struct attach_call *c = arg;
 
+	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
 	c->ret = worker_attach(w, c->port, c->pairs, c->n);
+	bill(w, c->port);
 }
 
 static void pause_rings(void *ctx)

@@ -16,6 +16,7 @@
 #include "tests/fake/vhost_fe.h"
 #include "vswitch/forward.h"
 #include "vswitch/loop.h"
+#include "vswitch/switch.h"
 
 #define GUESTS    6
 #define RING_SIZE 64
@@ -515,6 +516,26 @@ static void test_every_stage_is_billed(void **state)
 	assert_int_equal(ledger_sum(&w->ledger), w->ledger.last_tsc - w->ledger.opened_tsc);
 }
 
+/* A front end that changes its device again and again pays for what that takes. */
+static void test_device_changes_are_billed_to_the_vm(void **state)
+{
+	const uint64_t *rows = w->ledger.vm[guest[0].vm.id];
+	uint64_t system = w->ledger.sys[SYSROW_CONTROL], before = rows[STAGE_CONTROL], once;
+	struct sched_vm_stats st;
+
+	(void)state;
+	port_leave_worker(&guest[0].port, w);
+	once = rows[STAGE_CONTROL] - before;
+	assert_true(once > 0);
+	port_enter_worker(&guest[0].port);
+	assert_true(rows[STAGE_CONTROL] > before + once);
+	sched_get_stats(w->sched, guest[0].vm.id, &st);
+	assert_int_equal(st.used_tsc, rows[STAGE_CONTROL]);
+	/* What went before was not the VM's. */
+	assert_true(w->ledger.sys[SYSROW_CONTROL] > system);
+	assert_int_equal(ledger_sum(&w->ledger), w->ledger.last_tsc - w->ledger.opened_tsc);
+}
+
 static void test_an_idle_turn_says_so(void **state)
 {
 	(void)state;
@@ -672,6 +693,7 @@ int main(void)
 		CASE(test_a_port_that_is_down_costs_its_sender),
 		CASE(test_the_sender_pays),
 		CASE(test_every_stage_is_billed),
+		CASE(test_device_changes_are_billed_to_the_vm),
 		CASE(test_an_idle_turn_says_so),
 		CASE(test_detaching_drops_what_is_held),
 		CASE(test_a_detached_ring_is_left_alone),
