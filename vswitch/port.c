@@ -9,11 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_ring.h>
+
 #include "base/log.h"
 #include "vswitch/forward.h"
 #include "vswitch/loop.h"
 #include "vswitch/mailbox.h"
 #include "vswitch/switch.h"
+
+/* Packets that a deleted port makes a worker take from its handoff ring at once, beside those that
+ * it takes anyway: VMs wait meanwhile. */
+#define DRAIN_PER_MESSAGE 4
 
 struct port *port_find(struct vswitch *sw, const char *name)
 {
@@ -188,11 +194,16 @@ static void clear_counters(struct worker *w, void *arg)
 	memset(&w->counters[c->port->id], 0, sizeof(w->counters[0]));
 }
 
+struct drain_call {
+	unsigned left;
+};
+
 static void drain_handoff(struct worker *w, void *arg)
 {
-	(void)arg;
-	while (forward_receive(w, BURST) > 0)
-		continue;
+	struct drain_call *c = arg;
+	unsigned n = forward_receive(w, DRAIN_PER_MESSAGE);
+
+	c->left = n == DRAIN_PER_MESSAGE && c->left > n ? c->left - n : 0;
 }
 
 static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
@@ -242,9 +253,14 @@ static void withdraw(struct vswitch *sw, struct port *port)
 
 	sw->port_slot[port->id] = NULL;
 	switch_quiesce(sw);
-	/* Nothing new for it can be handed over now; what was is dropped. */
-	for (unsigned i = 0; i < sw->n_workers; i++)
-		worker_call(sw->worker[i], drain_handoff, NULL);
+	/* Nothing new for it can be handed over now; what was is dropped. Others' packets may go on
+	 * coming: only those that are there already matter. */
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		struct drain_call d = {.left = rte_ring_count(sw->worker[i]->handoff)};
+
+		while (d.left > 0)
+			worker_call(sw->worker[i], drain_handoff, &d);
+	}
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		worker_call(sw->worker[i], clear_counters, &c);
 	mailbox_forget(sw->mailbox, port->id);
