@@ -14,28 +14,47 @@ double tsc_to_us(const struct vswitch *sw, uint64_t tsc)
 	return (double)tsc * 1e6 / (double)sw->sched.tsc_hz;
 }
 
+/* VMs whose counters are copied at once: between two services a worker does little else. */
+#define PER_CALL 16
+
 struct snapshot {
-	struct vswitch *sw;
-	struct sched_vm_stats *stats;
+	struct sched_vm_stats *stats; /* [MAX_VMS] */
+	unsigned n;
+	uint16_t vm[PER_CALL];
 };
 
 static void copy_stats(struct worker *w, void *arg)
 {
 	struct snapshot *s = arg;
+
+	for (unsigned i = 0; i < s->n; i++)
+		sched_get_stats(w->sched, s->vm[i], &s->stats[s->vm[i]]);
+	s->n = 0;
+}
+
+static void copy_all_stats(struct vswitch *sw, struct worker *w, struct sched_vm_stats *stats)
+{
+	struct snapshot s = {.stats = stats};
 	const struct vm *vm;
 
-	TAILQ_FOREACH (vm, &s->sw->vms, link)
-		if (vm->worker == w)
-			sched_get_stats(w->sched, vm->id, &s->stats[vm->id]);
+	TAILQ_FOREACH (vm, &sw->vms, link) {
+		if (vm->worker != w)
+			continue;
+		s.vm[s.n++] = vm->id;
+		if (s.n == PER_CALL)
+			worker_call(w, copy_stats, &s);
+	}
+	if (s.n > 0)
+		worker_call(w, copy_stats, &s);
 }
 
 struct sched_vm_stats *sched_stats_snapshot(struct vswitch *sw)
 {
-	struct snapshot s = {sw, calloc(MAX_VMS, sizeof(*s.stats))};
+	struct sched_vm_stats *stats = calloc(MAX_VMS, sizeof(*stats));
 
-	for (unsigned i = 0; s.stats && i < sw->n_workers; i++)
-		worker_call(sw->worker[i], copy_stats, &s);
-	return s.stats;
+	for (unsigned i = 0; stats && i < sw->n_workers; i++)
+		copy_all_stats(sw, sw->worker[i], stats);
+	return stats;
 }
 
 static json_t *us(const struct vswitch *sw, uint64_t tsc)
