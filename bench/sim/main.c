@@ -11,10 +11,7 @@
 enum format { TABLE, JSON, CSV };
 
 static const struct sim_algo *const algos[] = {
-	&sim_replenish,
-	&sim_replenish_sized,
-	&sim_drr,
-	&sim_vtime,
+	&sim_replenish, &sim_replenish_sized, &sim_drr, &sim_sfq, &sim_eevdf, &sim_stint,
 };
 #define N_ALGOS (sizeof(algos) / sizeof(algos[0]))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Draws what bench/sim printed with --json (standard input) into a folder: sim-light.svg,
-sim-shares.svg, sim-overruns.svg. The same numbers give the same bytes."""
+sim-waits.svg, sim-shares.svg, sim-overruns.svg. The same numbers give the same bytes."""
 import json
 import pathlib
 import sys
@@ -10,8 +10,8 @@ import matplotlib
 matplotlib.use('svg')
 import matplotlib.pyplot as plt  # noqa: E402
 
-COLOURS = ['#b0413e', '#e09f3e', '#5b8e7d', '#1d3557']
-MARKS = ['s', 'D', '^', 'o']
+COLOURS = ['#b0413e', '#e09f3e', '#5b8e7d', '#8d7fbf', '#5fa8d3', '#1d3557']
+MARKS = ['s', 'D', '^', 'v', 'P', 'o']
 
 
 def schedulers(rows):
@@ -22,6 +22,10 @@ def save(figure, path):
     figure.tight_layout()
     figure.savefig(path, metadata={'Date': None, 'Creator': None})
     plt.close(figure)
+
+
+def legend_above(axes):
+    axes.legend(loc='lower center', bbox_to_anchor=(0.5, 1.0), ncol=3, frameon=False)
 
 
 def draw_light(rows, path):
@@ -39,14 +43,12 @@ def draw_light(rows, path):
     axes.set_xlabel('backlogged VMs beside the light one')
     axes.set_ylabel('wait of the light VM, us (dotted: p99)')
     axes.grid(True, which='major', alpha=0.3)
-    axes.legend()
+    legend_above(axes)
     save(figure, path)
 
 
-def draw_bars(rows, field, label, log, path):
+def draw_bars(rows, workloads, field, label, log, path):
     figure, axes = plt.subplots(figsize=(8, 4))
-    workloads = [w for w in dict.fromkeys(r['workload'] for r in rows)
-                 if not w.startswith('light-')]
     names = schedulers(rows)
     width = 0.8 / len(names)
     for k, (name, colour) in enumerate(zip(names, COLOURS)):
@@ -59,7 +61,7 @@ def draw_bars(rows, field, label, log, path):
     axes.set_xticks(range(len(workloads)), workloads, rotation=15)
     axes.set_ylabel(label)
     axes.grid(True, axis='y', alpha=0.3)
-    axes.legend()
+    legend_above(axes)
     save(figure, path)
 
 
@@ -71,9 +73,13 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     plt.rcParams['svg.hashsalt'] = 'stint'
     draw_light(rows, folder / 'sim-light.svg')
-    draw_bars(rows, 'share_error_100ms', 'worst share over 100 ms, off by %', True,
+    draw_bars(rows, ('bursts', 'bursts-guaranteed', 'together', 'sibling'), 'wait_max_us',
+              'longest wait of a VM below its share, us', False, folder / 'sim-waits.svg')
+    draw_bars(rows, ('equal', 'weighted', 'tails', 'bursts', 'fooling', 'guarantees', 'sibling'),
+              'share_error_100ms', 'worst share over 100 ms, off by %', True,
               folder / 'sim-shares.svg')
-    draw_bars(rows, 'overrun_max_us', 'longest service beyond the slice, us', False,
+    draw_bars(rows, ('equal', 'weighted', 'tails', 'bursts', 'fooling', 'guarantees'),
+              'overrun_max_us', 'longest service beyond the slice, us', False,
               folder / 'sim-overruns.svg')
 
 

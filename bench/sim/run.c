@@ -100,13 +100,15 @@ static void arrive(struct run *r)
 	for (unsigned i = 0; i < r->w->n_vms; i++) {
 		struct vm *v = &r->vm[i];
 
-		while (v->spec.demand == SIM_BURSTS && v->next_burst <= r->now) {
+		while (v->spec.demand != SIM_BACKLOGGED && v->next_burst <= r->now) {
 			uint64_t gap = v->spec.gap_us * SIM_US;
 
 			v->backlog += 1 + next(&v->arrivals) % v->spec.packets_max;
 			if (!v->is_awake)
 				wake(r, i, v->next_burst);
-			v->next_burst += gap / 2 + next(&v->arrivals) % gap;
+			v->next_burst += v->spec.demand == SIM_TOGETHER
+						 ? gap
+						 : gap / 2 + next(&v->arrivals) % gap;
 		}
 	}
 }
@@ -116,7 +118,7 @@ static uint64_t next_arrival(const struct run *r)
 	uint64_t first = UINT64_MAX;
 
 	for (unsigned i = 0; i < r->w->n_vms; i++)
-		if (r->vm[i].spec.demand == SIM_BURSTS && r->vm[i].next_burst < first)
+		if (r->vm[i].spec.demand != SIM_BACKLOGGED && r->vm[i].next_burst < first)
 			first = r->vm[i].next_burst;
 	return first;
 }
@@ -133,23 +135,47 @@ static void count_wait(struct run *r, unsigned i)
 	hist_record(&r->result->wait, r->now > from ? r->now - from : 0);
 }
 
-static void close_window(struct run *r, struct window *win)
+/* What the VMs that had work all the time should have used. Tenants with such VMs divide what they
+ * all used by their shares; what a tenant's other VMs used of that is not there for these. */
+static void wanted(const struct run *r, const struct window *win, double *want)
 {
-	double used = 0, share = 0;
+	double share[SIM_MAX_VMS] = {0}, full[SIM_MAX_VMS] = {0};
+	double used[SIM_MAX_VMS] = {0}, others[SIM_MAX_VMS] = {0};
+	double all_share = 0, all_used = 0;
 
 	for (unsigned i = 0; i < r->w->n_vms; i++) {
-		if (win->is_partial[i])
-			continue;
-		used += (double)win->used[i];
-		share += r->share[i];
+		unsigned t = r->w->vm[i].tenant;
+
+		share[t] += r->share[i];
+		full[t] += win->is_partial[i] ? 0 : r->share[i];
+		used[t] += (double)win->used[i];
+		others[t] += win->is_partial[i] ? (double)win->used[i] : 0;
 	}
+	for (unsigned t = 0; t < SIM_MAX_VMS; t++) {
+		all_share += full[t] > 0 ? share[t] : 0;
+		all_used += full[t] > 0 ? used[t] : 0;
+	}
+	for (unsigned i = 0; i < r->w->n_vms; i++) {
+		unsigned t = r->w->vm[i].tenant;
+
+		if (!win->is_partial[i])
+			want[i] = (all_used * share[t] / all_share - others[t]) * r->share[i] /
+				  full[t];
+	}
+}
+
+static void close_window(struct run *r, struct window *win)
+{
+	double want[SIM_MAX_VMS] = {0};
+
+	wanted(r, win, want);
 	for (unsigned i = 0; i < r->w->n_vms && win->start >= SKIP_FIRST; i++) {
-		double want = used * r->share[i] / share, off;
 		uint64_t grant = win->length / 1000 * r->vm[i].spec.guarantee_us;
+		double off;
 
 		if (win->is_partial[i])
 			continue;
-		off = ((double)win->used[i] - want) / want * 100;
+		off = ((double)win->used[i] - want[i]) / want[i] * 100;
 		off = off < 0 ? -off : off;
 		win->error = off > win->error ? off : win->error;
 		if (grant && 100.0 * (double)win->used[i] / (double)grant < win->guarantee)
@@ -193,7 +219,7 @@ static uint64_t work(struct run *r, const struct sim_grant *g, uint32_t *packets
 		for (; n && v->backlog; n--) {
 			used += packet_cost(v);
 			(*packets)++;
-			if (v->spec.demand == SIM_BURSTS)
+			if (v->spec.demand != SIM_BACKLOGGED)
 				v->backlog--;
 		}
 	} while (v->backlog && used < g->slice_tsc);
@@ -262,7 +288,8 @@ static void open_run(struct run *r)
 		rate_set(&v->ref, (uint64_t)(r->share[i] * 0.9 * MILLION), MILLION, REF_CAP,
 			 REF_FLOOR, 0);
 		v->ref.level = 0;
-		v->next_burst = next(&v->arrivals) % (v->spec.gap_us * SIM_US + 1);
+		if (v->spec.demand == SIM_BURSTS)
+			v->next_burst = next(&v->arrivals) % (v->spec.gap_us * SIM_US + 1);
 		if (v->spec.demand != SIM_BACKLOGGED)
 			continue;
 		v->backlog = 1;

@@ -23,9 +23,11 @@
 enum sim_demand {
 	SIM_BACKLOGGED, /* always has more */
 	SIM_BURSTS,     /* so many packets at once, then a pause */
+	SIM_TOGETHER,   /* the same, all of this kind at the same times */
 };
 
 struct sim_vm_spec {
+	unsigned tenant; /* all tenants have the same weight */
 	uint32_t weight;
 	uint32_t guarantee_us; /* in each millisecond */
 	enum sim_demand demand;
@@ -48,7 +50,8 @@ struct sim_workload {
 /* Fills *w with the i-th workload; false when there is none. */
 bool sim_workload(unsigned i, struct sim_workload *w);
 
-/* A VM's part of the worker when all have work: its guarantee and its weight's part of the rest. */
+/* A VM's part of the worker when all have work: its guarantee, and its weight's part of its
+ * tenant's part of the rest. */
 double sim_share(const struct sim_workload *w, unsigned vm);
 
 /* --- schedulers --- */
@@ -74,7 +77,9 @@ struct sim_algo {
 extern const struct sim_algo sim_replenish;       /* batches of 16 */
 extern const struct sim_algo sim_replenish_sized; /* bursts sized by learned cost */
 extern const struct sim_algo sim_drr;
-extern const struct sim_algo sim_vtime; /* policy/sched.c */
+extern const struct sim_algo sim_sfq;
+extern const struct sim_algo sim_eevdf;
+extern const struct sim_algo sim_stint; /* policy/sched.c */
 
 /* --- a run --- */
 

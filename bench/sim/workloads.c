@@ -73,11 +73,10 @@ static void fooling(struct sim_workload *w)
 		add(w, backlogged(100, 500));
 }
 
-static void light(struct sim_workload *w, unsigned others)
+/* Begins with a VM that sends a packet now and then. */
+static void add_light(struct sim_workload *w)
 {
-	w->text = "a VM with a packet now and then against backlogged ones";
 	w->light = 0;
-	snprintf(w->name, sizeof(w->name), "light-%u", others);
 	add(w, (struct sim_vm_spec){
 		       .weight = 100,
 		       .demand = SIM_BURSTS,
@@ -85,6 +84,40 @@ static void light(struct sim_workload *w, unsigned others)
 		       .packets_max = 1,
 		       .gap_us = 200,
 	       });
+}
+
+static void together(struct sim_workload *w)
+{
+	w->text = "a VM with a packet now and then among 15 that wake up together, for 10 us each";
+	add_light(w);
+	for (unsigned i = 0; i < 15; i++)
+		add(w, (struct sim_vm_spec){
+			       .weight = 100,
+			       .demand = SIM_TOGETHER,
+			       .cost_ns = 500,
+			       .packets_max = 40,
+			       .gap_us = 1000,
+		       });
+}
+
+static void sibling(struct sim_workload *w)
+{
+	w->text = "a VM with a packet now and then and a backlogged one in one tenant, against 15 "
+		  "tenants with one each";
+	add_light(w);
+	for (unsigned i = 0; i < 16; i++) {
+		struct sim_vm_spec vm = backlogged(100, 300 + 100 * (i % 8));
+
+		vm.tenant = i;
+		add(w, vm);
+	}
+}
+
+static void light(struct sim_workload *w, unsigned others)
+{
+	w->text = "a VM with a packet now and then against backlogged ones";
+	snprintf(w->name, sizeof(w->name), "light-%u", others);
+	add_light(w);
 	for (unsigned i = 0; i < others; i++)
 		add(w, backlogged(100, 300 + 100 * (i % 8)));
 }
@@ -119,6 +152,8 @@ bool sim_workload(unsigned i, struct sim_workload *w)
 		{"bursts-guaranteed", guaranteed_bursts},
 		{"fooling", fooling},
 		{"guarantees", guarantees},
+		{"together", together},
+		{"sibling", sibling},
 	};
 	const unsigned n = sizeof(all) / sizeof(all[0]);
 
@@ -138,10 +173,15 @@ bool sim_workload(unsigned i, struct sim_workload *w)
 double sim_share(const struct sim_workload *w, unsigned vm)
 {
 	double granted = 0, weights = 0;
+	unsigned tenants = 0;
 
 	for (unsigned i = 0; i < w->n_vms; i++) {
 		granted += w->vm[i].guarantee_us / 1000.0;
-		weights += w->vm[i].weight;
+		if (w->vm[i].tenant == w->vm[vm].tenant)
+			weights += w->vm[i].weight;
+		if (w->vm[i].tenant >= tenants)
+			tenants = w->vm[i].tenant + 1;
 	}
-	return w->vm[vm].guarantee_us / 1000.0 + (1 - granted) * w->vm[vm].weight / weights;
+	return w->vm[vm].guarantee_us / 1000.0 +
+	       (1 - granted) / tenants * w->vm[vm].weight / weights;
 }

@@ -14,12 +14,14 @@ static void *open(const struct sim_workload *w)
 
 	if (!s)
 		abort();
-	sched_add_tenant(s, 0, &b);
 	for (unsigned i = 0; i < w->n_vms; i++) {
+		uint16_t tenant = (uint16_t)w->vm[i].tenant;
+
 		b = budget_default();
+		sched_add_tenant(s, tenant, &b);
 		b.weight = w->vm[i].weight;
 		b.guarantee_us = w->vm[i].guarantee_us;
-		sched_add_vm(s, (uint16_t)i, 0, &b);
+		sched_add_vm(s, (uint16_t)i, tenant, &b);
 	}
 	return s;
 }
@@ -60,8 +62,8 @@ static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_
 	sched_charge(self, (uint16_t)vm, now, used, packets, packets * 64, packets);
 }
 
-const struct sim_algo sim_vtime = {
-	.name = "virtual time",
+const struct sim_algo sim_stint = {
+	.name = "Stint",
 	.text = "policy/sched.c: guarantees first come first served, the rest by virtual time",
 	.open = open,
 	.close = close,
