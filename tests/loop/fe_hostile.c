@@ -58,7 +58,7 @@ static int reopen_fe(const struct fe_config *conf)
 {
 	int rc = -1;
 
-	for (int tries = 0; tries < 100; tries++) {
+	for (int tries = 0; tries < 500; tries++) {
 		rc = vhost_fe_open(&fe, path, conf);
 		if (rc >= 0)
 			return rc;
@@ -99,33 +99,52 @@ static uint64_t frame(size_t *len)
 /* --- the protocol ------------------------------------------------------------------------------
  */
 
+/* Gets so far with the protocol. */
+static int negotiate_until(const struct fe_config *conf, int step)
+{
+	int rc = vhost_fe_connect(&fe, path);
+
+	if (rc == 0 && step > 0)
+		rc = vhost_fe_negotiate(&fe, conf->features | FE_F(FE_PROTOCOL),
+					conf->protocol_features);
+	if (rc == 0 && step > 1)
+		rc = vhost_fe_map(&fe, MEM_BYTES, false);
+	if (rc == 0 && step > 2)
+		rc = vhost_fe_set_mem_table(&fe, 1);
+	for (unsigned i = 0; rc == 0 && step > 3 && i < 2; i++)
+		rc = fe_ring_init(&fe, i, RING_SIZE);
+	if (rc == 0 && step > 4)
+		rc = vhost_fe_ring_start(&fe, 0);
+	if (rc == 0 && step > 5)
+		rc = vhost_fe_ring_start(&fe, 1);
+	if (rc == 0 && step > 6)
+		rc = vhost_fe_ring_enable(&fe, 1, true);
+	return rc;
+}
+
+/* The switch turns a second front end away until it noticed that the one before is gone. */
+static bool is_turned_away(int rc)
+{
+	return rc == -ECONNRESET || rc == -EPIPE;
+}
+
 static int hang_up_at_each_step(const struct fe_config *conf)
 {
 	for (int step = 0; step < 8; step++) {
-		int rc = vhost_fe_connect(&fe, path);
+		int rc = negotiate_until(conf, step);
 
-		if (rc == 0 && step > 0)
-			rc = vhost_fe_negotiate(&fe, conf->features | FE_F(FE_PROTOCOL),
-						conf->protocol_features);
-		if (rc == 0 && step > 1)
-			rc = vhost_fe_map(&fe, MEM_BYTES, false);
-		if (rc == 0 && step > 2)
-			rc = vhost_fe_set_mem_table(&fe, 1);
-		for (unsigned i = 0; rc == 0 && step > 3 && i < 2; i++)
-			rc = fe_ring_init(&fe, i, RING_SIZE);
-		if (rc == 0 && step > 4)
-			rc = vhost_fe_ring_start(&fe, 0);
-		if (rc == 0 && step > 5)
-			rc = vhost_fe_ring_start(&fe, 1);
-		if (rc == 0 && step > 6)
-			rc = vhost_fe_ring_enable(&fe, 1, true);
+		for (int tries = 0; is_turned_away(rc) && tries < 500; tries++) {
+			vhost_fe_close(&fe);
+			vhost_fe_init(&fe);
+			rest_ms(10);
+			rc = negotiate_until(conf, step);
+		}
 		if (rc < 0) {
 			fprintf(stderr, "step %d: %s\n", step, strerror(-rc));
 			return rc;
 		}
 		vhost_fe_close(&fe);
 		vhost_fe_init(&fe);
-		rest_ms(20);
 	}
 	return 0;
 }
