@@ -121,14 +121,30 @@ void cost_learn(struct cost *c, uint64_t used_tsc, uint32_t packets, uint32_t by
 	c->descs_per_packet = average(c->descs_per_packet, descs / packets);
 }
 
+static uint64_t average_packet(const struct cost *c)
+{
+	return c->packet + (uint64_t)c->bytes_per_packet * c->byte +
+	       (uint64_t)c->descs_per_packet * c->desc;
+}
+
+/* What of the time left is planned with: the less, the more a VM surprised of late. */
+static uint64_t trusted(const struct cost *c, uint64_t left_tsc)
+{
+	unsigned doubt = c->surprises < COST_MAX_DOUBT ? c->surprises : COST_MAX_DOUBT;
+
+	return (left_tsc < 1u << 30 ? left_tsc : 1u << 30) << COST_FRAC_BITS >> doubt;
+}
+
+bool cost_fits(const struct cost *c, uint64_t left_tsc)
+{
+	return average_packet(c) <= trusted(c, left_tsc);
+}
+
 /* Each part gets what the average packet needs; what is left then, half may go to longer packets
  * and half to more descriptors. */
 struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc)
 {
-	unsigned doubt = c->surprises < COST_MAX_DOUBT ? c->surprises : COST_MAX_DOUBT;
-	uint64_t left = (left_tsc < 1u << 30 ? left_tsc : 1u << 30) << COST_FRAC_BITS >> doubt;
-	uint64_t each = c->packet + (uint64_t)c->bytes_per_packet * c->byte +
-			(uint64_t)c->descs_per_packet * c->desc;
+	uint64_t left = trusted(c, left_tsc), each = average_packet(c);
 	uint64_t n = COST_MAX_PACKETS, spare, bytes, descs;
 
 	if (n * each > left) {

@@ -11,6 +11,7 @@
 #ifndef POLICY_COST_H
 #define POLICY_COST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define COST_FRAC_BITS   8
@@ -51,5 +52,8 @@ void cost_learn(struct cost *c, uint64_t used_tsc, uint32_t packets, uint32_t by
  * bytes than COST_FAST_BYTES: beyond that each one only gets dearer. Whatever is taken within the
  * answer is predicted to cost no more than left_tsc, unless it is a single packet. [worker] */
 struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc);
+
+/* Whether one more packet of the average kind is predicted to fit into `left_tsc`. [worker] */
+bool cost_fits(const struct cost *c, uint64_t left_tsc);
 
 #endif

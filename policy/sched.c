@@ -526,6 +526,24 @@ struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t lef
 	return l;
 }
 
+bool sched_fits(const struct sched *s, uint16_t vm, uint64_t left_tsc)
+{
+	return s->mode != SCHED_MODE_TIME || cost_fits(&s->vm[vm].cost, left_tsc);
+}
+
+bool sched_has_guarantee(const struct sched *s, uint16_t vm)
+{
+	const struct account *a = &s->vm[vm];
+
+	return a->is_used &&
+	       (rate_in_use(&a->purse.credit) || rate_in_use(&s->tenant[a->tenant].purse.credit));
+}
+
+bool sched_funded_waits(const struct sched *s)
+{
+	return s->mode == SCHED_MODE_TIME && !ring_is_empty(s);
+}
+
 uint64_t sched_next_tsc(const struct sched *s)
 {
 	if (!ring_is_empty(s) || s->tenants.n > 0 || s->events.n == 0)

@@ -83,6 +83,17 @@ struct sched_limits {
 /* How much to take at once when `left_tsc` of the slice is left: at least one packet. [worker] */
 struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t left_tsc);
 
+/* Whether a service should go on when `left_tsc` of its slice is left: not when the next packet
+ * would probably exceed it. [worker] */
+bool sched_fits(const struct sched *s, uint16_t vm, uint64_t left_tsc);
+
+/* Whether the VM is served from a guarantee, its own or its tenant's, while that has a balance.
+ * [worker] */
+bool sched_has_guarantee(const struct sched *s, uint16_t vm);
+
+/* Whether somebody waits who is to be served from a guarantee. [worker] */
+bool sched_funded_waits(const struct sched *s);
+
 /* When somebody has work but nobody may do it now: when the first may. Else UINT64_MAX. [worker] */
 uint64_t sched_next_tsc(const struct sched *s);
 

@@ -27,12 +27,11 @@ static bool has_pending(const struct port *p)
 	return false;
 }
 
-static void poll_rings(struct worker *w, uint64_t now)
+static void poll_ports(struct worker *w, struct port *const *ports, uint16_t n, uint64_t now)
 {
-	for (uint16_t i = 0; i < w->n_attached; i++)
-		if (has_pending(w->attached[i]))
-			sched_wake(w->sched, w->attached[i]->vm->id, now);
-	w->polled_tsc = now;
+	for (uint16_t i = 0; i < n; i++)
+		if (has_pending(ports[i]))
+			sched_wake(w->sched, ports[i]->vm->id, now);
 }
 
 /* The VM's next transmit ring with something in it, round robin; NULL when there is none. */
@@ -170,19 +169,29 @@ static bool serve_burst(struct worker *w, struct service *s, uint64_t left_tsc, 
 	return true;
 }
 
-/* Serves a VM until its slice is used up or it has nothing left. */
+/* Whether a service from spare time has to end between two bursts, because somebody with a
+ * guarantee woke up. */
+static bool is_preempted(struct worker *w, const struct sched_grant *g)
+{
+	if (g->funded || w->n_urgent == 0)
+		return false;
+	poll_ports(w, w->urgent, w->n_urgent, w->ledger.last_tsc);
+	return sched_funded_waits(w->sched);
+}
+
+/* Serves a VM until its slice is used up, somebody else has to be served or it has nothing left. */
 static void serve(struct worker *w, const struct sched_grant *g)
 {
 	struct service *s = &w->service[g->vm];
-	uint64_t start = w->ledger.last_tsc, used;
+	uint64_t start = w->ledger.last_tsc, used = 0;
 	struct tally t = {0};
 	bool more;
 
 	do {
-		used = w->ledger.last_tsc - start;
 		more = serve_burst(w, s, g->slice_tsc - used, &t);
 		used = w->ledger.last_tsc - start;
-	} while (more && used < g->slice_tsc);
+	} while (more && used < g->slice_tsc && sched_fits(w->sched, g->vm, g->slice_tsc - used) &&
+		 !is_preempted(w, g));
 	notify_all(w);
 	used += ledger_bill_vm(&w->ledger, g->vm, STAGE_NOTIFY, w->clock());
 
@@ -203,7 +212,8 @@ bool turn(struct worker *w)
 	sched_tick(w->sched, w->ledger.last_tsc);
 	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
 
-	poll_rings(w, w->ledger.last_tsc);
+	poll_ports(w, w->attached, w->n_attached, w->ledger.last_tsc);
+	w->polled_tsc = w->ledger.last_tsc;
 	ledger_bill_sys(&w->ledger, SYSROW_POLL, w->clock());
 
 	busy |= forward_receive(w, RECEIVE_PER_TURN) > 0;

@@ -34,6 +34,7 @@ static void set(struct worker *w, void *arg)
 	struct tenant_call *c = arg;
 
 	c->ret = sched_set_tenant(w->sched, c->tenant->id, c->budget);
+	worker_find_urgent(w);
 }
 
 static void drop(struct worker *w, void *arg)

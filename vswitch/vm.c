@@ -45,6 +45,7 @@ static void set(struct worker *w, void *arg)
 	struct vm_call *c = arg;
 
 	c->ret = sched_set_vm(w->sched, c->vm->id, c->budget);
+	worker_find_urgent(w);
 }
 
 static void drop(struct worker *w, void *arg)

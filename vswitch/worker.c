@@ -61,13 +61,14 @@ static bool create_tables(struct worker *w)
 	w->counters = calloc(MAX_PORTS, sizeof(*w->counters));
 	w->service = calloc(MAX_VMS, sizeof(*w->service));
 	w->attached = calloc(MAX_PORTS, sizeof(struct port *));
+	w->urgent = calloc(MAX_PORTS, sizeof(struct port *));
 	w->loan = vring_loan_create();
 	w->outbox = calloc(MAX_PORTS, sizeof(*w->outbox));
 	w->outbox_of = calloc(MAX_PORTS, sizeof(*w->outbox_of));
 	w->handoff_pushed = calloc(MAX_VMS, sizeof(*w->handoff_pushed));
 	w->handoff_taken = calloc(MAX_VMS, sizeof(*w->handoff_taken));
-	return w->counters && w->service && w->attached && w->loan && w->outbox && w->outbox_of &&
-	       w->handoff_pushed && w->handoff_taken;
+	return w->counters && w->service && w->attached && w->urgent && w->loan && w->outbox &&
+	       w->outbox_of && w->handoff_pushed && w->handoff_taken;
 }
 
 static bool create_fds(struct worker *w)
@@ -126,6 +127,7 @@ void worker_destroy(struct worker *w)
 	free(w->counters);
 	free(w->service);
 	free(w->attached);
+	free(w->urgent);
 	vring_loan_destroy(w->loan);
 	free(w->outbox);
 	free(w->outbox_of);
@@ -212,6 +214,14 @@ static void watch_kick(struct worker *w, int op, int fd)
 		log_warn("worker %u: cannot watch a guest's kicks: %s", w->index, strerror(errno));
 }
 
+void worker_find_urgent(struct worker *w)
+{
+	w->n_urgent = 0;
+	for (uint16_t i = 0; i < w->n_attached; i++)
+		if (sched_has_guarantee(w->sched, w->attached[i]->vm->id))
+			w->urgent[w->n_urgent++] = w->attached[i];
+}
+
 int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n)
 {
 	struct service *s = &w->service[port->vm->id];
@@ -233,6 +243,7 @@ int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, 
 	port->pairs = pairs;
 	port->n_pairs = n;
 	w->attached[w->n_attached++] = port;
+	worker_find_urgent(w);
 	return 0;
 }
 
@@ -266,6 +277,7 @@ void worker_detach(struct worker *w, struct port *port)
 	}
 	port->pairs = NULL;
 	port->n_pairs = 0;
+	worker_find_urgent(w);
 }
 
 /* --- the thread --------------------------------------------------------------------------------

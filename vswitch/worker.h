@@ -72,6 +72,8 @@ struct worker {
 	struct service *service;        /* [MAX_VMS]; vm is NULL where there is none */
 	struct port **attached;         /* the ports that are up, densely */
 	uint16_t n_attached;
+	struct port **urgent; /* of those, the ones of VMs with a guarantee */
+	uint16_t n_urgent;
 	uint32_t now_s; /* seconds, for address ages */
 	uint64_t tsc_hz;
 	uint64_t busy_tsc;   /* when work was last found */
@@ -140,6 +142,9 @@ void worker_wake(struct worker *w);
  * Attaching answers -ENOMEM when there is no room for the VM's list of rings. [worker] */
 int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n);
 void worker_detach(struct worker *w, struct port *port);
+
+/* To be called when budgets changed: finds out whose ports are urgent. [worker] */
+void worker_find_urgent(struct worker *w);
 
 /* Makes a VM known to, or forgotten by, the worker. [worker] */
 int worker_add_vm(struct worker *w, struct vm *vm);

@@ -41,9 +41,14 @@ static struct guest guest[GUESTS];
 static struct worker *w, *w2;
 static uint64_t now;
 
+/* What a guest does while the worker is busy. */
+static void (*meanwhile)(void);
+
 /* Each look at the clock takes some time, so that every stage has some to be billed. */
 static uint64_t fake_clock(void)
 {
+	if (meanwhile)
+		meanwhile();
 	return now += 100;
 }
 
@@ -500,6 +505,50 @@ static void test_the_sender_pays(void **state)
 	assert_int_equal(ledger_vm_sum(&w->ledger, guest[1].vm.id), receiver);
 }
 
+static void wake_up_once(void)
+{
+	if (counters(1)->in == 0)
+		return;
+	meanwhile = NULL;
+	send_to(0, 2, 200);
+}
+
+/* How many packets of a VM with many arrive before that of one which wakes up meanwhile. */
+static unsigned packets_before(uint32_t guarantee_us)
+{
+	struct budget b = budget_default();
+	unsigned n = 0;
+	uint32_t len;
+
+	send_to(2, 1, 0);
+	turns(3);
+	for (unsigned i = 0; i < GUESTS; i++)
+		received(i);
+	b.guarantee_us = guarantee_us;
+	assert_int_equal(sched_set_conf(w->sched, SCHED_MODE_TIME, 20), 0);
+	assert_int_equal(sched_set_vm(w->sched, guest[0].vm.id, &b), 0);
+	worker_find_urgent(w);
+	for (unsigned i = 0; i < 60; i++)
+		send_to(1, 2, (uint8_t)i);
+	meanwhile = wake_up_once;
+	turns(3);
+	while (receive(&guest[2], &len) < 200)
+		n++;
+	return n;
+}
+
+static void test_a_guarantee_preempts_between_bursts(void **state)
+{
+	(void)state;
+	assert_in_range(packets_before(300), 1, 30);
+}
+
+static void test_without_a_guarantee_a_slice_is_served(void **state)
+{
+	(void)state;
+	assert_int_equal(packets_before(0), 60);
+}
+
 static void test_every_stage_is_billed(void **state)
 {
 	const uint64_t *rows = w->ledger.vm[guest[0].vm.id];
@@ -692,6 +741,8 @@ int main(void)
 		CASE(test_a_full_ring_drops_on_the_senders_account),
 		CASE(test_a_port_that_is_down_costs_its_sender),
 		CASE(test_the_sender_pays),
+		CASE(test_a_guarantee_preempts_between_bursts),
+		CASE(test_without_a_guarantee_a_slice_is_served),
 		CASE(test_every_stage_is_billed),
 		CASE(test_device_changes_are_billed_to_the_vm),
 		CASE(test_an_idle_turn_says_so),
