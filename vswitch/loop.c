@@ -19,6 +19,9 @@
  * seen soon. Looking costs per attached port, so not after every service. */
 #define POLL_INTERVAL_US 5
 
+/* At the least, where a service may be preempted between two bursts. */
+#define BURSTS_PER_SLICE 5
+
 static bool has_pending(const struct port *p)
 {
 	for (uint16_t i = 0; i < p->n_pairs; i++)
@@ -179,6 +182,15 @@ static bool is_preempted(struct worker *w, const struct sched_grant *g)
 	return sched_funded_waits(w->sched);
 }
 
+/* How much of the time left may go into one burst. Where it can be preempted, bursts are short;
+ * those of small packets are anyway. */
+static uint64_t burst_tsc(const struct worker *w, const struct sched_grant *g, uint64_t left_tsc)
+{
+	uint64_t most = g->slice_tsc / BURSTS_PER_SLICE;
+
+	return g->funded || w->n_urgent == 0 || left_tsc < most ? left_tsc : most;
+}
+
 /* Serves a VM until its slice is used up, somebody else has to be served or it has nothing left. */
 static void serve(struct worker *w, const struct sched_grant *g)
 {
@@ -188,7 +200,7 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	bool more;
 
 	do {
-		more = serve_burst(w, s, g->slice_tsc - used, &t);
+		more = serve_burst(w, s, burst_tsc(w, g, g->slice_tsc - used), &t);
 		used = w->ledger.last_tsc - start;
 	} while (more && used < g->slice_tsc && sched_fits(w->sched, g->vm, g->slice_tsc - used) &&
 		 !is_preempted(w, g));
