@@ -91,7 +91,7 @@ static uint64_t serve(struct rig *r, const struct sched_grant *g, uint64_t gap)
 
 		for (unsigned i = 0; i < l.packets; i++, packets++)
 			used += packet(r, g->vm);
-	} while (used < g->slice_tsc);
+	} while (used < g->slice_tsc && sched_fits(r->s, g->vm, g->slice_tsc - used));
 	r->now += used;
 	r->used[g->vm] += used;
 	if (used > SLICE + r->longest_overrun)
@@ -429,6 +429,186 @@ static void test_charged_while_it_waits(void **state)
 	sched_destroy(r.s);
 }
 
+/* What is saved up while asleep is the VM's own burst, whatever others may save up. */
+static void test_credit_is_the_own_burst(void **state)
+{
+	struct sched_grant g;
+	uint64_t ahead = 0;
+	struct rig r;
+
+	(void)state;
+	setup(&r, 3);
+	add(&r, 0, 0, budget(100, 100, 50));
+	add(&r, 1, 1, budget(100, 100, 1000000));
+	add(&r, 2, 2, budget(100, 0, 10));
+	for (uint16_t i = 0; i < 2; i++)
+		sched_sleep(r.s, i);
+	r.now += 10 * HZ;
+	sched_tick(r.s, r.now);
+	sched_wake(r.s, 0, r.now);
+	for (;;) {
+		assert_true(sched_pick(r.s, r.now, &g));
+		if (!g.funded)
+			break;
+		assert_int_equal(g.vm, 0);
+		ahead += SLICE;
+		r.now += SLICE;
+		sched_charge(r.s, g.vm, r.now, SLICE, 10, 640, 10);
+	}
+	/* 50 us, a tenth of the time that they took, and the rest of the last service. */
+	assert_in_range(ahead, 50 * US, 50 * US / 9 * 10 + SLICE);
+	sched_destroy(r.s);
+}
+
+/* Who has used up its limit goes on in the very cycle in which it has not any more. */
+static void test_limits_hold_nobody_for_longer(void **state)
+{
+	struct budget b = budget(100, 0, 10);
+	struct sched_grant g;
+	struct rig r;
+
+	(void)state;
+	setup(&r, 3);
+	b.limit_percent = 25;
+	add(&r, 0, 0, b);
+	assert_int_equal(sched_set_tenant(r.s, 1, &b), 0);
+	add(&r, 1, 1, budget(100, 0, 10));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(sched_pick(r.s, r.now, &g));
+		r.now += 2 * SLICE;
+		sched_charge(r.s, g.vm, r.now, 2 * SLICE, 1, 64, 1);
+	}
+	/* A slice was saved up: each owes a slice, which takes four, and two of the first one's
+	 * have passed. */
+	assert_false(sched_pick(r.s, r.now, &g));
+	assert_in_range(sched_next_tsc(r.s), r.now + 2 * SLICE, r.now + 2 * SLICE + 8);
+	r.now = sched_next_tsc(r.s) - 1;
+	assert_false(sched_pick(r.s, r.now, &g));
+	r.now++;
+	assert_true(sched_pick(r.s, r.now, &g));
+	sched_destroy(r.s);
+}
+
+/* A tenant's ceiling is above what its VMs are guaranteed, whatever that is. */
+static void test_tenant_limit_is_above_guarantees(void **state)
+{
+	struct budget limited = budget(100, 0, 10);
+	struct rig r;
+
+	(void)state;
+	setup(&r, 3);
+	limited.limit_percent = 10;
+	assert_int_equal(sched_set_tenant(r.s, 1, &limited), 0);
+	add(&r, 0, 1, budget(100, 500, 1000));
+	add(&r, 1, 2, budget(100, 0, 10));
+	run_for(&r, HZ);
+	assert_in_range(r.used[0], HZ / 1000 * 95, HZ / 1000 * 105);
+	assert_int_equal(r.idle, 0);
+	sched_destroy(r.s);
+}
+
+/* A service that took for ever is paid for up to the clamp only. */
+static void test_endless_services_are_forgiven(void **state)
+{
+	struct sched_grant g;
+	struct rig r;
+
+	(void)state;
+	setup(&r, 3);
+	for (uint16_t i = 0; i < 3; i++)
+		add(&r, i, i / 2, budget(100, 0, 10));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(sched_pick(r.s, r.now, &g));
+		r.now += HZ;
+		sched_charge(r.s, g.vm, r.now, g.vm == 1 ? SLICE : 3600 * HZ, 1, 64, 1);
+	}
+	run_for(&r, 8 * DEBT);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_true(r.used[i] > DEBT);
+	sched_destroy(r.s);
+}
+
+/* Wakes a VM up until it is served once; others take slices before it. */
+static void serve_once(struct rig *r, uint16_t vm, uint64_t used, uint32_t packets)
+{
+	struct sched_grant g;
+
+	sched_wake(r->s, vm, r->now);
+	for (;;) {
+		assert_true(sched_pick(r->s, r->now, &g));
+		if (g.vm == vm)
+			break;
+		r->now += SLICE;
+		sched_charge(r->s, g.vm, r->now, SLICE, 10, 640, 10);
+	}
+	r->now += used;
+	sched_charge(r->s, vm, r->now, used, packets, packets * 64, packets);
+	sched_sleep(r->s, vm);
+}
+
+/* Services that find nothing to take do not make a VM look as if it kept nobody waiting. */
+static void test_empty_services_tell_nothing(void **state)
+{
+	struct sched_grant g;
+	struct rig r;
+
+	(void)state;
+	setup(&r, 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		add(&r, i, 0, budget(100, 0, 10));
+		if (i < 2)
+			sched_sleep(r.s, i);
+	}
+	for (unsigned k = 0; k < 100; k++) {
+		serve_once(&r, 0, SLICE, 10);
+		serve_once(&r, 1, US, 1);
+	}
+	for (unsigned k = 0; k < 100; k++)
+		serve_once(&r, 0, US / 20, 0);
+	run_for(&r, 10 * SLICE);
+	sched_wake(r.s, 0, r.now);
+	sched_wake(r.s, 1, r.now);
+	assert_true(sched_pick(r.s, r.now, &g));
+	assert_int_equal(g.vm, 1);
+	sched_destroy(r.s);
+}
+
+/* What lets the loop end a service from spare time early. */
+static void test_funded_waits(void **state)
+{
+	const struct budget granted = budget(100, 100, 10);
+	struct sched_grant g;
+	struct rig r;
+
+	(void)state;
+	setup(&r, 3);
+	add(&r, 0, 0, budget(100, 0, 10));
+	add(&r, 1, 1, granted);
+	sched_sleep(r.s, 1);
+	assert_false(sched_has_guarantee(r.s, 0));
+	assert_true(sched_has_guarantee(r.s, 1));
+	assert_false(sched_funded_waits(r.s));
+	assert_true(sched_pick(r.s, r.now, &g));
+	assert_false(g.funded);
+	sched_wake(r.s, 1, r.now + US);
+	assert_true(sched_funded_waits(r.s));
+	r.now += 2 * US;
+	sched_charge(r.s, 0, r.now, 2 * US, 1, 64, 1);
+	assert_true(sched_pick(r.s, r.now, &g));
+	assert_true(g.funded && g.vm == 1);
+	/* Over its guarantee it waits like anybody else. */
+	r.now += SLICE;
+	sched_charge(r.s, 1, r.now, SLICE, 1, 64, 1);
+	assert_false(sched_funded_waits(r.s));
+	/* Its tenant's counts as well. */
+	assert_int_equal(sched_set_tenant(r.s, 0, &granted), 0);
+	assert_true(sched_has_guarantee(r.s, 0));
+	assert_true(sched_funded_waits(r.s));
+	assert_int_equal(sched_set_conf(r.s, SCHED_MODE_RATE, SCHED_DEFAULT_SLICE_US), 0);
+	assert_false(sched_funded_waits(r.s));
+	sched_destroy(r.s);
+}
+
 /* Whoever is held back by a limit, its own or its tenant's, is seen to be. */
 static void test_throttled_is_counted(void **state)
 {
@@ -497,6 +677,12 @@ int main(void)
 		cmocka_unit_test(test_bound_counts_what_is_between_services),
 		cmocka_unit_test(test_tenant_guarantee),
 		cmocka_unit_test(test_charged_while_it_waits),
+		cmocka_unit_test(test_credit_is_the_own_burst),
+		cmocka_unit_test(test_limits_hold_nobody_for_longer),
+		cmocka_unit_test(test_tenant_limit_is_above_guarantees),
+		cmocka_unit_test(test_endless_services_are_forgiven),
+		cmocka_unit_test(test_empty_services_tell_nothing),
+		cmocka_unit_test(test_funded_waits),
 		cmocka_unit_test(test_throttled_is_counted),
 		cmocka_unit_test(test_full_house),
 	};

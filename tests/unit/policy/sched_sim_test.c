@@ -22,12 +22,15 @@
 #define MAX_VMS     24
 #define MAX_TENANTS 5
 
+/* Ten million services are checked for their waits, and about as many for the rest. */
 #ifdef __SANITIZE_ADDRESS__
 #define TURNS     20000
 #define SCENARIOS 20
+#define SERVICES  300000
 #else
 #define TURNS     200000
 #define SCENARIOS 60
+#define SERVICES  10000000
 #endif
 
 struct sim_vm {
@@ -49,6 +52,7 @@ struct sim {
 	uint64_t seed;
 	uint64_t now;
 	uint64_t idle;
+	uint64_t services;
 	uint64_t longest_overrun;
 	uint64_t longest_gap; /* between services */
 	unsigned n_vms;
@@ -152,17 +156,21 @@ static void wake_due(struct sim *m)
 	}
 }
 
-/* What must hold of each VM with a guarantee, whenever one looks; `funded` tells who goes next. */
-static void check_guaranteed(struct sim *m, const struct sched_grant *g)
+/* What must hold of each VM, whenever one looks; `g` tells who goes next. */
+static void check_vms(struct sim *m, const struct sched_grant *g)
 {
 	for (unsigned i = 0; i < m->n_vms; i++) {
 		struct sim_vm *v = &m->vm[i];
 		struct sched_vm_stats st;
 
-		if (!v->is_there || v->budget.guarantee_us == 0)
+		if (!v->is_there)
 			continue;
 		sched_get_stats(m->s, (uint16_t)i, &st);
 		assert_true(st.balance_tsc >= -(int64_t)DEBT);
+		if (v->budget.guarantee_us == 0) {
+			assert_true(st.balance_tsc <= (int64_t)SLICE);
+			continue;
+		}
 		if (!v->is_awake)
 			assert_true(st.balance_tsc <= (int64_t)(v->budget.burst_us * US));
 		if (!v->is_awake || st.balance_tsc <= 0 || is_limited(m, v)) {
@@ -214,12 +222,13 @@ static void serve(struct sim *m, const struct sched_grant *g, uint64_t gap)
 			if (!v->always_on && --v->backlog == 0)
 				more = false;
 		}
-		if (used >= g->slice_tsc)
+		if (used >= g->slice_tsc || !sched_fits(m->s, g->vm, g->slice_tsc - used))
 			break;
 	}
 	overrun = used > SLICE ? used - SLICE : 0;
 	if (overrun > m->longest_overrun)
 		m->longest_overrun = overrun;
+	m->services++;
 	m->now += used;
 	v->used += used;
 	v->funded_from = 0;
@@ -275,13 +284,13 @@ static void turn(struct sim *m, uint64_t gap)
 	wake_due(m);
 	some = sched_pick(m->s, m->now, &g);
 	if (!some) {
-		check_guaranteed(m, NULL);
+		check_vms(m, NULL);
 		be_idle(m);
 		return;
 	}
 	assert_true(g.vm < m->n_vms && m->vm[g.vm].is_awake);
 	assert_true(g.slice_tsc <= SLICE && g.slice_tsc > 0);
-	check_guaranteed(m, &g);
+	check_vms(m, &g);
 	check_wait(m, &g);
 	serve(m, &g, gap);
 }
@@ -304,6 +313,7 @@ static struct budget random_budget(struct sim *m)
 /* Any mixture, on and off: waits, order, clamps, work conservation. */
 static void test_waits(void **state)
 {
+	uint64_t services = 0;
 	struct sim m;
 
 	(void)state;
@@ -318,8 +328,11 @@ static void test_waits(void **state)
 			pause_between(&m);
 			turn(&m, 0);
 		}
+		services += m.services;
 		sched_destroy(m.s);
 	}
+	print_message("%llu services\n", (unsigned long long)services);
+	assert_true(services >= SERVICES);
 }
 
 static void all_on(struct sim *m)

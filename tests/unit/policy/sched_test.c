@@ -76,7 +76,7 @@ static void serve(struct rig *r, const struct sched_grant *g)
 			    l.descs >= 1);
 		used += l.packets * r->cost[g->vm];
 		packets += l.packets;
-	} while (used < g->slice_tsc);
+	} while (used < g->slice_tsc && sched_fits(r->s, g->vm, g->slice_tsc - used));
 	r->now += used;
 	r->used[g->vm] += used;
 	r->services[g->vm]++;
