@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Deficit round robin over CPU cycles: whoever comes round gets a quantum, by weight, on top of
  * what it has left or less what it owes, and is served in slices until that is used up. Bursts are
- * sized by the same learned cost as policy/sched.c's. */
+ * sized by the same learned cost as policy/sched.c's; services do not end early for want of room
+ * for a packet, since what is left would be served packet by packet. */
 #include "bench/sim/queue.h"
 
 #include <stdlib.h>
-
-#include "policy/cost.h"
 
 struct drr {
 	struct vm_queue queue;
@@ -85,7 +84,7 @@ static unsigned burst(void *self, unsigned vm, uint64_t left_tsc)
 {
 	struct drr *d = self;
 
-	return cost_limits(&d->cost[vm], left_tsc).packets;
+	return (unsigned)cost_limits(&d->cost[vm], left_tsc).packets;
 }
 
 static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_t packets)

@@ -11,8 +11,6 @@
 
 #include <stdlib.h>
 
-#include "policy/cost.h"
-
 struct fair {
 	struct vm_queue queue; /* those with work, in turn */
 	bool by_deadline;
@@ -110,7 +108,7 @@ static unsigned burst(void *self, unsigned vm, uint64_t left_tsc)
 {
 	struct fair *f = self;
 
-	return cost_limits(&f->cost[vm], left_tsc).packets;
+	return sized_burst(&f->cost[vm], left_tsc);
 }
 
 static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_t packets)

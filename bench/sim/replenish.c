@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-#include "policy/cost.h"
-
 #define PERIOD (100 * SIM_US)
 #define CAP    ((int64_t)(100 * SIM_US))
 #define BOOST  0.94
@@ -115,7 +113,7 @@ static unsigned burst_sized(void *self, unsigned vm, uint64_t left_tsc)
 {
 	struct replenish *r = self;
 
-	return cost_limits(&r->cost[vm], left_tsc).packets;
+	return sized_burst(&r->cost[vm], left_tsc);
 }
 
 static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_t packets)

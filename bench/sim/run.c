@@ -95,11 +95,14 @@ static void wake(struct run *r, unsigned i, uint64_t since)
 	r->a->wake(r->algo, i, r->now);
 }
 
-static void arrive(struct run *r)
+/* Packets come; `urgent`: they are seen of VMs with a guarantee only. */
+static void arrive(struct run *r, bool urgent)
 {
 	for (unsigned i = 0; i < r->w->n_vms; i++) {
 		struct vm *v = &r->vm[i];
 
+		if (urgent && v->spec.guarantee_us == 0)
+			continue;
 		while (v->spec.demand != SIM_BACKLOGGED && v->next_burst <= r->now) {
 			uint64_t gap = v->spec.gap_us * SIM_US;
 
@@ -208,38 +211,53 @@ static void pass(struct run *r, uint64_t to, int who)
 	r->now = to;
 }
 
+/* Whether the service goes on after a burst. */
+static bool goes_on(struct run *r, const struct sim_grant *g, uint64_t used)
+{
+	if (r->vm[g->vm].backlog == 0 || used >= g->slice_tsc)
+		return false;
+	if (!r->a->yields)
+		return true;
+	arrive(r, true);
+	return !r->a->yields(r->algo);
+}
+
 static uint64_t work(struct run *r, const struct sim_grant *g, uint32_t *packets)
 {
 	struct vm *v = &r->vm[g->vm];
-	uint64_t used = 0;
+	uint64_t start = r->now, used = 0, cost;
 
 	do {
 		unsigned n = r->a->burst(r->algo, g->vm, g->slice_tsc - used);
 
-		for (; n && v->backlog; n--) {
-			used += packet_cost(v);
+		if (n == 0 && used > 0)
+			break;
+		n = n ? n : 1;
+		for (cost = 0; n && v->backlog; n--) {
+			cost += packet_cost(v);
 			(*packets)++;
 			if (v->spec.demand != SIM_BACKLOGGED)
 				v->backlog--;
 		}
-	} while (v->backlog && used < g->slice_tsc);
+		pass(r, r->now + cost, (int)g->vm);
+		used = r->now - start;
+	} while (goes_on(r, g, used));
 	return used;
 }
 
 static void serve(struct run *r, const struct sim_grant *g)
 {
 	struct vm *v = &r->vm[g->vm];
+	bool counts = r->now >= SKIP_FIRST;
 	uint32_t packets = 0;
 	uint64_t used;
 
 	count_wait(r, g->vm);
 	used = work(r, g, &packets);
-	if (used > SIM_SLICE && r->now >= SKIP_FIRST &&
-	    used - SIM_SLICE > r->result->longest_overrun_tsc)
+	if (counts && used > SIM_SLICE && used - SIM_SLICE > r->result->longest_overrun_tsc)
 		r->result->longest_overrun_tsc = used - SIM_SLICE;
 	r->result->services++;
 	r->result->used_tsc += used;
-	pass(r, r->now + used, (int)g->vm);
 	rate_refill(&v->ref, r->now, v->ref.cap);
 	rate_take(&v->ref, used);
 	v->since = r->now;
@@ -312,7 +330,7 @@ void sim_run(const struct sim_workload *w, const struct sim_algo *a, unsigned ms
 	r->result = result;
 	open_run(r);
 	while (r->now < end) {
-		arrive(r);
+		arrive(r, false);
 		if (a->pick(r->algo, r->now, &g))
 			serve(r, &g);
 		else

@@ -69,8 +69,12 @@ struct sim_algo {
 	void (*wake)(void *self, unsigned vm, uint64_t now);
 	void (*sleep)(void *self, unsigned vm);
 	bool (*pick)(void *self, uint64_t now, struct sim_grant *g);
-	/* Packets to take at once when so much of the slice is left. */
+	/* Packets to take at once when so much of the slice is left; 0 ends the service, but not
+	 * before the first. */
 	unsigned (*burst)(void *self, unsigned vm, uint64_t left_tsc);
+	/* Whether a service has to end between two bursts, now that VMs with guarantees were looked
+	 * at; NULL: it never has to, and they are not. */
+	bool (*yields)(void *self);
 	void (*charge)(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_t packets);
 };
 
