@@ -80,6 +80,7 @@ def add_interface(devices, interface):
     if 'mrg_rxbuf' in interface:
         host.set('mrg_rxbuf', interface['mrg_rxbuf'])
 
+
 def add_overrides(domain, guest, kvm):
     """What libvirt 9.0 cannot say, or not without harm."""
     override = ET.Element(f'{{{QEMU_NS}}}override')
@@ -100,14 +101,14 @@ def add_overrides(domain, guest, kvm):
         domain.append(override)
 
 
-def domain_xml(guest, image_dir, log_dir, kvm):
+def domain_xml(guest, image_dir, log_dir, kvm, cores=None):
     """The domain's XML, for a completed description."""
     domain = ET.Element('domain', type='kvm' if kvm else 'qemu')
     add(domain, 'name', guest['name'])
     add(domain, 'uuid', str(uuid.uuid5(uuid.NAMESPACE_URL, f"{STINT_NS}/{guest['name']}")))
     add_metadata(domain, guest)
     add(domain, 'memory', str(guest['memory_mib']), unit='MiB')
-    add(domain, 'vcpu', str(guest['vcpus']))
+    add(domain, 'vcpu', str(guest['vcpus']), **({'cpuset': cores} if cores else {}))
     # The switch maps the guest's memory, so it has to be shared.
     backing = add(domain, 'memoryBacking')
     add(backing, 'source', type='memfd')

@@ -8,6 +8,8 @@ import time
 
 Result = collections.namedtuple('Result', 'status out err')
 LONGEST_POLL_S = 0.1
+VIRSH_S = 60
+LISTEN_S = 30
 
 
 class GuestError(Exception):
@@ -21,8 +23,11 @@ class Guest:
         self.description = description
 
     def virsh(self, *args, check=True):
-        done = subprocess.run(['virsh', '-q', '-c', self.uri, *args], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        try:
+            done = subprocess.run(['virsh', '-q', '-c', self.uri, *args], stdin=subprocess.DEVNULL, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=VIRSH_S)
+        except subprocess.TimeoutExpired:
+            raise GuestError(f"virsh {' '.join(args)}: no answer from libvirtd within {VIRSH_S} s") from None
         if check and done.returncode != 0:
             raise GuestError(f"virsh {' '.join(args)}: {done.stderr.strip()}")
         return done
@@ -50,7 +55,7 @@ class Guest:
         except GuestError:
             return False
 
-    def wait_ready(self, timeout=90):
+    def wait_ready(self, timeout=120):
         """Returns once the agent answers: the guest has booted and its interfaces are set up."""
         end = time.monotonic() + timeout
         while not self.answers():
@@ -95,6 +100,13 @@ class Guest:
         if result.status != 0:
             raise GuestError(f'{self.name}: {command}: exit status {result.status}: {result.out}{result.err}')
         return result.out
+
+    def serve(self, command, port):
+        """Starts a server in the guest and returns its number when it listens on that TCP port."""
+        pid = self.start(command)
+        self.check(f"timeout {LISTEN_S} sh -c 'until grep -qs \":{port:04X} .* 0A \" /proc/net/tcp /proc/net/tcp6; "
+                   "do usleep 20000; done'")
+        return pid
 
     def uptime(self):
         return float(self.check('cat /proc/uptime').split()[0])

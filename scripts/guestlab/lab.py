@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A libvirt of our own with guests in it, for as long as a `with` block lasts."""
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ from .guest import Guest, GuestError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIBVIRT_ENV = ROOT / 'scripts/libvirt-env'
+CACHE = ROOT / 'build/libvirt-cache'
 IMAGE_FILES = ('vmlinuz', 'initramfs.cpio.gz')
 TAIL_LINES = 15
 
@@ -19,11 +21,22 @@ class LabError(Exception):
     pass
 
 
+def for_each(function, guests):
+    """Calls function(guest) for all of them at the same time; the first error is raised when all are done."""
+    if guests:
+        with concurrent.futures.ThreadPoolExecutor(len(guests)) as pool:
+            for call in [pool.submit(function, guest) for guest in guests]:
+                call.result()
+
+
 class Lab:
     """Guests by name, one private folder. Everything is gone after close(); where the block is left by an
     exception, the logs of guests, QEMU and libvirt are kept under `keep_logs` and their ends are printed."""
 
-    def __init__(self, images=None, hooks=(), keep_logs=None, say=lambda text: None):
+    def __init__(self, images=None, hooks=(), keep_logs=None, cores=None, say=lambda text: None):
+        """`hooks` is what libvirt-env's start takes, `cores` the cores that guests may use (libvirt's
+        notation, all of them if it is not given)."""
+        self.cores = cores
         self.images = pathlib.Path(images or ROOT / 'build/images')
         self.keep_logs = pathlib.Path(keep_logs or ROOT / 'build/guest-logs')
         self.say = say
@@ -58,7 +71,8 @@ class Lab:
             shutil.copy(self.images / name, image / name)
 
     def _env(self, command, *args):
-        done = subprocess.run([LIBVIRT_ENV, command, self.libvirt, *map(str, args)], stdin=subprocess.DEVNULL,
+        env = {**os.environ, 'LIBVIRT_ENV_CACHE': str(CACHE)}
+        done = subprocess.run([LIBVIRT_ENV, command, self.libvirt, *map(str, args)], stdin=subprocess.DEVNULL, env=env,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
         if done.returncode != 0:
             raise LabError(f'libvirt-env {command}: {done.stderr.strip()}')
@@ -69,29 +83,32 @@ class Lab:
         description = domain.complete(description, self.sockets)
         guest = Guest(self.uri, description)
         path = self.folder / f'{guest.name}.xml'
-        path.write_text(domain.domain_xml(description, self.folder / 'image', self.logs, self.kvm))
+        path.write_text(domain.domain_xml(description, self.folder / 'image', self.logs, self.kvm, self.cores))
         guest.virsh('define', str(path))
         self.guests[guest.name] = guest
         return guest
 
     def boot(self, *guests):
         """Starts guests at once and returns when all of them answer."""
-        for guest in guests:
+        def start(guest):
             guest.virsh('start', guest.name)
-        for guest in guests:
-            self.say(f'{guest.name} boots')
             guest.wait_ready()
+            self.say(f'{guest.name} is up')
+        for_each(start, guests)
 
     def qemu_pid(self, guest):
         return int((self.libvirt / 'run/qemu' / f'{guest.name}.pid').read_text())
 
-    def destroy(self, guest):
-        if guest.state() not in ('', 'shut off'):
-            guest.virsh('destroy', guest.name)
+    def destroy(self, *guests):
+        """Turns guests off, all at once: libvirt waits until somebody has reaped their QEMU."""
+        def destroy(guest):
+            if guest.state() not in ('', 'shut off'):
+                guest.virsh('destroy', guest.name)
+        for_each(destroy, guests)
 
-    def restart_libvirt(self, *hooks):
-        """libvirtd goes and comes back; guests go on. Its hooks are as they were."""
-        self._env('restart', *hooks)
+    def restart_libvirt(self):
+        """libvirtd goes and comes back; guests go on."""
+        self._env('restart')
 
     def save_logs(self):
         """Copies every log to keep_logs and says how the guests' consoles ended."""
@@ -106,11 +123,10 @@ class Lab:
 
     def close(self):
         if (self.libvirt).exists():
-            for guest in self.guests.values():
-                try:
-                    self.destroy(guest)
-                except GuestError:
-                    pass  # the daemon may be what failed: stop ends every QEMU that is left
+            try:
+                self.destroy(*self.guests.values())
+            except GuestError:
+                pass  # the daemon may be what failed: stop ends every QEMU that is left
             self._env('stop')
         shutil.rmtree(self.folder, ignore_errors=True)
 
