@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -144,6 +145,8 @@ class Stintd:
 def run_tests(tests):
     """Runs functions, prints 'ok NAME' or 'FAIL NAME' per test; returns the exit status."""
     import traceback
+    # Who is told to end, because it takes too long, still cleans up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     for test in tests:
         start = time.monotonic()
