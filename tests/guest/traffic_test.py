@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from world import World, loss, ping, run_tests
+from world import IPERF_PORT, World, loss, ping, run_tests
 
 JUMBO_PAYLOAD = 8000
 
@@ -59,17 +59,17 @@ def tagged_frames_pass(_, a, b, __):
     for guest, address in ((a, '10.9.0.1'), (b, '10.9.0.2')):
         guest.check('ip link add link eth0 name eth0.7 type vlan id 7 && ip link set eth0.7 up && '
                     f'ip address add {address}/24 dev eth0.7')
-    pid = b.start('timeout 20 tcpdump -n -e -i eth0 -c 2 vlan 7 2>&1')
-    time.sleep(1)
+    pid = b.start('timeout 60 tcpdump -n -e -i eth0 -c 2 vlan 7 > /tmp/seen 2>&1')
+    b.check("timeout 30 sh -c 'until grep -q listening /tmp/seen; do usleep 20000; done'")
     assert loss(a.check('ping -c 3 -i 0.2 10.9.0.2')) == 0
-    seen = b.wait(pid).out
+    b.wait(pid)
+    seen = b.check('cat /tmp/seen')
     assert 'vlan 7' in seen, seen
 
 
 def iperf3_runs_both_ways(w, a, b, _):
     for options, receiver in (('', 'b-0'), ('-R', 'a-0')):
-        server = b.start('iperf3 -s -1')
-        time.sleep(0.5)
+        server = b.serve('iperf3 -s -1', IPERF_PORT)
         before = w.stintd.counters(receiver)
         report = json.loads(a.check(f'iperf3 -c {b.ip()} -t 2 -J {options}'))
         assert report['end']['sum_received']['bytes'] > 1_000_000, report['end']

@@ -3,9 +3,8 @@
 """Linux's own driver over every kind of ring that libvirt can ask for, with the switch as server and as
 client. Each pair of guests talks, stintd dies and comes back where the kind survives that."""
 import sys
-import time
 
-from world import World, loss, ping, run_tests, start_ping, wait_for
+from world import IPERF_PORT, Pings, World, loss, ping, run_tests, wait_for
 
 RECOVERY_S = 30
 
@@ -23,22 +22,21 @@ def pair(w, **interface):
 def talk(w, a, b):
     assert loss(a.check(f'ping -c 10 -i 0.1 {b.ip()}')) == 0
     assert loss(a.check(f'ping -c 10 -i 0.1 -s 1400 {b.ip()}')) == 0
-    server = b.start('iperf3 -s -1')
-    time.sleep(0.5)
+    server = b.serve('iperf3 -s -1', IPERF_PORT)
     a.check(f'iperf3 -c {b.ip()} -t 1 -P 4')
     assert b.wait(server).status == 0
     w.check_counters()
 
 
 def ride_out_a_crash(w, a, b):
-    stop = start_ping(a, b.ip())
-    time.sleep(0.5)
+    pings = Pings(a, b.ip())
+    pings.wait_answer()
     w.stintd.kill()
     w.stintd.start()
     for port in ('a-0', 'b-0'):
         w.stintd.wait_state(port, 'up')
-    wait_for(lambda: ping(a, b.ip(), count=1), RECOVERY_S, 'answers after the crash')
-    stop()
+    pings.wait_answer()
+    pings.stop()
     talk(w, a, b)
 
 

@@ -11,14 +11,16 @@ sys.path[:0] = [str(ROOT / 'scripts'), str(ROOT / 'tests')]
 from guestlab import Lab  # noqa: E402
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
-__all__ = ['RpcError', 'World', 'loss', 'ping', 'run_tests', 'start_ping', 'wait_for']
+__all__ = ['IPERF_PORT', 'Pings', 'RpcError', 'World', 'loss', 'ping', 'run_tests', 'wait_for']
+IPERF_PORT = 5201
 
 
 class World:
     """Guests are named like their VMs and ports: guest 'a' has VM 'a' and ports 'a-0', 'a-1', ..."""
 
     def __init__(self, hooks=(), **stintd):
-        self.stintd = Stintd(**stintd)
+        # Hugepages that others take and give back at the same time would make VMs fail now and then.
+        self.stintd = Stintd(args=['--no-huge'], **stintd)
         self.vni = 1
         try:
             self.lab = Lab(hooks=hooks(self.stintd) if hooks else ())
@@ -48,6 +50,11 @@ class World:
             for index in range(len(guest.description['interfaces'])):
                 self.stintd.wait_state(f'{guest.name}-{index}', 'up')
 
+    def wait_sent(self, port, packets):
+        """Returns when the guest behind the port has sent that many more packets."""
+        before = self.stintd.counters(port)['in']
+        wait_for(lambda: self.stintd.counters(port)['in'] >= before + packets, 30, f'{port} sends {packets} packets')
+
     def check_counters(self):
         """Every packet that came in went somewhere that has a name."""
         for port in self.stintd.call('stats_ports'):
@@ -76,13 +83,29 @@ def ping(guest, address, count=3, options=''):
     return guest.run(f'ping -c {count} -W 2 {options} {address}').status == 0
 
 
-def start_ping(guest, address):
-    """Pings five times a second until stopped: returns a function that stops it and returns its output.
-    Its numbers go on while the other side is away."""
-    pid = guest.start(f'ping -i 0.2 -W 1 {address} > /tmp/ping 2>&1')
+class Pings:
+    """Pings five times a second until stopped. The numbers go on while the other side is away."""
 
-    def stop():
-        guest.check('killall -INT ping')
-        guest.wait(pid)
-        return guest.check('cat /tmp/ping')
-    return stop
+    def __init__(self, guest, address):
+        self.guest = guest
+        self.pid = guest.start(f'ping -i 0.2 -W 1 {address} > /tmp/ping 2>&1')
+
+    def last(self):
+        """The number of the last answer so far, -1 if there was none."""
+        return max(answers(self.guest.check('tail -n 2 /tmp/ping')), default=-1)
+
+    def wait_answer(self):
+        before = self.last()
+        wait_for(lambda: self.last() > before, 30, f'{self.guest.name} gets answers')
+
+    def stop(self):
+        """The numbers of those that were lost. What was sent after the last answer may still be under way."""
+        self.guest.check('killall -INT ping')
+        self.guest.wait(self.pid)
+        answered = answers(self.guest.check('cat /tmp/ping'))
+        return sorted(set(range(max(answered, default=0))) - answered)
+
+
+def answers(output):
+    """The numbers of the pings that were answered."""
+    return {int(number) for number in re.findall(r'seq=(\d+)', output)}
