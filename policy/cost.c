@@ -74,7 +74,6 @@ static void sink(const struct part *part, uint64_t excess, unsigned shift)
 	*part->number = *part->number > x + part->min ? (uint32_t)(*part->number - x) : part->min;
 }
 
-/* A service that took twice what was predicted, or more. */
 static void distrust(struct cost *c)
 {
 	if (c->surprises < MAX_SURPRISE)
@@ -88,6 +87,19 @@ static void calm_down(struct cost *c)
 		c->warmup--;
 	if (c->hold && --c->hold == 0 && --c->surprises)
 		c->hold = (uint16_t)(HOLD << c->surprises);
+}
+
+/* Keeps c->calm: 0 after a service that took twice what was predicted, or more. */
+static bool is_lone_surprise(struct cost *c, uint64_t used, uint64_t predicted)
+{
+	uint8_t before = c->calm;
+
+	if (used / 2 <= predicted || c->warmup) {
+		c->calm += c->calm < COST_LONE;
+		return false;
+	}
+	c->calm = 0;
+	return before == COST_LONE;
 }
 
 static uint32_t average(uint32_t old, uint32_t now)
@@ -109,8 +121,10 @@ void cost_learn(struct cost *c, uint64_t used_tsc, uint32_t packets, uint32_t by
 		    (uint64_t)descs * c->desc;
 	part = main_part(c, packets, bytes, descs);
 	calm_down(c);
+	if (is_lone_surprise(c, used, predicted))
+		return;
 	if (used > predicted) {
-		if (used / 2 > predicted && c->warmup == 0)
+		if (c->calm == 0)
 			distrust(c);
 		rise(&part, used - predicted);
 	} else if (c->hold == 0) {

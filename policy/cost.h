@@ -6,7 +6,9 @@
  * once, up to fourfold; one that was cheaper lowers that part by a little. So each kind of packet
  * (small ones, large ones, long chains) trains its own number, and a run of one kind makes the
  * others look no cheaper. A VM whose cost jumps without a visible reason is distrusted: its bursts
- * are cut and the numbers do not sink for a while, which doubles each time that it happens again.
+ * are cut and the numbers do not sink for a while, which doubles each time that it happens again. A
+ * lone surprise, the first in COST_LONE services, teaches nothing: nearly always the machine took
+ * the core away meanwhile, some hundred times a second where it is a virtual one.
  */
 #ifndef POLICY_COST_H
 #define POLICY_COST_H
@@ -19,7 +21,8 @@
 #define COST_MAX_BYTES   (1u << 20)
 #define COST_FAST_BYTES  (16u << 10) /* copied twice while in the first-level cache */
 #define COST_MAX_DESCS   2048
-#define COST_MAX_DOUBT   3 /* cuts bursts to an eighth */
+#define COST_MAX_DOUBT   3   /* cuts bursts to an eighth */
+#define COST_LONE        128 /* services */
 
 struct cost {
 	uint32_t packet; /* cycles with COST_FRAC_BITS bits of fraction, as all that follow */
@@ -30,6 +33,7 @@ struct cost {
 	uint16_t hold;     /* services until the numbers may sink */
 	uint8_t surprises; /* of late */
 	uint8_t warmup;    /* services that still teach fast */
+	uint8_t calm;      /* services since the last that surprised, COST_LONE at most */
 };
 
 /* Whole words, so that it is returned in memory. Packed into registers it would be written in parts
