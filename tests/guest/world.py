@@ -9,9 +9,10 @@ sys.path[:0] = [str(ROOT / 'scripts'), str(ROOT / 'tests')]
 
 # pylint: disable=wrong-import-position
 from guestlab import Lab  # noqa: E402
+from guestlab.guest import GuestError  # noqa: E402
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
-__all__ = ['IPERF_PORT', 'Pings', 'RpcError', 'World', 'loss', 'ping', 'run_tests', 'wait_for']
+__all__ = ['IPERF_PORT', 'ROOT', 'GuestError', 'Pings', 'RpcError', 'World', 'loss', 'ping', 'run_tests', 'wait_for']
 IPERF_PORT = 5201
 
 
