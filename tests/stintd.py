@@ -13,6 +13,9 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / 'scripts'))
+from guestlab.patience import Patience  # noqa: E402 pylint: disable=wrong-import-position
+
 BUILD = pathlib.Path(os.environ.get('STINT_BUILD', ROOT / 'build'))
 
 
@@ -25,12 +28,12 @@ class RpcError(Exception):
 
 def wait_for(condition, timeout, what):
     """Polls until condition() is true and returns its value; raises where that takes too long."""
-    end = time.monotonic() + timeout
+    patience = Patience(timeout)
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if patience.is_over():
             raise TimeoutError(f'{what}: not within {timeout} s')
         time.sleep(0.01)
 

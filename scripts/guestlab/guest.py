@@ -6,9 +6,11 @@ import json
 import subprocess
 import time
 
+from .patience import Patience
+
 Result = collections.namedtuple('Result', 'status out err')
 LONGEST_POLL_S = 0.1
-VIRSH_S = 60
+VIRSH_S = 120
 LISTEN_S = 30
 
 
@@ -42,7 +44,7 @@ class Guest:
         """'running', 'shut off', ..., or '' if there is no such domain."""
         return self.virsh('domstate', self.name, check=False).stdout.strip()
 
-    def ask(self, command, timeout=10, **arguments):
+    def ask(self, command, timeout=60, **arguments):
         """One command of the agent's protocol; GuestError where it does not answer or refuses."""
         request = json.dumps({'execute': command, 'arguments': arguments} if arguments else {'execute': command})
         done = self.virsh('qemu-agent-command', '--timeout', str(timeout), self.name, request)
@@ -57,12 +59,12 @@ class Guest:
 
     def wait_ready(self, timeout=120):
         """Returns once the agent answers: the guest has booted and its interfaces are set up."""
-        end = time.monotonic() + timeout
+        patience = Patience(timeout)
         while not self.answers():
             state = self.state()
             if state != 'running':
                 raise GuestError(f"{self.name}: {state or 'gone'} instead of booting")
-            if time.monotonic() > end:
+            if patience.is_over():
                 raise GuestError(f'{self.name}: its agent does not answer within {timeout} s')
             time.sleep(LONGEST_POLL_S)
 
@@ -79,13 +81,13 @@ class Guest:
         return Result(status.get('exitcode', 128 + status.get('signal', 0)), out, err)
 
     def wait(self, pid, timeout=60):
-        end = time.monotonic() + timeout
+        patience = Patience(timeout)
         pause = 0.01
         while True:
             result = self.poll(pid)
             if result is not None:
                 return result
-            if time.monotonic() > end:
+            if patience.is_over():
                 raise GuestError(f'{self.name}: command {pid} still runs after {timeout} s')
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_S)

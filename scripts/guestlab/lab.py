@@ -73,7 +73,7 @@ class Lab:
     def _env(self, command, *args):
         env = {**os.environ, 'LIBVIRT_ENV_CACHE': str(CACHE)}
         done = subprocess.run([LIBVIRT_ENV, command, self.libvirt, *map(str, args)], stdin=subprocess.DEVNULL, env=env,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
         if done.returncode != 0:
             raise LabError(f'libvirt-env {command}: {done.stderr.strip()}')
         return done.stdout
