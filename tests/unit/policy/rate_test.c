@@ -27,8 +27,8 @@ static void test_nothing_is_lost(void **state)
 		struct rate often = {0}, once = {0};
 		uint64_t now = start;
 
-		rate_set(&often, tokens, cycles, INT64_MAX, -1000, start);
-		rate_set(&once, tokens, cycles, INT64_MAX, -1000, start);
+		rate_set(&often, tokens, cycles, INT64_MAX / 2, -1000, start);
+		rate_set(&once, tokens, cycles, INT64_MAX / 2, -1000, start);
 		often.level = once.level = -1000;
 		for (unsigned i = 0; i < 1000; i++) {
 			now += rnd() % 100000;
