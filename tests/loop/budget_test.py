@@ -51,7 +51,7 @@ class Scene:
         self.pmd = Testpmd(self.d)
         for i in range(2):
             self.d.wait_state(f'p{i}', 'up')
-        wait_for(lambda: 'testpmd>' in self.pmd.output(), 20, 'testpmd is ready')
+        wait_for(lambda: 'testpmd>' in self.pmd.output(), 60, 'testpmd is ready')
         self.pmd.command('set fwd txonly')
         self.pmd.command('start')
         wait_for(lambda: self.d.counters('p0')['in'] > 1000, 10, 'packets come')

@@ -95,7 +95,7 @@ def exchange(d, options='', pairs=1, at_least=10000):
     try:
         for i in range(2):
             d.wait_state(f'p{i}', 'up')
-        wait_for(lambda: 'testpmd>' in pmd.output(), 20, 'testpmd is ready')
+        wait_for(lambda: 'testpmd>' in pmd.output(), 60, 'testpmd is ready')
         # mac: the destination is the other port's address, the source the port's own.
         pmd.command('set fwd mac')
         pmd.command('start tx_first 4')
