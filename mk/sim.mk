@@ -14,5 +14,5 @@ sim: $(SIM) ## Compare ways to schedule by CPU time, in a simulation
 	@$(SIM)
 
 .PHONY: sim-plots
-sim-plots: $(SIM) ## Draw docs/plots/sim-*.svg anew (python3-matplotlib)
-	@$(SIM) --json | bench/sim/plot.py docs/plots
+sim-plots: $(SIM) ## Make docs/plots/sim-*.svg and the tables of docs/budgets.md anew (python3-matplotlib)
+	@$(SIM) --json | bench/sim/plot.py docs/plots docs/budgets.md

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Draws what bench/sim printed with --json (standard input) into a folder: sim-light.svg,
-sim-waits.svg, sim-shares.svg, sim-overruns.svg. The same numbers give the same bytes."""
+sim-waits.svg, sim-shares.svg, sim-overruns.svg; and writes it into the tables of a page, each between
+a line `<!-- sim NAME -->` and the next that is empty. The same numbers give the same bytes."""
 import json
 import pathlib
+import re
 import sys
 
 import matplotlib
@@ -65,22 +67,52 @@ def draw_bars(rows, workloads, field, label, log, path):
     save(figure, path)
 
 
+def table(rows, workloads, field, digits):
+    """A line for each scheduler; the least in each column is set in bold."""
+    cells = {(r['workload'], r['scheduler']): f'{r[field]:.{digits}f}' for r in rows}
+    lines = ['| | ' + ' | '.join(workloads) + ' |', '|---' * (len(workloads) + 1) + '|']
+    for name in schedulers(rows):
+        line = [name]
+        for w in workloads:
+            cell = cells[w, name]
+            least = min((cells[w, n] for n in schedulers(rows)), key=float)
+            line.append(f'**{cell}**' if cell == least else cell)
+        lines.append('| ' + ' | '.join(line) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def fill(page, name, text):
+    old = page.read_text()
+    new, n = re.subn(rf'(<!-- sim {name} -->\n).*?(?=\n\n)', lambda m: m.group(1) + text.rstrip('\n'),
+                     old, flags=re.S)
+    if n != 1:
+        sys.exit(f'{page}: no place for the table {name}')
+    page.write_text(new)
+
+
+WAITS = ('bursts', 'bursts-guaranteed', 'together', 'sibling')
+SHARES = ('equal', 'weighted', 'tails', 'bursts', 'fooling', 'guarantees', 'sibling')
+OVERRUNS = ('equal', 'weighted', 'tails', 'bursts', 'fooling', 'turning', 'guarantees')
+
+
 def main():
-    if len(sys.argv) != 2:
-        sys.exit('usage: sim --json | plot.py FOLDER')
+    if len(sys.argv) != 3:
+        sys.exit('usage: sim --json | plot.py FOLDER PAGE')
     rows = json.load(sys.stdin)
-    folder = pathlib.Path(sys.argv[1])
+    folder, page = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     plt.rcParams['svg.hashsalt'] = 'stint'
     draw_light(rows, folder / 'sim-light.svg')
-    draw_bars(rows, ('bursts', 'bursts-guaranteed', 'together', 'sibling'), 'wait_max_us',
-              'longest wait of a VM below its share, us', False, folder / 'sim-waits.svg')
-    draw_bars(rows, ('equal', 'weighted', 'tails', 'bursts', 'fooling', 'guarantees', 'sibling'),
-              'share_error_100ms', 'worst share over 100 ms, off by %', True,
+    draw_bars(rows, WAITS, 'wait_max_us', 'longest wait of a VM below its share, us', False,
+              folder / 'sim-waits.svg')
+    draw_bars(rows, SHARES, 'share_error_100ms', 'worst share over 100 ms, off by %', True,
               folder / 'sim-shares.svg')
-    draw_bars(rows, ('equal', 'weighted', 'tails', 'bursts', 'fooling', 'guarantees'),
-              'overrun_max_us', 'longest service beyond the slice, us', False,
+    draw_bars(rows, OVERRUNS, 'overrun_max_us', 'longest service beyond the slice, us', False,
               folder / 'sim-overruns.svg')
+    fill(page, 'waits', table(rows, ('light-1', 'light-15', 'light-63', 'together', 'sibling',
+                                     'bursts', 'bursts-guaranteed'), 'wait_max_us', 0))
+    fill(page, 'shares', table(rows, SHARES, 'share_error_100ms', 2))
+    fill(page, 'overruns', table(rows, OVERRUNS, 'overrun_max_us', 0))
 
 
 if __name__ == '__main__':

@@ -77,7 +77,7 @@ static uint64_t packet_cost(struct vm *v)
 	const struct sim_vm_spec *s = &v->spec;
 	uint64_t cost = SIM_NS(s->cost_ns);
 
-	if (s->run && v->packet / s->run % 2)
+	if (s->run && v->packet % (s->run + s->between) >= s->between)
 		cost = SIM_NS(s->dear_ns);
 	v->packet++;
 	cost += cost * (next(&v->costs) % 64) / 256; /* no two are quite alike */

@@ -33,8 +33,9 @@ struct sim_vm_spec {
 	enum sim_demand demand;
 	uint32_t cost_ns;     /* of a packet */
 	uint32_t tail;        /* one packet in so many costs up to 40 us; 0: none */
-	uint32_t dear_ns;     /* what others cost, `run` in a row, as many ordinary ones between */
+	uint32_t dear_ns;     /* what others cost, `run` in a row */
 	uint32_t run;         /* 0: all are ordinary */
+	uint32_t between;     /* ordinary ones between two runs */
 	uint32_t packets_max; /* in a burst */
 	uint32_t gap_us;      /* between the starts of bursts, on average */
 };

@@ -68,7 +68,18 @@ static void fooling(struct sim_workload *w)
 		  "steady";
 	add(w, backlogged(100, 100));
 	w->vm[0].dear_ns = 20000;
+	w->vm[0].run = w->vm[0].between = 64;
+	for (unsigned i = 0; i < 7; i++)
+		add(w, backlogged(100, 500));
+}
+
+static void turning(struct sim_workload *w)
+{
+	w->text = "one VM sends 64 packets of 5 us after each 100,000 of 0.1 us, against 7 steady";
+	add(w, backlogged(100, 100));
+	w->vm[0].dear_ns = 5000;
 	w->vm[0].run = 64;
+	w->vm[0].between = 100000;
 	for (unsigned i = 0; i < 7; i++)
 		add(w, backlogged(100, 500));
 }
@@ -133,7 +144,7 @@ static void guarantees(struct sim_workload *w)
 		vm.guarantee_us = i < 4 ? 200 - 50 * i : 0;
 		if (i % 4 == 3) {
 			vm.dear_ns = 20000;
-			vm.run = 64;
+			vm.run = vm.between = 64;
 		}
 		add(w, vm);
 	}
@@ -151,6 +162,7 @@ bool sim_workload(unsigned i, struct sim_workload *w)
 		{"bursts", bursts},
 		{"bursts-guaranteed", guaranteed_bursts},
 		{"fooling", fooling},
+		{"turning", turning},
 		{"guarantees", guarantees},
 		{"together", together},
 		{"sibling", sibling},
