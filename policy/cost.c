@@ -151,7 +151,7 @@ static uint64_t trusted(const struct cost *c, uint64_t left_tsc)
 
 bool cost_fits(const struct cost *c, uint64_t left_tsc)
 {
-	return average_packet(c) <= trusted(c, left_tsc);
+	return average_packet(c) <= left_tsc << COST_FRAC_BITS;
 }
 
 /* Each part gets what the average packet needs; what is left then, half may go to longer packets

@@ -373,13 +373,15 @@ static void settle(struct worker *w, uint16_t vm)
 	sched_charge_other(w->sched, vm, ledger_bill_vm(&w->ledger, vm, STAGE_RECEIVE, w->clock()));
 }
 
-unsigned forward_receive(struct worker *w, unsigned max)
+unsigned forward_receive(struct worker *w, unsigned max, uint64_t most_tsc)
 {
+	uint64_t start = w->ledger.last_tsc;
 	unsigned n = 0;
 	uint16_t vm = 0;
 	struct handoff h;
 
-	while (n < max && rte_ring_dequeue_elem(w->handoff, &h, sizeof(h)) == 0) {
+	while (n < max && (n == 0 || w->clock() - start < most_tsc) &&
+	       rte_ring_dequeue_elem(w->handoff, &h, sizeof(h)) == 0) {
 		_Atomic uint32_t *taken = &w->handoff_taken[h.vm];
 
 		if (n > 0 && h.vm != vm)

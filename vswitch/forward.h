@@ -15,8 +15,8 @@
 uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
 		       uint16_t n);
 
-/* Delivers packets that other workers handed over, at most `max`; frees them. Bills each to the VM
- * that sent it. Returns how many. [worker] */
-unsigned forward_receive(struct worker *w, unsigned max);
+/* Delivers packets that other workers handed over, at most `max`, and begins none once `most_tsc`
+ * cycles are over; frees them. Bills each to the VM that sent it. Returns how many. [worker] */
+unsigned forward_receive(struct worker *w, unsigned max, uint64_t most_tsc);
 
 #endif

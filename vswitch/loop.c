@@ -228,7 +228,7 @@ bool turn(struct worker *w)
 	w->polled_tsc = w->ledger.last_tsc;
 	ledger_bill_sys(&w->ledger, SYSROW_POLL, w->clock());
 
-	busy |= forward_receive(w, RECEIVE_PER_TURN) > 0;
+	busy |= forward_receive(w, RECEIVE_PER_TURN, interval_tsc) > 0;
 	while (sched_pick(w->sched, w->ledger.last_tsc, &g)) {
 		ledger_bill_sys(&w->ledger, SYSROW_SCHED, w->clock());
 		serve(w, &g);

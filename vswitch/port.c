@@ -201,7 +201,7 @@ struct drain_call {
 static void drain_handoff(struct worker *w, void *arg)
 {
 	struct drain_call *c = arg;
-	unsigned n = forward_receive(w, DRAIN_PER_MESSAGE);
+	unsigned n = forward_receive(w, DRAIN_PER_MESSAGE, UINT64_MAX);
 
 	c->left = n == DRAIN_PER_MESSAGE && c->left > n ? c->left - n : 0;
 }
