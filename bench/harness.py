@@ -55,11 +55,11 @@ class Bench:
     figures         add() values to it; medians are made at the end
     """
 
-    def __init__(self, scenario, quick, build, force):
+    def __init__(self, scenario, quick, build, force, rounds=3):
         self.scenario = scenario
         self.quick = quick
         self.full = not quick
-        self.rounds = 3
+        self.rounds = rounds
         self.seconds = 0.4 if quick else 2.0
         self.build = build
         self.force = force

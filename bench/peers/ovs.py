@@ -48,13 +48,15 @@ class Ovs:
         self.db = Process(["ovsdb-server", conf, f"--remote=punix:{self.dir}/db.sock"],
                           os.path.join(self.dir, "db.log"), env=self.env)
         wait_for("ovsdb-server", lambda: os.path.exists(f"{self.dir}/db.sock"), self.db)
-        memory = "" if self.huge else " --no-huge"
+        # With both, EAL does not start.
+        memory = [f"other_config:dpdk-socket-mem={MEMORY_MB}"] if self.huge else []
+        extra = "" if self.huge else f" --no-huge -m {MEMORY_MB} --no-shconf"
         self._vsctl("--no-wait", "init")
         self._vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
                     f"other_config:pmd-cpu-mask={1 << WORKER_CORE:#x}",
                     f"other_config:dpdk-lcore-mask={1 << GENERATOR_CORE:#x}",
-                    f"other_config:dpdk-socket-mem={MEMORY_MB}", f"other_config:vhost-sock-dir=.",
-                    f"other_config:dpdk-extra=--no-pci --file-prefix=bench-ovs-{os.getpid()}{memory}")
+                    "other_config:vhost-sock-dir=.", *memory,
+                    f"other_config:dpdk-extra=--no-pci --file-prefix=bench-ovs-{os.getpid()}{extra}")
 
     def start(self):
         self._start_database()
