@@ -85,7 +85,8 @@ def losses_are_those_of_the_switch():
                  '--until-done', '--seconds', '20', '--warmup', '0')
         drops = d.counters('p0')['drops']
         assert drops.pop('over_mtu') == 1000, drops
-        assert f['stream.s.missing'] == 1000 + sum(drops.values()), (f['stream.s.missing'], drops)
+        # Frames that make addresses known may be dropped too, before both ports are up: no stream's.
+        assert 1000 <= f['stream.s.missing'] <= 1000 + sum(drops.values()), (f['stream.s.missing'], drops)
         assert f['stream.s.received'] == 4000 - f['stream.s.missing'], f
         assert f['stream.s.altered'] == f['stream.s.duplicated'] == f['stream.s.reordered'] == 0, f
 
