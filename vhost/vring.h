@@ -23,8 +23,10 @@ struct rte_mempool;
 struct vring_loan;
 
 #define VRING_MAX_SIZE  32768
-#define VRING_MAX_BURST 64  /* packets that one call takes at most */
-#define VRING_MAX_CHAIN 257 /* descriptors of one packet: 256 and one for the header */
+#define VRING_MAX_BURST 64   /* packets that one call takes at most */
+#define VRING_MAX_CHAIN 257  /* descriptors of one packet: 256 and one for the header */
+#define VRING_MAX_TOIL  2048 /* descriptors of packets placed one by one, after which a call ends \
+			      */
 #define VRING_MAX_PACKET \
 	(65535 + 40 + 14 + 8) /* IPv6 without jumbograms, Ethernet, two VLAN tags */
 
@@ -112,6 +114,7 @@ struct virtq {
 	bool event_valid; /* the guest's event index was compared once since vring_open */
 	uint16_t held_at; /* packed: the first used descriptor not yet published, and its flags */
 	uint16_t held_flags;
+	uint16_t toil;        /* descriptors that the packet last placed by itself took */
 	uint32_t unpublished; /* ring slots used since the last vring_publish */
 	uint32_t unnotified;  /* ring slots published since the last vring_notify */
 	int call_fd;
@@ -146,13 +149,20 @@ uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct vring_l
 		       struct rte_mbuf **pkts, const struct vring_limits *limits,
 		       struct vring_work *work);
 
+/* Puts the last `n` packets of the loan back into the ring, as if they had not been taken. Their
+ * mbufs, where they are not views, are the caller's to free. Returns their number of descriptors.
+ * [worker]
+ */
+uint32_t vring_return(struct virtq *q, struct vring_loan *loan, uint16_t n);
+
 /* Gives back what was lent, and ends the use of its views. To be called for each vring_dequeue with
  * a loan, before the next one and before anything else can happen to the ring. [worker] */
 void vring_settle(struct virtq *q, struct vring_loan *loan);
 
 /* Copies packets into the guest's buffers, in order. The mbufs stay the caller's and are not
- * changed. fate[i] tells what became of pkts[i]; when the ring is full the rest are not tried.
- * Returns the number delivered. [worker] */
+ * changed. fate[i] tells what became of pkts[i]; when the ring is full, or its buffers are in so
+ * many pieces that it takes too long, the rest are not tried. Returns the number delivered.
+ * [worker] */
 uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate);
 
 /* Shows the guest what was done since the last call. True when vring_notify has become due: the

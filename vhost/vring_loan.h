@@ -25,7 +25,8 @@ struct vring_view {
 	uint8_t bytes[VRING_VIEW_BYTES];
 };
 
-/* What one call of vring_dequeue took. Chains that were lent are given back in order. */
+/* The last packets that one call of vring_dequeue took, whose chains are still out: views, and
+ * packets that were copied among them. They are given back, or returned, in order. */
 struct vring_loan {
 	uint16_t n;
 	uint16_t id[VRING_MAX_BURST];

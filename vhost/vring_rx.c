@@ -99,6 +99,7 @@ static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *cons
 	uint8_t hdr_len = q->hdr_len;
 	uint16_t n = run->n;
 
+	q->toil = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 		uint8_t *at = run->at[i] + hdr_len;
@@ -207,6 +208,7 @@ static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mb
 	if ((m->ol_flags & WORK_FLAGS) && net_hdr_from_mbuf(m, q->features, &h, &patch) < 0)
 		return VRING_NO_OFFLOAD;
 	fate = collect(q, &r, need);
+	q->toil = (uint16_t)r.w.descs;
 	if (fate == VRING_DELIVERED) {
 		write_packet(q, &r, m, &h, &patch);
 		give_back(q, &r, need);
@@ -223,6 +225,7 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 	 */
 	const int most = RTE_MIN(q->size, VRING_MAX_BURST);
 	uint16_t done = 0, delivered = 0;
+	uint32_t toil = 0;
 	struct run run;
 
 	while (done < n) {
@@ -240,6 +243,11 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 		}
 		delivered += fate[done] == VRING_DELIVERED;
 		done++;
+		toil += q->toil;
+		if (unlikely(toil > VRING_MAX_TOIL)) {
+			memset(&fate[done], VRING_LABORIOUS, n - done);
+			break;
+		}
 	}
 	return delivered;
 }

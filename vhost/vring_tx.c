@@ -214,23 +214,20 @@ static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool
 	return m;
 }
 
-/* Applies the header of a packet that asks for offloads. False when the packet was dropped. */
-static bool apply_hdr(const struct virtq *q, struct take *t, const struct virtio_net_hdr *h,
-		      struct rte_mbuf *m)
+/* Applies the header of a packet that asks for offloads. False when it does not fit the packet,
+ * which is freed. */
+static bool apply_hdr(const struct virtq *q, const struct virtio_net_hdr *h, struct rte_mbuf *m)
 {
 	if (net_hdr_to_mbuf(h, q->features, m) == 0)
 		return true;
 	rte_pktmbuf_free(m);
-	t->work->drops[VRING_DROP_BAD_OFFLOAD]++;
 	return false;
 }
 
 /* The chain is given back at once, or with the loan. */
-static __rte_always_inline void give_back(struct virtq *q, struct take *t, uint16_t id,
+static __rte_always_inline void give_back(struct virtq *q, struct vring_loan *loan, uint16_t id,
 					  uint8_t slots, const bool packed)
 {
-	struct vring_loan *loan = t->loan;
-
 	if (!loan) {
 		vring_give_back(q, id, 0, slots, packed);
 		return;
@@ -240,13 +237,15 @@ static __rte_always_inline void give_back(struct virtq *q, struct take *t, uint1
 }
 
 /* Lends or copies the run's packets. False when there were not enough mbufs: the rest stays in the
- * ring. */
+ * ring. A packet that is dropped is given back at once, so it ends the run when others are lent. */
 static __rte_always_inline bool act(struct virtq *q, struct take *t, const struct run *run,
 				    const bool packed)
 {
+	struct vring_loan *loan;
 	struct virtio_net_hdr h;
 	uint32_t bytes = 0;
 	uint16_t descs = 0, n;
+	bool enough = true;
 
 	for (n = 0; n < run->n; n++) {
 		uint32_t len = run->len[n];
@@ -254,26 +253,36 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		bool asks = q->reads_hdr && *(const volatile hdr_start *)run->hdr[n] != 0;
 		struct rte_mbuf *m;
 
-		if (likely(t->loan && !asks))
-			m = view_packet(&t->loan->view[t->loan->n], run->at[n], len);
+		loan = t->loan;
+		if (likely(loan && !asks))
+			m = view_packet(&loan->view[loan->n], run->at[n], len);
 		else
 			m = copy_packet(t->pool, run->at[n], len);
-		if (unlikely(!m))
+		if (unlikely(!m)) {
+			enough = false;
 			break;
-		t->pkts[t->n_pkts++] = m;
+		}
 		if (unlikely(asks)) {
 			memcpy(&h, run->hdr[n], sizeof(h));
 			rte_compiler_barrier(); /* what is checked is this copy */
-			t->n_pkts -= !apply_hdr(q, t, &h, m);
+			if (!apply_hdr(q, &h, m)) {
+				if (loan && loan->n > 0)
+					break;
+				t->work->drops[VRING_DROP_BAD_OFFLOAD]++;
+				loan = NULL;
+				m = NULL;
+			}
 		}
+		t->pkts[t->n_pkts] = m;
+		t->n_pkts += m != NULL;
 		bytes += len;
 		descs += run->descs[n];
-		give_back(q, t, run->id[n], run->descs[n], packed);
+		give_back(q, loan, run->id[n], run->descs[n], packed);
 	}
 	vring_consume(q, n, descs, packed);
 	t->work->bytes += bytes;
 	t->work->descs += descs;
-	return n == run->n;
+	return enough;
 }
 
 /* Copies a packet of `len` bytes from a walk, after the header, into as many mbufs as it takes.
@@ -322,8 +331,8 @@ static bool take_packet(const struct virtq *q, struct take *t, const struct vrin
 	t->work->bytes += len;
 	t->bytes += len;
 	t->pkts[t->n_pkts] = m;
-	if (q->reads_hdr && (h.hdr.flags != 0 || h.hdr.gso_type != 0))
-		t->n_pkts += apply_hdr(q, t, &h.hdr, m);
+	if (q->reads_hdr && (h.hdr.flags != 0 || h.hdr.gso_type != 0) && !apply_hdr(q, &h.hdr, m))
+		t->work->drops[VRING_DROP_BAD_OFFLOAD]++;
 	else
 		t->n_pkts++;
 	return true;
@@ -377,6 +386,22 @@ static __rte_always_inline void dequeue(struct virtq *q, struct take *t, const b
 		if (t->loan && t->loan->n > 0)
 			return;
 	} while (is_odd && take_odd(q, t, &odd));
+}
+
+uint32_t vring_return(struct virtq *q, struct vring_loan *loan, uint16_t n)
+{
+	uint16_t descs = 0, slots;
+
+	loan->n -= n;
+	for (uint16_t i = 0; i < n; i++)
+		descs += loan->slots[loan->n + i];
+	slots = q->packed ? descs : n;
+	if (q->packed && slots > q->avail_at) {
+		q->avail_at += q->size;
+		q->avail_wrap = !q->avail_wrap;
+	}
+	q->avail_at -= slots;
+	return descs;
 }
 
 void vring_settle(struct virtq *q, struct vring_loan *loan)

@@ -18,9 +18,11 @@
 
 #include "vhost/vring_loan.h"
 
-/* Deliveries after which a batch is cut, so that floods to large networks are charged packet by
- * packet. */
-#define MAX_DELIVERIES 64
+/* Work after which a batch is cut, in deliveries of small packets into plain buffers; these take as
+ * long as one, or nearly: */
+#define MAX_WORK        64
+#define BYTES_PER_WORK  512
+#define PIECES_PER_WORK 16
 
 /* Most packets of one VM that may wait in another worker's handoff ring. */
 #define HANDOFF_SHARE 128
@@ -28,17 +30,7 @@
 static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
 	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
 	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
-	[VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
-};
-
-/* Where the packets of the batch stand: deliveries asked for and missed, and why the last one was.
- * Most batches miss none, and then only the sums are looked at. */
-struct verdicts {
-	uint32_t deliveries; /* asked for, in all */
-	uint16_t n_missed;
-	uint16_t asked[FORWARD_MAX_BURST];
-	uint16_t missed[FORWARD_MAX_BURST];
-	uint8_t reason[FORWARD_MAX_BURST];
+	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
 /* The addresses last seen in the batch, and the port behind the destination: packets come in runs.
@@ -49,38 +41,96 @@ struct memo {
 	uint16_t to;
 };
 
-static void outbox_put(struct worker *w, struct port *to, struct rte_mbuf *m, uint16_t index)
+/* A batch, and where its packets stand: deliveries asked for and missed, and why the last one was.
+ * Most batches miss none, and then only the sums are looked at. */
+struct batch {
+	struct port *from;
+	uint16_t pair;
+	uint32_t mtu;
+	struct memo memo;
+	struct flood *flood; /* of its first packet, later of its last */
+	uint32_t work;       /* planned */
+	uint32_t deliveries; /* asked for, in all */
+	uint16_t n_missed;
+	uint16_t asked[FORWARD_MAX_BURST];
+	uint16_t missed[FORWARD_MAX_BURST];
+	uint8_t reason[FORWARD_MAX_BURST];
+};
+
+static void outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair)
+{
+	uint16_t queue;
+
+	o->to = to;
+	o->n = 0;
+	o->work = 1;
+	o->rx = NULL;
+	if (unlikely(to->worker != w || to->n_pairs == 0))
+		return;
+	queue = to->n_pairs == 1 ? 0 : pair % to->n_pairs;
+	if (unlikely(!to->pairs[queue].rx_on))
+		return;
+	o->rx = &to->pairs[queue].rx;
+	o->work += o->rx->toil / PIECES_PER_WORK;
+	o->counters = &w->counters[to->id].queue[queue];
+}
+
+/* Returns the work that is. */
+static __rte_always_inline uint32_t outbox_put(struct worker *w, struct port *to,
+					       struct rte_mbuf *m, uint16_t index, uint16_t pair)
 {
 	struct outbox *o;
 
 	if (w->outbox_of[to->id] == 0) {
 		o = &w->outbox[w->n_outboxes++];
 		w->outbox_of[to->id] = w->n_outboxes;
-		o->to = to;
-		o->n = 0;
+		outbox_open(w, o, to, pair);
 	} else {
 		o = &w->outbox[w->outbox_of[to->id] - 1];
 	}
 	o->pkt[o->n] = m;
 	o->index[o->n] = (uint8_t)index;
 	o->n++;
+	return o->work + m->pkt_len / BYTES_PER_WORK;
 }
 
-/* Puts the packet into the outbox of every other port of the network; returns how many there were.
- */
-static uint16_t flood(struct worker *w, const struct port *from, struct rte_mbuf *m, uint16_t index)
+/* Where in the list the first port is whose id is `id` or higher. */
+static uint32_t find_member(const struct members *members, uint16_t id)
 {
-	const struct members *members =
-		atomic_load_explicit(&from->net->members, memory_order_acquire);
+	uint32_t low = 0, high = members->n;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (members->port[mid]->id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Puts the packet into the outboxes of the network's other ports with ids of `next` or higher,
+ * until that is enough work: then *b->flood says where to go on. Returns how many there were. */
+static uint16_t flood(struct worker *w, struct batch *b, struct rte_mbuf *m, uint16_t index,
+		      uint16_t next)
+{
+	const struct network *net = b->from->net;
+	const struct members *members = atomic_load_explicit(&net->members, memory_order_acquire);
 	uint16_t n = 0;
 
-	for (uint32_t i = 0; i < members->n; i++) {
+	for (uint32_t i = find_member(members, next); i < members->n; i++) {
 		struct port *to = members->port[i];
 
 		/* A port that is being moved is a member of two networks for a moment. */
-		if (to == from || to->net != from->net)
+		if (to == b->from || to->net != net)
 			continue;
-		outbox_put(w, to, m, index);
+		if (unlikely(b->work >= MAX_WORK)) {
+			b->flood->under_way = true;
+			b->flood->next = to->id;
+			break;
+		}
+		b->work += outbox_put(w, to, m, index, b->pair);
 		n++;
 	}
 	return n;
@@ -121,20 +171,21 @@ static void learn(struct worker *w, struct port *from, uint64_t src)
 }
 
 /* Decides about one packet. Returns the number of deliveries it asks for, or 0 with *reason set. */
-static __rte_always_inline uint16_t classify(struct worker *w, struct port *from,
-					     struct rte_mbuf *m, uint16_t index, uint32_t mtu,
-					     struct memo *memo, uint8_t *reason)
+static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, struct rte_mbuf *m,
+					     uint16_t index, uint8_t *reason)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
 	uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
+	struct port *from = b->from;
+	struct memo *memo = &b->memo;
 	uint16_t copies;
 
 	if (unlikely(fdb_mac_is_group(src) || src == 0)) {
 		*reason = DROP_BAD_SOURCE;
 		return 0;
 	}
-	if (unlikely(!fits_mtu(m, eth, mtu))) {
+	if (unlikely(!fits_mtu(m, eth, b->mtu))) {
 		*reason = DROP_OVER_MTU;
 		return 0;
 	}
@@ -158,7 +209,7 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct port *from
 			struct port *to = w->ports[memo->to];
 
 			if (likely(to && to->net == from->net)) {
-				outbox_put(w, to, m, index);
+				b->work += outbox_put(w, to, m, index, b->pair);
 				return 1;
 			}
 		}
@@ -168,48 +219,44 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct port *from
 	}
 
 	w->counters[from->id].flooded++;
-	copies = flood(w, from, m, index);
+	copies = flood(w, b, m, index, 0);
 	if (copies == 0)
 		*reason = DROP_NO_RECEIVER;
 	return copies;
 }
 
-static void miss(struct verdicts *v, uint16_t index, uint8_t reason)
+static void miss(struct batch *b, uint16_t index, uint8_t reason)
 {
-	v->n_missed++;
-	v->missed[index]++;
-	v->reason[index] = reason;
+	b->n_missed++;
+	b->missed[index]++;
+	b->reason[index] = reason;
 }
 
 /* Delivers an outbox into the receiver's ring on this worker. */
-static void deliver_here(struct worker *w, struct outbox *o, uint16_t pair, struct verdicts *v)
+static void deliver_here(struct outbox *o, struct batch *b)
 {
 	uint8_t fate[FORWARD_MAX_BURST];
-	struct port *to = o->to;
-	struct queue_counters *q;
-	uint16_t queue, delivered;
 	uint64_t bytes = 0;
+	uint16_t delivered;
 
-	queue = to->n_pairs ? pair % to->n_pairs : 0;
-	if (unlikely(to->n_pairs == 0 || !to->pairs[queue].rx_on)) {
+	if (unlikely(!o->rx)) {
 		for (uint16_t i = 0; i < o->n; i++)
-			miss(v, o->index[i], DROP_PORT_DOWN);
+			miss(b, o->index[i], DROP_PORT_DOWN);
 		return;
 	}
-	q = &w->counters[to->id].queue[queue];
 	for (uint16_t i = 0; i < o->n; i++)
 		bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
-	delivered = vring_enqueue(&to->pairs[queue].rx, o->pkt, o->n, fate);
+	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate);
 	if (unlikely(delivered < o->n)) {
 		for (uint16_t i = 0; i < o->n; i++) {
 			if (fate[i] == VRING_DELIVERED)
 				continue;
-			miss(v, o->index[i], drop_of_fate[fate[i]]);
+			miss(b, o->index[i], drop_of_fate[fate[i]]);
 			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
 		}
 	}
-	q->tx_packets += delivered;
-	q->tx_bytes += bytes;
+	o->counters->tx_packets += delivered;
+	o->counters->tx_bytes += bytes;
 }
 
 /* A reference to the packet for somebody else: to a copy where it is only lent. NULL when the VM
@@ -224,27 +271,26 @@ static struct rte_mbuf *hold(struct rte_mbuf *m, struct rte_mempool *pool)
 
 /* Hands an outbox to the worker that serves the receiver, within the sending VM's share of its
  * ring. Each entry holds a reference of its own to the packet. */
-static void deliver_there(struct outbox *o, const struct port *from, uint16_t pair,
-			  struct verdicts *v)
+static void deliver_there(struct outbox *o, struct batch *b)
 {
 	struct worker *peer = o->to->worker;
-	_Atomic uint32_t *pushed = &peer->handoff_pushed[from->vm->id];
+	struct vm *vm = b->from->vm;
+	_Atomic uint32_t *pushed = &peer->handoff_pushed[vm->id];
 	uint32_t n = atomic_load_explicit(pushed, memory_order_relaxed);
-	uint32_t taken =
-		atomic_load_explicit(&peer->handoff_taken[from->vm->id], memory_order_acquire);
+	uint32_t taken = atomic_load_explicit(&peer->handoff_taken[vm->id], memory_order_acquire);
 
 	for (uint16_t i = 0; i < o->n; i++) {
 		struct handoff h = {
-			.pkt = hold(o->pkt[i], from->vm->pool),
+			.pkt = hold(o->pkt[i], vm->pool),
 			.to = o->to->id,
-			.from = from->id,
-			.vm = from->vm->id,
-			.pair = (uint8_t)pair,
-			.sole = v->asked[o->index[i]] == 1,
+			.from = b->from->id,
+			.vm = vm->id,
+			.pair = (uint8_t)b->pair,
+			.sole = b->asked[o->index[i]] == 1,
 		};
 
 		if (unlikely(!h.pkt)) {
-			miss(v, o->index[i], DROP_NO_BUFFER);
+			miss(b, o->index[i], DROP_NO_BUFFER);
 			continue;
 		}
 		if (n - taken < HANDOFF_SHARE &&
@@ -253,88 +299,136 @@ static void deliver_there(struct outbox *o, const struct port *from, uint16_t pa
 			continue;
 		}
 		rte_pktmbuf_free(h.pkt);
-		miss(v, o->index[i], DROP_HANDOFF_FULL);
+		miss(b, o->index[i], DROP_HANDOFF_FULL);
 	}
 	atomic_store_explicit(pushed, n, memory_order_relaxed);
 	worker_wake(peer);
 }
 
-static void deliver(struct worker *w, const struct port *from, uint16_t pair, struct verdicts *v)
+static void deliver(struct worker *w, struct batch *b)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
 		struct outbox *o = &w->outbox[i];
 
 		if (likely(o->to->worker == w))
-			deliver_here(w, o, pair, v);
+			deliver_here(o, b);
 		else
-			deliver_there(o, from, pair, v);
+			deliver_there(o, b);
 	}
 }
 
 /* Shows the receivers what they got, and empties the outboxes. */
-static void publish(struct worker *w, uint16_t pair)
+static void publish(struct worker *w)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
-		struct port *to = w->outbox[i].to;
-		uint16_t queue;
+		struct outbox *o = &w->outbox[i];
 
-		w->outbox_of[to->id] = 0;
-		if (unlikely(to->worker != w || to->n_pairs == 0))
-			continue;
-		queue = pair % to->n_pairs;
-		if (likely(to->pairs[queue].rx_on))
-			notify_later(w, &to->pairs[queue].rx,
-				     &w->counters[to->id].queue[queue].notifications);
+		w->outbox_of[o->to->id] = 0;
+		if (likely(o->rx))
+			notify_later(w, o->rx, &o->counters->notifications);
 	}
 	w->n_outboxes = 0;
 }
 
-/* `sent` of the batch's packets asked for a delivery; the others are counted already. */
-static void count(struct port_counters *c, const struct verdicts *v, uint16_t n, uint16_t sent)
+/* Counts a packet that asked for deliveries. */
+static void count_one(struct port_counters *c, uint16_t asked, uint16_t missed, uint8_t reason)
 {
-	c->forwarded += sent;
-	c->copies += v->deliveries - sent;
-	if (likely(v->n_missed == 0))
-		return;
-	for (uint16_t i = 0; i < n; i++) {
-		if (v->missed[i] == 0)
-			continue;
-		if (v->missed[i] < v->asked[i]) {
-			c->copies -= v->missed[i];
-			continue;
-		}
-		c->forwarded--;
-		c->copies -= v->asked[i] - 1u;
-		c->drops[v->reason[i]]++;
+	if (missed < asked) {
+		c->forwarded++;
+		c->copies += asked - missed - 1u;
+	} else {
+		c->drops[reason]++;
 	}
 }
 
-uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
-		       uint16_t n)
+/* Counts the first `n` of the batch, of which `sent` asked for deliveries; the others are counted
+ * already. */
+static void count(struct port_counters *c, const struct batch *b, uint16_t n, uint16_t sent)
 {
-	uint32_t mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
+	if (likely(b->n_missed == 0)) {
+		c->forwarded += sent;
+		c->copies += b->deliveries - sent;
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		if (b->asked[i] > 0)
+			count_one(c, b->asked[i], b->missed[i], b->reason[i]);
+}
+
+void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood)
+{
+	count_one(&w->counters[from->id], flood->asked, flood->missed, flood->reason);
+	*flood = (struct flood){0};
+}
+
+/* Goes on with the packet that is under way. At the end of its network, what it asked for and
+ * missed is what all of its parts did. */
+static void resume(struct worker *w, struct batch *b, struct rte_mbuf *m)
+{
+	struct flood *f = b->flood;
+
+	f->under_way = false;
+	b->asked[0] = flood(w, b, m, 0, f->next);
+	if (!f->under_way) {
+		b->asked[0] += f->asked;
+		b->missed[0] = f->missed;
+		b->reason[0] = f->reason;
+		b->n_missed = f->missed;
+		*f = (struct flood){0};
+	}
+	b->deliveries = b->asked[0];
+}
+
+/* Notes what the packet that is under way did in this batch, of which it is the last. */
+static void suspend(struct batch *b, uint16_t index)
+{
+	struct flood *f = b->flood;
+
+	f->asked += b->asked[index];
+	f->missed += b->missed[index];
+	if (b->missed[index] > 0)
+		f->reason = b->reason[index];
+	b->deliveries -= b->asked[index];
+}
+
+uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
+		       uint16_t n, struct flood *flood)
+{
 	struct port_counters *c = &w->counters[from->id];
-	struct memo memo = {0, 0, FDB_NO_PORT};
-	uint16_t vm = from->vm->id;
-	uint16_t done = 0, sent = 0;
-	struct verdicts v;
+	uint16_t done = 0, sent = 0, vm = from->vm->id;
+	struct batch b;
 	uint8_t reason;
 
-	v.deliveries = 0;
-	v.n_missed = 0;
-	memset(v.missed, 0, n * sizeof(v.missed[0]));
-	for (; done < n && v.deliveries < MAX_DELIVERIES; done++) {
-		v.asked[done] = classify(w, from, pkts[done], done, mtu, &memo, &reason);
-		v.deliveries += v.asked[done];
-		if (likely(v.asked[done] > 0))
+	b.from = from;
+	b.pair = pair;
+	b.mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
+	b.memo = (struct memo){0, 0, FDB_NO_PORT};
+	b.flood = flood;
+	b.work = 0;
+	b.deliveries = 0;
+	b.n_missed = 0;
+	memset(b.missed, 0, n * sizeof(b.missed[0]));
+	if (unlikely(flood->under_way)) {
+		resume(w, &b, pkts[0]);
+		done = sent = 1;
+	}
+	for (; done < n && b.work < MAX_WORK; done++) {
+		b.asked[done] = classify(w, &b, pkts[done], done, &reason);
+		b.deliveries += b.asked[done];
+		if (likely(b.asked[done] > 0))
 			sent++;
 		else
 			c->drops[reason]++;
 	}
 	ledger_bill_vm(&w->ledger, vm, STAGE_CLASSIFY, w->clock());
-	deliver(w, from, pair, &v);
-	publish(w, pair);
-	count(c, &v, done, sent);
+	deliver(w, &b);
+	publish(w);
+	if (unlikely(flood->under_way)) {
+		done--;
+		sent--;
+		suspend(&b, done);
+	}
+	count(c, &b, done, sent);
 	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
 	return done;
 }
@@ -344,23 +438,23 @@ static void receive_one(struct worker *w, const struct handoff *h)
 {
 	struct port *to = w->ports[h->to];
 	struct port_counters *sender = &w->counters[h->from];
-	struct verdicts v;
+	struct batch b;
 
-	v.n_missed = 0;
-	v.missed[0] = 0;
+	b.n_missed = 0;
+	b.missed[0] = 0;
 	if (likely(to && to->worker == w)) {
-		outbox_put(w, to, h->pkt, 0);
-		deliver_here(w, &w->outbox[0], h->pair, &v);
-		publish(w, h->pair);
+		outbox_put(w, to, h->pkt, 0, h->pair);
+		deliver_here(&w->outbox[0], &b);
+		publish(w);
 	} else {
-		miss(&v, 0, DROP_PORT_GONE);
+		miss(&b, 0, DROP_PORT_GONE);
 	}
 	/* The sender's worker counted it as delivered. The counters of all workers are added up, so
 	 * taking that back here keeps the sum right. */
-	if (v.n_missed > 0 && h->sole) {
+	if (b.n_missed > 0 && h->sole) {
 		sender->forwarded--;
-		sender->drops[v.reason[0]]++;
-	} else if (v.n_missed > 0) {
+		sender->drops[b.reason[0]]++;
+	} else if (b.n_missed > 0) {
 		sender->copies--;
 	}
 	rte_pktmbuf_free(h->pkt);

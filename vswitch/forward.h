@@ -9,11 +9,15 @@
 
 /* Switches the first packets of a batch that one queue pair of `from` sent: learns, looks up, and
  * delivers them into the receivers' rings. Counts each packet once, as forwarded or dropped. The
- * packets stay the caller's, to be freed. Takes at least one packet and stops where the deliveries
- * reach about a burst (a packet to a whole network is many), so that the caller can look at the
- * clock; returns how many were taken. [worker] */
+ * packets stay the caller's, to be freed. Does a burst's worth of work at most, or one delivery, so
+ * that the caller can look at the clock. Returns how many packets are done with; where one to a
+ * whole network is not, *flood tells how far it came, and the next call has to begin with it.
+ * [worker] */
 uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
-		       uint16_t n);
+		       uint16_t n, struct flood *flood);
+
+/* Counts a packet that goes no further than *flood tells. [worker] */
+void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood);
 
 /* Delivers packets that other workers handed over, at most `max`, and begins none once `most_tsc`
  * cycles are over; frees them. Bills each to the VM that sent it. Returns how many. [worker] */

@@ -7,6 +7,7 @@
  * begins there. */
 #include "vswitch/loop.h"
 
+#include <rte_common.h>
 #include <rte_mbuf.h>
 
 #include "vhost/vring_loan.h"
@@ -67,81 +68,6 @@ static void count_ring_drops(struct port_counters *c, const struct vring_work *w
 	}
 }
 
-/* Takes packets from the VM's next ring into the service's hold. False when all its rings are
- * empty. */
-static bool take(struct worker *w, struct service *s, const struct vring_limits *limits,
-		 struct vring_work *work)
-{
-	const struct tap *t = next_tap(s);
-	struct port_counters *c;
-	struct queue_counters *q;
-
-	if (!t)
-		return false;
-	s->held_port = t->port;
-	s->held_pair = t->pair;
-	c = &w->counters[t->port->id];
-	q = &c->queue[t->pair];
-	s->n_held = vring_dequeue(t->tx, s->vm->pool, w->loan, s->held, limits, work);
-	c->in += s->n_held;
-	q->rx_packets += s->n_held;
-	for (uint16_t i = 0; i < s->n_held; i++)
-		q->rx_bytes += rte_pktmbuf_pkt_len(s->held[i]);
-	count_ring_drops(c, work);
-	ledger_bill_vm(&w->ledger, s->vm->id, STAGE_DEQUEUE, w->clock());
-	return true;
-}
-
-static void free_packets(struct rte_mbuf **pkts, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		if (unlikely(!vring_is_view(pkts[i])))
-			rte_pktmbuf_free(pkts[i]);
-}
-
-/* Switches a part of what is held; what is left moves to the front. */
-static void give(struct worker *w, struct service *s)
-{
-	uint16_t done = forward_batch(w, s->held_port, s->held_pair, s->held, s->n_held);
-
-	free_packets(s->held, done);
-	s->n_held -= done;
-	for (uint16_t i = 0; i < s->n_held; i++)
-		s->held[i] = s->held[i + done];
-}
-
-/* Gives a burst back to the guest. Packets that could not be forwarded yet are copied, if they were
- * lent, to be kept until the VM's next service. */
-static void give_back(struct worker *w, struct service *s)
-{
-	struct port_counters *c = &w->counters[s->held_port->id];
-	struct virtq *tx = &s->held_port->pairs[s->held_pair].tx;
-	uint16_t kept = 0;
-
-	for (uint16_t i = 0; i < s->n_held; i++) {
-		struct rte_mbuf *m = s->held[i];
-
-		if (vring_is_view(m))
-			m = rte_pktmbuf_copy(m, s->vm->pool, 0, UINT32_MAX);
-		if (m)
-			s->held[kept++] = m;
-		else
-			c->drops[DROP_NO_BUFFER]++;
-	}
-	s->n_held = kept;
-	vring_settle(tx, w->loan);
-	notify_later(w, tx, &c->queue[s->held_pair].notifications);
-}
-
-void loop_drop_held(struct worker *w, struct service *s)
-{
-	if (s->n_held == 0)
-		return;
-	w->counters[s->held_port->id].drops[DROP_PORT_GONE] += s->n_held;
-	rte_pktmbuf_free_bulk(s->held, s->n_held);
-	s->n_held = 0;
-}
-
 /* What a service has used up, for the scheduler. */
 struct tally {
 	uint32_t packets;
@@ -149,31 +75,123 @@ struct tally {
 	uint32_t descs;
 };
 
-/* One burst of a service: forwards what is held, or takes more. False when the VM has nothing left.
- */
-static bool serve_burst(struct worker *w, struct service *s, uint64_t left_tsc, struct tally *t)
+/* Takes packets from the VM's next ring into the service's hold. False when all its rings are
+ * empty. */
+static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct tally *t)
 {
+	const struct tap *tap = next_tap(s);
 	struct vring_work work = {0};
+	struct vring_limits limits;
+	struct sched_limits b;
 
-	if (s->n_held == 0) {
-		struct sched_limits b = sched_burst(w->sched, s->vm->id, left_tsc);
-		const struct vring_limits limits = {(uint16_t)b.packets, (uint32_t)b.bytes,
-						    (uint32_t)b.descs};
-
-		if (!take(w, s, &limits, &work))
-			return false;
-		t->packets += s->n_held;
-		t->bytes += work.bytes;
-		t->descs += work.descs;
-	}
-	if (s->n_held > 0)
-		give(w, s);
-	give_back(w, s);
+	if (!tap)
+		return false;
+	b = sched_burst(w->sched, s->vm->id, left_tsc);
+	limits = (struct vring_limits){(uint16_t)b.packets, (uint32_t)b.bytes, (uint32_t)b.descs};
+	s->held_port = tap->port;
+	s->held_pair = tap->pair;
+	s->n_held = vring_dequeue(tap->tx, s->vm->pool, w->loan, s->held, &limits, &work);
+	count_ring_drops(&w->counters[tap->port->id], &work);
+	t->packets += s->n_held;
+	t->bytes += work.bytes;
+	t->descs += work.descs;
+	ledger_bill_vm(&w->ledger, s->vm->id, STAGE_DEQUEUE, w->clock());
 	return true;
 }
 
-/* Whether a service from spare time has to end between two bursts, because somebody with a
- * guarantee woke up. */
+/* Counts and frees the first packets held, of which is known what became of them. */
+static void finish(struct worker *w, struct service *s, uint16_t n)
+{
+	struct port_counters *c = &w->counters[s->held_port->id];
+	struct queue_counters *q = &c->queue[s->held_pair];
+
+	for (uint16_t i = 0; i < n; i++) {
+		q->rx_bytes += rte_pktmbuf_pkt_len(s->held[i]);
+		if (unlikely(!vring_is_view(s->held[i])))
+			rte_pktmbuf_free(s->held[i]);
+	}
+	q->rx_packets += n;
+	c->in += n;
+	s->n_held -= n;
+	for (uint16_t i = 0; i < s->n_held; i++)
+		s->held[i] = s->held[i + n];
+}
+
+/* Gives a burst back to the guest. */
+static void settle(struct worker *w, struct service *s)
+{
+	struct virtq *tx = &s->held_port->pairs[s->held_pair].tx;
+
+	vring_settle(tx, w->loan);
+	notify_later(w, tx, &w->counters[s->held_port->id].queue[s->held_pair].notifications);
+}
+
+/* Keeps the first packet, some of whose receivers have it, for the VM's next service. False when
+ * there is no buffer to keep it in. */
+static bool keep(struct service *s)
+{
+	struct rte_mbuf *m = s->held[0];
+
+	if (vring_is_view(m))
+		m = rte_pktmbuf_copy(m, s->vm->pool, 0, UINT32_MAX);
+	if (m)
+		s->held[0] = m;
+	return m;
+}
+
+/* At the end of a service: packets that were taken and not forwarded go back into their ring. */
+static void put_back(struct worker *w, struct service *s, struct tally *t)
+{
+	struct virtq *tx = &s->held_port->pairs[s->held_pair].tx;
+	uint16_t n = RTE_MIN(s->n_held, w->loan->n);
+
+	if (s->flood.under_way && n == s->n_held) {
+		n--;
+		if (!keep(s)) {
+			forward_end_flood(w, s->held_port, &s->flood);
+			finish(w, s, 1);
+		}
+	}
+	t->packets -= n;
+	t->descs -= vring_return(tx, w->loan, n);
+	for (; n > 0; n--) {
+		struct rte_mbuf *m = s->held[--s->n_held];
+
+		t->bytes -= rte_pktmbuf_pkt_len(m);
+		if (!vring_is_view(m))
+			rte_pktmbuf_free(m);
+	}
+	settle(w, s);
+}
+
+void loop_drop_held(struct worker *w, struct service *s)
+{
+	if (s->n_held == 0)
+		return;
+	if (s->flood.under_way) {
+		forward_end_flood(w, s->held_port, &s->flood);
+		finish(w, s, 1);
+	}
+	w->counters[s->held_port->id].drops[DROP_PORT_GONE] += s->n_held;
+	finish(w, s, s->n_held);
+}
+
+/* One part of a service: forwards some of what is held, or of what it takes. False when the VM has
+ * nothing left. */
+static bool serve_part(struct worker *w, struct service *s, uint64_t left_tsc, struct tally *t)
+{
+	if (s->n_held == 0 && !take(w, s, left_tsc, t))
+		return false;
+	if (s->n_held > 0)
+		finish(w, s,
+		       forward_batch(w, s->held_port, s->held_pair, s->held, s->n_held, &s->flood));
+	if (s->n_held == 0)
+		settle(w, s);
+	return true;
+}
+
+/* Whether a service from spare time has to end between two parts, because somebody with a guarantee
+ * woke up. */
 static bool is_preempted(struct worker *w, const struct sched_grant *g)
 {
 	if (g->funded || w->n_urgent == 0)
@@ -191,19 +209,33 @@ static uint64_t burst_tsc(const struct worker *w, const struct sched_grant *g, u
 	return g->funded || w->n_urgent == 0 || left_tsc < most ? left_tsc : most;
 }
 
+/* Whether another part fits into the slice, of which `used` is gone: one of the same burst if it
+ * takes no longer than the part before, one of another burst if the scheduler predicts so. */
+static bool fits(const struct worker *w, const struct service *s, const struct sched_grant *g,
+		 uint64_t used, uint64_t part)
+{
+	if (used >= g->slice_tsc)
+		return false;
+	if (s->n_held > 0)
+		return part <= g->slice_tsc - used;
+	return sched_fits(w->sched, g->vm, g->slice_tsc - used);
+}
+
 /* Serves a VM until its slice is used up, somebody else has to be served or it has nothing left. */
 static void serve(struct worker *w, const struct sched_grant *g)
 {
 	struct service *s = &w->service[g->vm];
-	uint64_t start = w->ledger.last_tsc, used = 0;
+	uint64_t start = w->ledger.last_tsc, used = 0, before;
 	struct tally t = {0};
 	bool more;
 
 	do {
-		more = serve_burst(w, s, burst_tsc(w, g, g->slice_tsc - used), &t);
+		before = used;
+		more = serve_part(w, s, burst_tsc(w, g, g->slice_tsc - used), &t);
 		used = w->ledger.last_tsc - start;
-	} while (more && used < g->slice_tsc && sched_fits(w->sched, g->vm, g->slice_tsc - used) &&
-		 !is_preempted(w, g));
+	} while (more && fits(w, s, g, used, used - before) && !is_preempted(w, g));
+	if (s->n_held > 0)
+		put_back(w, s, &t);
 	notify_all(w);
 	used += ledger_bill_vm(&w->ledger, g->vm, STAGE_NOTIFY, w->clock());
 

@@ -111,11 +111,16 @@ int network_add_port(struct vswitch *sw, struct network *net, struct port *port)
 {
 	const struct members *old = atomic_load(&net->members);
 	struct members *members = malloc(sizeof(*members) + (old->n + 1) * sizeof(struct port *));
+	uint32_t at = 0;
 
 	if (!members)
 		return -ENOMEM;
-	memcpy(members->port, old->port, old->n * sizeof(struct port *));
-	members->port[old->n] = port;
+	/* By their ids. */
+	while (at < old->n && old->port[at]->id < port->id)
+		at++;
+	memcpy(members->port, old->port, at * sizeof(struct port *));
+	members->port[at] = port;
+	memcpy(&members->port[at + 1], &old->port[at], (old->n - at) * sizeof(struct port *));
 	members->n = old->n + 1;
 	publish(sw, net, members);
 	return 0;

@@ -34,7 +34,7 @@ struct vm {
 	TAILQ_ENTRY(vm) link;
 };
 
-/* The ports of a network; replaced whole by control. */
+/* The ports of a network, by their ids; replaced whole by control. */
 struct members {
 	uint32_t n;
 	struct port *port[];

@@ -38,7 +38,10 @@ struct handoff {
 /* Packets of the current batch that go to one port. */
 struct outbox {
 	struct port *to;
+	struct virtq *rx; /* NULL when it is not up, or served by another worker */
+	struct queue_counters *counters;
 	uint16_t n;
+	uint16_t work; /* to place a packet, see struct batch */
 	struct rte_mbuf *pkt[FORWARD_MAX_BURST];
 	uint8_t index[FORWARD_MAX_BURST]; /* of each packet in the batch */
 };
@@ -50,6 +53,15 @@ struct tap {
 	uint16_t pair;
 };
 
+/* How far a packet to a whole network came. */
+struct flood {
+	bool under_way;
+	uint8_t reason; /* why the last of those missed was */
+	uint16_t next;  /* ports with lower ids are done with */
+	uint16_t asked; /* deliveries so far; 0 when none is under way */
+	uint16_t missed;
+};
+
 /* A VM as its worker serves it. */
 struct service {
 	struct vm *vm;
@@ -57,11 +69,13 @@ struct service {
 	uint16_t n_taps;
 	uint16_t next_tap; /* round robin within the VM */
 
-	/* Packets dequeued but not yet forwarded when the slice ended, and where they came from. */
+	/* Packets dequeued but not yet forwarded, and where they came from. Between services, none
+	 * of them is lent. */
 	struct port *held_port;
 	uint16_t held_pair;
 	uint16_t n_held;
 	struct rte_mbuf *held[FORWARD_MAX_BURST];
+	struct flood flood; /* of held[0] */
 };
 
 struct worker {

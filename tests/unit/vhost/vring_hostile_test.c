@@ -308,6 +308,41 @@ static void test_tiny_buffers_cost_little(void **state)
 	}
 }
 
+/* A receive ring of packets in as many pieces as bytes: what comes is placed until it took long. */
+static void test_laborious_buffers_end_a_call(void **state)
+{
+	enum { PACKETS = 40, PIECES = 72, WALKED = PIECES + 1 };
+	const struct rig_conf conf = {.size = RING, .features = V1 | IND};
+	struct rte_mbuf *m[PACKETS];
+	struct driver_buf bufs[PIECES];
+	static const uint8_t data[60];
+	uint8_t fate[PACKETS];
+	unsigned most = 0;
+	struct rig g;
+	uint64_t at;
+
+	(void)state;
+	rig_open(&g, &conf);
+	at = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, PIECES, 64));
+	for (unsigned i = 0; i < PIECES; i++)
+		bufs[i] = (struct driver_buf){at + i, 1, true};
+	for (unsigned i = 0; i < PACKETS; i++) {
+		assert_true(driver_ring_add(&g.ring, bufs, PIECES, true) >= 0);
+		m[i] = fake_eal_packet(pool, data, sizeof(data), 0);
+	}
+	while (most * WALKED <= VRING_MAX_TOIL)
+		most++;
+	assert_in_range(most, 2, PACKETS - 1);
+	assert_int_equal(vring_enqueue(&g.q, m, PACKETS, fate), most);
+	for (unsigned i = 0; i < PACKETS; i++)
+		assert_int_equal(fate[i], i < most ? VRING_DELIVERED : VRING_LABORIOUS);
+	assert_int_equal(g.q.toil, WALKED);
+	assert_int_equal(vring_enqueue(&g.q, &m[most], PACKETS - (uint16_t)most, fate),
+			 PACKETS - most);
+	rte_pktmbuf_free_bulk(m, PACKETS);
+	rig_close(&g, pool);
+}
+
 /* --- indices -------------------------------------------------------------------------------------
  */
 
@@ -447,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_bad_buffers_are_given_back),
 		cmocka_unit_test(test_chains_are_capped),
 		cmocka_unit_test(test_tiny_buffers_cost_little),
+		cmocka_unit_test(test_laborious_buffers_end_a_call),
 		cmocka_unit_test(test_an_index_that_jumps_breaks_the_ring),
 		cmocka_unit_test(test_an_index_that_retreats_breaks_the_ring),
 		cmocka_unit_test(test_heads_beyond_the_ring_are_dropped),

@@ -69,6 +69,18 @@ static uint8_t *send(struct stage *s, uint32_t size, unsigned n)
 	return at;
 }
 
+/* Sends a packet whose header has a descriptor of its own. */
+static void send_apart(struct stage *s, uint32_t size)
+{
+	uint8_t *at = driver_mem_alloc(&s->from.mem, 0, s->from.hdr_len + size, 64);
+	const struct driver_buf bufs[2] = {
+		{driver_mem_gpa(&s->from.mem, at), s->from.hdr_len, false},
+		{driver_mem_gpa(&s->from.mem, at + s->from.hdr_len), size, false},
+	};
+
+	assert_true(driver_ring_add(&s->from.ring, bufs, 2, false) >= 0);
+}
+
 static uint16_t take(struct stage *s)
 {
 	return vring_dequeue(&s->from.q, pool, s->loan, s->m, &no_limits, &s->work);
@@ -194,6 +206,70 @@ static void test_an_odd_chain_ends_a_loan(void **state)
 	}
 }
 
+/* One whose header makes no sense is dropped, and waits for those before it too. */
+static void test_a_bad_header_ends_a_loan(void **state)
+{
+	const struct virtio_net_hdr h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 0xffff, .csum_offset = 16};
+
+	(void)state;
+	for (unsigned f = 2; f < N_FORMATS; f++) {
+		struct stage s;
+
+		open_stage(&s, formats[f]);
+		send(&s, SIZE, 1);
+		memcpy(send(&s, SIZE, 1), &h, sizeof(h));
+		send(&s, SIZE, 1);
+		assert_int_equal(take(&s), 1);
+		assert_int_equal(s.work.drops[VRING_DROP_BAD_OFFLOAD], 0);
+		vring_settle(&s.from.q, s.loan);
+		assert_int_equal(take(&s), 1);
+		assert_int_equal(s.work.drops[VRING_DROP_BAD_OFFLOAD], 1);
+		assert_int_equal(s.loan->n, 1);
+		vring_settle(&s.from.q, s.loan);
+		assert_int_equal(given_back(&s), 3);
+		close_stage(&s);
+	}
+}
+
+/* Packets of which some are returned each time come in order all the same, round and round the
+ * ring. */
+static void test_what_is_returned_comes_again(void **state)
+{
+	(void)state;
+	for (unsigned f = 0; f < N_FORMATS; f++) {
+		uint32_t sent = 0, taken = 0, descs = 0;
+		struct stage s;
+
+		open_stage(&s, formats[f]);
+		for (unsigned round = 0; round < 500; round++) {
+			uint16_t n, back;
+
+			for (unsigned i = 0; i < round % 7 && sent - taken < 20; i++, sent++) {
+				if (sent % 2)
+					send_apart(&s, 60 + sent % 500);
+				else
+					send(&s, 60 + sent % 500, 1);
+			}
+			n = take(&s);
+			assert_int_equal(n, sent - taken);
+			back = n ? (uint16_t)(round * 31 % (n + 1u)) : 0;
+			for (uint16_t i = 0; i < n; i++)
+				assert_int_equal(s.m[i]->pkt_len, 60 + (taken + i) % 500);
+			descs = 0;
+			for (uint16_t i = n - back; i < n; i++)
+				descs += 1 + (taken + i) % 2;
+			assert_int_equal(vring_return(&s.from.q, s.loan, back), descs);
+			assert_int_equal(s.loan->n, n - back);
+			vring_settle(&s.from.q, s.loan);
+			assert_int_equal(given_back(&s), n - back);
+			taken += n - back;
+		}
+		assert_true(taken > 1000);
+		close_stage(&s);
+	}
+}
+
 static void test_a_broken_ring_is_left_alone(void **state)
 {
 	struct stage s;
@@ -229,6 +305,8 @@ int main(void)
 		cmocka_unit_test(test_the_head_does_not_change),
 		cmocka_unit_test(test_offloads_are_copied),
 		cmocka_unit_test(test_an_odd_chain_ends_a_loan),
+		cmocka_unit_test(test_a_bad_header_ends_a_loan),
+		cmocka_unit_test(test_what_is_returned_comes_again),
 		cmocka_unit_test(test_a_broken_ring_is_left_alone),
 	};
 

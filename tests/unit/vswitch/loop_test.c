@@ -14,6 +14,7 @@
 #include <rte_mbuf.h>
 
 #include "tests/fake/vhost_fe.h"
+#include "vhost/vring_loan.h"
 #include "vswitch/forward.h"
 #include "vswitch/loop.h"
 #include "vswitch/switch.h"
@@ -605,7 +606,6 @@ static void test_detaching_drops_what_is_held(void **state)
 	s->held_port = &guest[0].port;
 	s->n_held = 1;
 	s->held[0] = rte_pktmbuf_alloc(guest[0].vm.pool);
-	w->counters[guest[0].port.id].in++;
 	worker_detach(w, &guest[0].port);
 	assert_int_equal(s->n_held, 0);
 	assert_int_equal(dropped(0, DROP_PORT_GONE), 1);
@@ -621,6 +621,162 @@ static void test_a_detached_ring_is_left_alone(void **state)
 	assert_int_equal(worker_attach(w, &guest[0].port, &guest[0].pair, 1), 0);
 	turns(5);
 	assert_int_equal(counters(0)->in, 1);
+}
+
+/* --- packets to a whole network, cut
+ * --------------------------------------------------------------
+ */
+
+#define FLOODED 20 /* packets: more than one batch takes to four receivers */
+
+static void take_long(void)
+{
+	now += 15000;
+}
+
+/* One packet to a single receiver, so that batches end within a packet, and those to all. */
+static void send_floods(void)
+{
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	uint8_t src[6];
+
+	send_to(1, 0, 1);
+	turns(3);
+	for (unsigned i = 0; i < GUESTS; i++)
+		received(i);
+	mac_of(0, src);
+	send_to(0, 1, 100);
+	for (uint8_t i = 0; i < FLOODED; i++)
+		send_frame(&guest[0], all, src, 0x0806, 64, i);
+}
+
+/* Whom the first `whole` floods reached, and one more the receivers up to a certain one. */
+static unsigned assert_received_in_order(unsigned whole)
+{
+	unsigned more = 0;
+	uint32_t len;
+
+	assert_int_equal(receive(&guest[1], &len), 100);
+	for (unsigned i = 1; i < 5; i++) {
+		int tag;
+
+		for (unsigned k = 0; k < whole; k++)
+			assert_int_equal(receive(&guest[i], &len), k);
+		tag = receive(&guest[i], &len);
+		if (tag < 0)
+			continue;
+		assert_int_equal(tag, whole);
+		assert_int_equal(more, i - 1);
+		assert_int_equal(receive(&guest[i], &len), -1);
+		more++;
+	}
+	return more;
+}
+
+static void test_a_flood_is_cut_into_batches(void **state)
+{
+	(void)state;
+	send_floods();
+	turn(w);
+	assert_int_equal(assert_received_in_order(FLOODED), 0);
+	assert_int_equal(counters(0)->forwarded, 1 + FLOODED);
+	assert_int_equal(counters(0)->flooded, FLOODED);
+	assert_int_equal(counters(0)->copies, 3 * FLOODED);
+	assert_true(rte_mempool_full(guest[0].vm.pool));
+}
+
+/* A service that takes too long for a second batch. Returns how many floods were whole. */
+static unsigned cut_by_the_slice(void)
+{
+	const struct service *s = &w->service[guest[0].vm.id];
+
+	send_floods();
+	meanwhile = take_long;
+	turn(w);
+	meanwhile = NULL;
+	assert_int_equal(s->n_held, 1);
+	assert_true(s->flood.under_way);
+	assert_false(vring_is_view(s->held[0]));
+	assert_int_equal(counters(0)->in, counters(0)->forwarded);
+	return (unsigned)counters(0)->in - 1;
+}
+
+static void test_a_flood_goes_on_in_the_next_service(void **state)
+{
+	unsigned whole;
+
+	(void)state;
+	whole = cut_by_the_slice();
+	assert_in_range(whole, 1, FLOODED - 2);
+	/* What was not begun is in the ring again. */
+	assert_int_equal(guest[0].fe.ring[1].split.used->idx, 1 + whole + 1);
+	turns(3);
+	assert_int_equal(assert_received_in_order(FLOODED), 0);
+	assert_int_equal(counters(0)->forwarded, 1 + FLOODED);
+	assert_int_equal(counters(0)->copies, 3 * FLOODED);
+	assert_true(rte_mempool_full(guest[0].vm.pool));
+}
+
+static void test_a_flood_that_cannot_be_kept_ends(void **state)
+{
+	struct rte_mempool *pool = guest[0].vm.pool;
+	struct rte_mbuf *taken[255];
+	unsigned whole;
+
+	(void)state;
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, taken, 255), 0);
+	send_floods();
+	meanwhile = take_long;
+	turn(w);
+	meanwhile = NULL;
+	assert_int_equal(w->service[guest[0].vm.id].n_held, 0);
+	whole = (unsigned)counters(0)->in - 2;
+	assert_in_range(assert_received_in_order(whole), 1, 3);
+	assert_int_equal(counters(0)->forwarded, 1 + whole + 1);
+	rte_pktmbuf_free_bulk(taken, 255);
+}
+
+static void test_a_flood_ends_with_its_port(void **state)
+{
+	unsigned whole, more;
+
+	(void)state;
+	whole = cut_by_the_slice();
+	worker_detach(w, &guest[0].port);
+	more = assert_received_in_order(whole);
+	assert_in_range(more, 1, 3);
+	assert_int_equal(counters(0)->forwarded, 1 + whole + 1);
+	assert_int_equal(counters(0)->copies, 3 * whole + more - 1);
+	assert_int_equal(dropped(0, DROP_PORT_GONE), 0);
+	assert_false(w->service[guest[0].vm.id].flood.under_way);
+	assert_int_equal(worker_attach(w, &guest[0].port, &guest[0].pair, 1), 0);
+}
+
+/* A port that joins or leaves meanwhile changes nothing for the others. */
+static void test_a_flood_outlives_a_change_of_members(void **state)
+{
+	struct members *m = atomic_load(&net[0].members);
+	unsigned whole, more;
+	uint32_t len;
+
+	(void)state;
+	whole = cut_by_the_slice();
+	more = w->service[guest[0].vm.id].flood.asked;
+	assert_in_range(more, 1, 3);
+	/* The first receiver, which has it, leaves. */
+	m->port[1] = m->port[0];
+	memmove(&m->port[0], &m->port[1], 4 * sizeof(struct port *));
+	m->n = 4;
+	turns(3);
+	assert_int_equal(receive(&guest[1], &len), 100);
+	for (unsigned k = 0; k <= whole; k++)
+		assert_int_equal(receive(&guest[1], &len), k);
+	assert_int_equal(receive(&guest[1], &len), -1);
+	for (unsigned i = 2; i < 5; i++) {
+		for (unsigned k = 0; k < FLOODED; k++)
+			assert_int_equal(receive(&guest[i], &len), k);
+		assert_int_equal(receive(&guest[i], &len), -1);
+	}
 }
 
 /* --- two workers -------------------------------------------------------------------------------
@@ -748,6 +904,11 @@ int main(void)
 		CASE(test_an_idle_turn_says_so),
 		CASE(test_detaching_drops_what_is_held),
 		CASE(test_a_detached_ring_is_left_alone),
+		CASE(test_a_flood_is_cut_into_batches),
+		CASE(test_a_flood_goes_on_in_the_next_service),
+		CASE(test_a_flood_that_cannot_be_kept_ends),
+		CASE(test_a_flood_ends_with_its_port),
+		CASE(test_a_flood_outlives_a_change_of_members),
 		CASE(test_packets_cross_workers),
 		CASE(test_a_vm_has_its_share_of_a_handoff_ring),
 		CASE(test_what_is_handed_to_a_port_that_goes_is_dropped),
