@@ -343,33 +343,56 @@ static uint64_t passed(uint64_t since, uint64_t now)
 	return heap_before(since, now) ? now - since : 0;
 }
 
+/* Whether the kernel took the core away since then. */
+static bool was_interrupted(const struct sched *s, uint64_t since)
+{
+	return s->has_interrupt && heap_before(since, s->interrupt_tsc);
+}
+
+/* For what the bound is made of, or compared with. */
+static void keep_longest(const struct sched *s, uint64_t *longest, uint64_t since, uint64_t until)
+{
+	uint64_t took = passed(since, until);
+
+	if (took > *longest && !was_interrupted(s, since))
+		*longest = took;
+}
+
+static void count_used(struct sched *s, uint16_t vm, uint64_t start, uint64_t used)
+{
+	struct sched_vm_stats *stats = &s->vm[vm].stats;
+
+	if (was_interrupted(s, start)) {
+		stats->interrupted++;
+		return;
+	}
+	hist_record(&s->hist[vm][SCHED_HIST_SERVICE], used);
+	if (used > stats->longest_service_tsc)
+		stats->longest_service_tsc = used;
+	if (used > s->slice_tsc) {
+		stats->overruns++;
+		if (used - s->slice_tsc > stats->longest_overrun_tsc)
+			stats->longest_overrun_tsc = used - s->slice_tsc;
+	}
+}
+
 static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t used)
 {
 	struct account *a = &s->vm[vm];
 	uint64_t start = now - used;
 	uint64_t since = later(a->waiting_since, s->tenant[a->tenant].held_until);
-	uint64_t waited = passed(since, start),
-		 pause = passed(later(since, s->served_until), start);
+	uint64_t waited = passed(since, start);
 
-	if (pause > s->longest_pause_tsc)
-		s->longest_pause_tsc = pause;
+	keep_longest(s, &s->longest_pause_tsc, later(since, s->served_until), start);
 	s->served_until = now;
 	a->stats.services++;
 	a->stats.waited_tsc += waited;
-	hist_record(&s->hist[vm][SCHED_HIST_SERVICE], used);
 	hist_record(&s->hist[vm][SCHED_HIST_WAIT], waited);
 	if (waited > a->stats.longest_wait_tsc)
 		a->stats.longest_wait_tsc = waited;
-	if (s->mode == SCHED_MODE_TIME && a->place == PLACE_RING &&
-	    passed(a->funded_since, start) > a->stats.longest_funded_wait_tsc)
-		a->stats.longest_funded_wait_tsc = passed(a->funded_since, start);
-	if (used > a->stats.longest_service_tsc)
-		a->stats.longest_service_tsc = used;
-	if (used > s->slice_tsc) {
-		a->stats.overruns++;
-		if (used - s->slice_tsc > a->stats.longest_overrun_tsc)
-			a->stats.longest_overrun_tsc = used - s->slice_tsc;
-	}
+	if (s->mode == SCHED_MODE_TIME && a->place == PLACE_RING)
+		keep_longest(s, &a->stats.longest_funded_wait_tsc, a->funded_since, start);
+	count_used(s, vm, start, used);
 }
 
 /* A long service is remembered at once, and forgotten over some short ones. One that found nothing
@@ -443,6 +466,12 @@ static void replace(struct sched *s, uint16_t vm)
 	}
 }
 
+void sched_interrupted(struct sched *s, uint64_t now)
+{
+	s->has_interrupt = true;
+	s->interrupt_tsc = now;
+}
+
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
 		  uint32_t bytes, uint32_t descs)
 {
@@ -457,7 +486,8 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc,
 	a->stats.used_tsc += used_tsc;
 	a->waiting_since = s->now;
 	learn_typical(s, a, used_tsc, packets);
-	cost_learn(&a->cost, used_tsc, packets, bytes, descs);
+	if (!was_interrupted(s, s->now - used_tsc))
+		cost_learn(&a->cost, used_tsc, packets, bytes, descs);
 	if (s->mode != SCHED_MODE_NONE) {
 		count_rates(&a->purse, packets, bytes);
 		count_rates(&t->purse, packets, bytes);

@@ -64,6 +64,12 @@ struct sched_grant {
  * sched_charge; without it the next pick gives the same VM. [worker] */
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g);
 
+/* The kernel took the core away, at some time between the last sched_charge and `now`. To be said
+ * at the start of a service, and at its end before the charge. How long that service, the pause
+ * before it or a funded wait took is not kept then, and nothing is learned of what packets cost.
+ * [worker] */
+void sched_interrupted(struct sched *s, uint64_t now);
+
 /* What the service that just ended, flush included, used. [worker] */
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
 		  uint32_t bytes, uint32_t descs);
@@ -102,11 +108,13 @@ struct sched_vm_stats {
 	uint64_t used_tsc;   /* in services and outside */
 	uint64_t funded_tsc; /* of that, paid from guarantees */
 	uint64_t longest_service_tsc;
-	uint64_t overruns; /* services longer than the slice */
+	uint64_t overruns;    /* services longer than the slice */
+	uint64_t interrupted; /* services that were, see sched_interrupted */
 	uint64_t longest_overrun_tsc;
 	uint64_t waited_tsc; /* with work, within its and its tenant's limits, and not served */
 	uint64_t longest_wait_tsc;
-	uint64_t longest_funded_wait_tsc; /* while its guarantee's balance was positive */
+	uint64_t longest_funded_wait_tsc; /* while its guarantee's balance was positive, without
+					     those that were interrupted */
 	uint64_t throttled;  /* times it was held back by a limit, its own or its tenant's */
 	int64_t balance_tsc; /* time that it may still use before others go first; negative: its
 				debt */

@@ -88,6 +88,8 @@ struct sched {
 	uint64_t now;
 	uint64_t served_until;      /* the end of the last service */
 	uint64_t longest_pause_tsc; /* between it and the next one, while that one was waited for */
+	bool has_interrupt;
+	uint64_t interrupt_tsc; /* when the kernel last took the core away, or later */
 	/* Virtual times among tenants: that of who was served last, where those who wake up begin;
 	 * and the least that anybody who goes on can have, where those who were held back do. */
 	uint64_t clock;

@@ -7,6 +7,7 @@
  * begins there. */
 #include "vswitch/loop.h"
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
@@ -229,6 +230,8 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	struct tally t = {0};
 	bool more;
 
+	if (unlikely(w->interrupted()))
+		sched_interrupted(w->sched, start);
 	do {
 		before = used;
 		more = serve_part(w, s, burst_tsc(w, g, g->slice_tsc - used), &t);
@@ -239,6 +242,8 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	notify_all(w);
 	used += ledger_bill_vm(&w->ledger, g->vm, STAGE_NOTIFY, w->clock());
 
+	if (unlikely(w->interrupted()))
+		sched_interrupted(w->sched, w->ledger.last_tsc);
 	sched_charge(w->sched, g->vm, w->ledger.last_tsc, used, t.packets, t.bytes, t.descs);
 	if (!more)
 		sched_sleep(w->sched, g->vm);

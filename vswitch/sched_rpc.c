@@ -70,6 +70,7 @@ void sched_stats_to_json(json_t *o, const struct vswitch *sw, const struct sched
 	json_object_set_new(o, "longest_service_us", us(sw, st->longest_service_tsc));
 	json_object_set_new(o, "overruns", json_integer((json_int_t)st->overruns));
 	json_object_set_new(o, "longest_overrun_us", us(sw, st->longest_overrun_tsc));
+	json_object_set_new(o, "interrupted", json_integer((json_int_t)st->interrupted));
 	json_object_set_new(o, "waited_us",
 			    json_integer((json_int_t)tsc_to_us(sw, st->waited_tsc)));
 	json_object_set_new(o, "longest_wait_us", us(sw, st->longest_wait_tsc));

@@ -24,6 +24,7 @@
 #include <rte_ring_elem.h>
 
 #include "base/log.h"
+#include "base/preempt.h"
 #include "vhost/vring_loan.h"
 #include "vswitch/loop.h"
 
@@ -42,6 +43,11 @@ struct message {
 static uint64_t read_tsc(void)
 {
 	return rte_rdtsc();
+}
+
+static bool never(void)
+{
+	return false;
 }
 
 static bool create_rings(struct worker *w)
@@ -95,6 +101,7 @@ struct worker *worker_create(const struct worker_conf *conf, struct err *e)
 	w->core = conf->core;
 	w->ports = conf->ports;
 	w->clock = conf->clock ? conf->clock : read_tsc;
+	w->interrupted = conf->clock ? never : preempt_happened;
 	w->tsc_hz = sched.tsc_hz;
 	w->wake_fd = -1;
 	w->epoll_fd = -1;

@@ -79,7 +79,8 @@ struct service {
 };
 
 struct worker {
-	uint64_t (*clock)(void); /* the TSC; tests set their own */
+	uint64_t (*clock)(void);   /* the TSC; tests set their own */
+	bool (*interrupted)(void); /* whether the kernel took the core away since the last call */
 	struct sched *sched;
 	struct port **ports; /* [MAX_PORTS], the switch-wide table; NULL where there is none */
 	struct port_counters *counters; /* [MAX_PORTS] */
@@ -130,7 +131,7 @@ struct worker_conf {
 	unsigned index;
 	unsigned core;
 	struct port **ports;     /* [MAX_PORTS] */
-	uint64_t (*clock)(void); /* NULL: the TSC */
+	uint64_t (*clock)(void); /* NULL: the TSC. With a clock of its own, nothing interrupts it */
 	struct sched_conf sched;
 };
 
