@@ -159,19 +159,33 @@ static int look_up_group(const char *group, gid_t *gid, struct err *e)
 	return 0;
 }
 
+/* A VM joins its own tenant's networks only. */
+static int check_owner(const struct network *net, const struct vm *vm, struct err *e)
+{
+	if (net->tenant == vm->tenant)
+		return 0;
+	return err_set(e, ERR_INVALID, "network",
+		       "network '%s' belongs to tenant '%s', vm '%s' to tenant '%s'", net->name,
+		       net->tenant->name, vm->name, vm->tenant->name);
+}
+
 static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
+	const struct network *net = network_find(sw, conf->network);
+	const struct vm *vm = vm_find(sw, conf->vm);
 	const struct port *port;
 
 	if (switch_check_name("name", conf->name, e) < 0)
 		return -EINVAL;
 	if (port_find(sw, conf->name))
 		return err_set(e, ERR_EXISTS, "name", "port '%s' exists", conf->name);
-	if (!vm_find(sw, conf->vm))
+	if (!vm)
 		return err_set(e, ERR_NOT_FOUND, "vm", "vm '%s' does not exist", conf->vm);
-	if (!network_find(sw, conf->network))
+	if (!net)
 		return err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
 			       conf->network);
+	if (check_owner(net, vm, e) < 0)
+		return -EINVAL;
 	if (conf->socket[0] != '/')
 		return err_set(e, ERR_INVALID, "socket", "socket '%s': not an absolute path",
 			       conf->socket);
@@ -331,6 +345,8 @@ int port_set_network(struct vswitch *sw, struct port *port, struct network *net,
 
 	if (net == old)
 		return 0;
+	if (check_owner(net, port->vm, e) < 0)
+		return -EINVAL;
 	if (network_add_port(sw, net, port) < 0)
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	worker_call(port->worker, change_network, &c);

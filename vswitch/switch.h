@@ -118,8 +118,9 @@ struct port_conf {
 };
 
 struct port *port_find(struct vswitch *sw, const char *name);
+/* The network must be of the VM's tenant. */
 struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e);
-/* Moves a port to another network while traffic flows. */
+/* Moves a port to another network of its tenant while traffic flows. */
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);
 /* Take a port's rings from its worker, and give them to the one it then belongs to; between the two

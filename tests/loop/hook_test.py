@@ -95,14 +95,14 @@ def two(d, networks=('blue', 'red'), **more):
 
 
 class World(Stintd):
-    """A stintd with a tenant and two networks, and nothing else."""
+    """A stintd with two tenants and their networks, and nothing else."""
 
     def __init__(self):
         super().__init__()
         self.call('tenant_create', name='acme')
         self.call('tenant_create', name='umbrella')
-        for vni, network in enumerate(('blue', 'red'), 1):
-            self.call('network_create', name=network, tenant='acme', vni=vni)
+        for vni, (network, tenant) in enumerate((('blue', 'acme'), ('red', 'acme'), ('green', 'umbrella')), 1):
+            self.call('network_create', name=network, tenant=tenant, vni=vni)
         self.empty = self.configuration()
 
     def configuration(self):
@@ -186,6 +186,8 @@ def refusals_say_why_and_leave_nothing():
         cases = {
             'no such tenant': (two(d, attributes='tenant="nobody"'), 'tenant', 'nobody'),
             'no such network': (domain(ours((MACS[1], 'nowhere')), a), MACS[1], 'network', 'nowhere'),
+            'a network of another tenant': (
+                two(d, attributes='tenant="umbrella"'), MACS[1], "'blue'", "'acme'", "'web1'", "'umbrella'"),
             'the second network is missing': (two(d, ('blue', 'nowhere')), MACS[2], 'nowhere'),
             'no tenant': (domain(ours(good, attributes=''), a), 'tenant is missing'),
             'an empty tenant': (domain(ours(good, attributes='tenant=""'), a), 'tenant is missing'),
@@ -289,7 +291,7 @@ def what_a_crash_left_is_cleared():
         done(d, less, name='web2')
         assert d.ports() == {'web2-0': 'red'} and list(d.vms()) == ['web2']
         # The tenant was changed.
-        done(d, less.replace('acme', 'umbrella'), name='web2')
+        done(d, less.replace('acme', 'umbrella').replace('red', 'green'), name='web2')
         assert d.vms()['web2']['tenant'] == 'umbrella'
         for _ in range(2):
             done(d, less, 'release', 'end', name='web2')

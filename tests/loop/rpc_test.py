@@ -63,6 +63,8 @@ def populate(d):
 def refusals_name_the_field_and_change_nothing():
     with Stintd() as d:
         populate(d)
+        d.call('tenant_create', name='umbrella')
+        d.call('network_create', name='theirs', tenant='umbrella', vni=20)
         before = configuration(d)
         taken = d.path('a-file')
         pathlib.Path(taken).write_text('x')
@@ -98,7 +100,9 @@ def refusals_name_the_field_and_change_nothing():
             ('port_create', {'name': 'web0', 'vm': 'web', 'network': 'blue', 'socket': d.path('p')}, -32002, 'name'),
             ('port_create', {'name': 'p', 'vm': 'nobody', 'network': 'blue', 'socket': d.path('p')}, -32001, 'vm'),
             ('port_create', {'name': 'p', 'vm': 'web', 'network': 'nowhere', 'socket': d.path('p')}, -32001, 'network'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'theirs', 'socket': d.path('p')}, -32602, 'network'),
             ('port_set', {'name': 'web0', 'network': 'nowhere'}, -32001, 'network'),
+            ('port_set', {'name': 'web0', 'network': 'theirs', 'mac_limit': 3}, -32602, 'network'),
             ('fdb_add', {'network': 'blue', 'mac': '52:54:00:00:00:07', 'port': 'web0'}, -32002, 'mac'),
             ('fdb_add', {'network': 'red', 'mac': '52:54:00:00:00:08', 'port': 'web0'}, -32602, 'port'),
             ('fdb_add', {'network': 'blue', 'mac': 'ff:ff:ff:ff:ff:ff', 'port': 'web0'}, -32602, 'mac'),
@@ -118,6 +122,33 @@ def refusals_name_the_field_and_change_nothing():
                 raise AssertionError(f'{method} {params} was done')
         assert configuration(d) == before
         assert not os.path.exists(d.path('p'))
+
+
+def a_vm_joins_its_tenants_networks_only():
+    with Stintd() as d:
+        populate(d)
+        d.call('tenant_create', name='umbrella')
+        d.call('network_create', name='theirs', tenant='umbrella', vni=20)
+        for method, params in (('port_create', {'name': 'p', 'vm': 'web', 'socket': d.path('p')}),
+                               ('port_set', {'name': 'web0'})):
+            try:
+                d.call(method, network='theirs', **params)
+            except RpcError as e:
+                for word in ('theirs', 'umbrella', 'web', 'acme'):
+                    assert f"'{word}'" in str(e), e
+            else:
+                raise AssertionError(f'{method} was done')
+        assert d.call('port_set', name='web0', network='red')['network'] == 'red'
+        # Nor by a configuration that says so.
+        d.stop()
+        config = json.loads(d.config.read_text())
+        for call in config['calls']:
+            if call['method'] == 'port_create':
+                call['params']['network'] = 'theirs'
+        d.config.write_text(json.dumps(config))
+        d.start()
+        assert d.call('port_list') == []
+        assert "network 'theirs' belongs to tenant 'umbrella'" in d.read_log()
 
 
 def requests_of_every_form():
@@ -387,7 +418,7 @@ def many_objects_come_and_go():
 
 if __name__ == '__main__':
     sys.exit(run_tests([
-        refusals_name_the_field_and_change_nothing, requests_of_every_form, what_is_no_request,
+        refusals_name_the_field_and_change_nothing, a_vm_joins_its_tenants_networks_only, requests_of_every_form, what_is_no_request,
         a_huge_request_is_cut_short, slow_clients_hold_up_nobody, events_have_numbers,
         configuration_survives, killed_at_any_moment_the_file_is_whole,
         one_bad_call_keeps_nothing_else_down, a_broken_file_is_refused_at_start,
