@@ -79,7 +79,7 @@ struct port {
 	struct vdev_conf conf;
 	enum vdev_state told; /* the last state that an event told of */
 	char owner[32], group[32];
-	uint64_t mac; /* the address the port is bound to, 0 when none */
+	uint64_t mac; /* noted by the operator, 0 when none; not enforced */
 	char name[NAME_SIZE];
 	TAILQ_ENTRY(port) link;
 };

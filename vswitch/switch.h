@@ -114,7 +114,7 @@ struct port_conf {
 	mode_t mode;       /* 0: unchanged */
 	uint16_t queue_pairs;
 	uint32_t mac_limit;
-	uint64_t mac; /* 0: none */
+	uint64_t mac; /* a note; 0: none */
 };
 
 struct port *port_find(struct vswitch *sw, const char *name);
