@@ -129,9 +129,10 @@ static void set_state(struct vdev *dev, enum vdev_state state, const char *text)
 	changed = dev->status.state != state || strcmp(dev->status.text, text) != 0;
 	dev->status.state = state;
 	snprintf(dev->status.text, sizeof(dev->status.text), "%s", text);
-	pthread_mutex_unlock(&dev->lock);
+	/* With the lock, so that the last state is told last. */
 	if (changed)
 		dev->ops.changed(dev->ctx, state, text);
+	pthread_mutex_unlock(&dev->lock);
 }
 
 static void set_waiting(struct vdev *dev, const char *last)
@@ -306,6 +307,10 @@ static void hand_over(struct vdev *dev)
 
 	if (dev->with_worker || !dev->running)
 		return;
+	/* What was wrong was about the rings and the memory that were there before. */
+	pthread_mutex_lock(&dev->lock);
+	dev->broken[0] = '\0';
+	pthread_mutex_unlock(&dev->lock);
 	pairs = rte_vhost_get_vring_num(dev->vid) / 2;
 	if (pairs > dev->conf.max_pairs)
 		pairs = dev->conf.max_pairs;
@@ -337,9 +342,6 @@ static int on_new_device(int vid)
 
 	if (!dev)
 		return -1;
-	pthread_mutex_lock(&dev->lock);
-	dev->broken[0] = '\0';
-	pthread_mutex_unlock(&dev->lock);
 	dev->running = true;
 	hand_over(dev);
 	update_state(dev);

@@ -11,8 +11,9 @@
  * waiting      no front end is connected                       no
  * negotiating  connected, no queue pair is usable yet          no
  * up           at least one queue pair is usable               yes
- * down         connected, but the guest stopped its rings or   no
- *              a ring is broken                                                                */
+ * down         connected, but the guest stopped its rings      no
+ *              or a ring is broken, which is not touched       yes
+ *              or the memory it shared is not there            no                              */
 #ifndef VHOST_VDEV_H
 #define VHOST_VDEV_H
 
@@ -54,14 +55,14 @@ struct vdev_pair {
 
 struct vdev;
 
-/* Called on the vhost library's thread (or, from vdev_destroy, on the control thread), never by two
- * threads at once for one device. */
+/* Called on the vhost library's thread or, from vdev_destroy and vdev_set_broken, on the control
+ * thread; never by two threads at once for one device. */
 struct vdev_ops {
 	/* Returns once no worker touches the pairs any more. */
 	void (*pause)(void *ctx);
 	/* Hands `n` pairs to the worker; they stay valid until `pause` has returned. */
 	void (*resume)(void *ctx, struct vdev_pair *pairs, uint16_t n);
-	/* The state or its text changed. */
+	/* The state or its text changed. Must not call back. */
 	void (*changed)(void *ctx, enum vdev_state state, const char *text);
 };
 
@@ -88,8 +89,8 @@ void vdev_destroy(struct vdev *dev);
 /* Fills *status. [any] */
 void vdev_status(struct vdev *dev, struct vdev_status *status);
 
-/* Marks the device as down because a ring is broken, with the reason in words. The rings were given
- * back by the worker. [control] */
+/* Marks the device as down because a ring is broken, with the reason in words. The worker has the
+ * rings, and they must stay there until this returns: the next set is not broken. [control] */
 void vdev_set_broken(struct vdev *dev, const char *why);
 
 const char *vdev_state_text(enum vdev_state state);

@@ -34,6 +34,8 @@ struct port *port_find(struct vswitch *sw, const char *name)
 /* --- rings to and from the worker --------------------------------------------------------------
  */
 
+/* Holding the port's handover, control and the vhost thread may look at port->pairs: the worker
+ * changes them in these calls only. */
 struct attach_call {
 	struct port *port;
 	struct vdev_pair *pairs;
@@ -353,6 +355,32 @@ int port_set_network(struct vswitch *sw, struct port *port, struct network *net,
 	if (network_remove_port(sw, old, port) < 0)
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	return 0;
+}
+
+static enum vring_break find_broken(const struct vdev_pair *pairs, uint16_t n)
+{
+	enum vring_break why = VRING_BREAK_NONE;
+
+	for (uint16_t i = 0; i < n && why == VRING_BREAK_NONE; i++) {
+		if (pairs[i].tx_on)
+			why = vring_broken(&pairs[i].tx);
+		if (why == VRING_BREAK_NONE && pairs[i].rx_on)
+			why = vring_broken(&pairs[i].rx);
+	}
+	return why;
+}
+
+void port_notice_broken(struct port *port)
+{
+	enum vring_break why;
+
+	/* Nobody takes the rings from the worker meanwhile: what is said is about these, not about
+	 * those that the front end made since. */
+	pthread_mutex_lock(&port->handover);
+	why = find_broken(port->pairs, port->n_pairs);
+	if (why != VRING_BREAK_NONE)
+		vdev_set_broken(port->dev, vring_broken_text(why));
+	pthread_mutex_unlock(&port->handover);
 }
 
 void port_count(struct vswitch *sw, const struct port *port, struct port_counters *sum)

@@ -196,26 +196,11 @@ static void age_addresses(struct vswitch *sw)
 	free(macs);
 }
 
-/* Takes the rings of a port out of the loop where one is broken, and says why. */
-static void notice_broken(struct vswitch *sw, struct port *port)
-{
-	(void)sw;
-	for (uint16_t i = 0; i < port->n_pairs && port->pairs; i++) {
-		const struct virtq *broken = vring_broken(&port->pairs[i].tx) ? &port->pairs[i].tx
-									      : &port->pairs[i].rx;
-
-		if (vring_broken(broken)) {
-			vdev_set_broken(port->dev, vring_broken_text(vring_broken(broken)));
-			return;
-		}
-	}
-}
-
 void switch_tick(struct vswitch *sw)
 {
 	struct port *port;
 
 	age_addresses(sw);
 	TAILQ_FOREACH (port, &sw->ports, link)
-		notice_broken(sw, port);
+		port_notice_broken(port);
 }

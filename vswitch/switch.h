@@ -127,6 +127,8 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e);
  * the vhost thread waits. Both from vm_move. */
 void port_leave_worker(struct port *port, struct worker *to);
 void port_enter_worker(struct port *port);
+/* Says in the port's state that one of its rings is broken, if so. */
+void port_notice_broken(struct port *port);
 /* A port's counters, all workers' added up. */
 void port_count(struct vswitch *sw, const struct port *port, struct port_counters *sum);
 

@@ -335,6 +335,32 @@ static int avail_index_jumps(void)
 	return 0;
 }
 
+/* Returns when the caller wrote a line, or will not. */
+static void await_line(void)
+{
+	int c;
+
+	do
+		c = getchar();
+	while (c != '\n' && c != EOF);
+}
+
+/* Breaks a ring, then goes on without it, then with it repaired, each when it is told to. */
+static int broken_ring_comes_back(void)
+{
+	if (avail_index_jumps() < 0)
+		return -1;
+	await_line();
+	if (vhost_fe_ring_enable(&fe, TX, false) < 0)
+		return -1;
+	await_line();
+	fe.ring[TX].split.avail->idx = 0;
+	if (vhost_fe_ring_enable(&fe, TX, true) < 0)
+		return -1;
+	await_line();
+	return 0;
+}
+
 static int split_one(const struct vring_desc *descs, unsigned n)
 {
 	struct fe_ring *r = &fe.ring[TX];
@@ -486,12 +512,25 @@ static const struct {
 	{               \
 #fn, fn \
 	}
-	CASE(hang_up_half_way),     CASE(garbage_bytes),      CASE(half_a_message),
-	CASE(bad_requests),         CASE(bad_ring_setup),     CASE(region_beyond_file),
-	CASE(memory_vanishes),      CASE(memory_table_storm), CASE(kick_storm),
-	CASE(reconnects),           CASE(second_front_end),   CASE(avail_index_jumps),
-	CASE(bad_descriptors),      CASE(long_chains_split),  CASE(long_chains_packed),
-	CASE(endless_chain_packed), CASE(scribble_split),     CASE(scribble_packed),
+	CASE(hang_up_half_way),
+	CASE(garbage_bytes),
+	CASE(half_a_message),
+	CASE(bad_requests),
+	CASE(bad_ring_setup),
+	CASE(region_beyond_file),
+	CASE(memory_vanishes),
+	CASE(memory_table_storm),
+	CASE(kick_storm),
+	CASE(reconnects),
+	CASE(second_front_end),
+	CASE(avail_index_jumps),
+	CASE(bad_descriptors),
+	CASE(long_chains_split),
+	CASE(long_chains_packed),
+	CASE(endless_chain_packed),
+	CASE(scribble_split),
+	CASE(scribble_packed),
+	CASE(broken_ring_comes_back),
 #undef CASE
 };
 

@@ -42,6 +42,28 @@ class Scene:
         self.d.wait_state('evil', 'waiting')
         self.files = self.d.open_files()
 
+    def a_broken_ring_may_come_back(self):
+        """The state is about the rings that are there now."""
+        d = self.d
+        with subprocess.Popen([FRONT_END, d.path('evil.sock'), 'broken_ring_comes_back'], stdin=subprocess.PIPE,
+                              text=True) as front_end:
+            def go_on():
+                front_end.stdin.write('\n')
+                front_end.stdin.flush()
+            d.wait_state('evil', 'down')
+            assert 'index' in d.port('evil')['state_text'], d.port('evil')
+            for _ in range(2):
+                go_on()
+                d.wait_state('evil', 'up')
+                time.sleep(2.5)  # broken rings are looked for once a second
+                assert d.port('evil')['state'] == 'up', d.port('evil')
+            go_on()
+            assert front_end.wait(timeout=60) == 0
+        d.wait_state('evil', 'waiting')
+        broken = [e for e in d.call('events_list') if e['type'] == 'ring_broken' and e['port'] == 'evil']
+        assert broken and 'index' in broken[-1]['state_text'], broken
+        progress(d)
+
     def play(self, case):
         d = self.d
         run = subprocess.run([FRONT_END, d.path('evil.sock'), case], capture_output=True, text=True,
@@ -67,6 +89,8 @@ def tests():
             scene.play(name)
         test.__name__ = name
         yield test
+
+    yield scene.a_broken_ring_may_come_back
 
     def afterwards_all_is_accounted_for():
         scene.pmd.command('stop')
