@@ -51,6 +51,12 @@ class Testpmd:
         self.out.seek(0)
         return self.out.read()
 
+    def wait_ready(self):
+        try:
+            wait_for(lambda: 'testpmd>' in self.output(), 60, 'testpmd is ready')
+        except TimeoutError as e:
+            raise AssertionError(f'{e}\n{self.output()[-3000:]}') from e
+
     def received(self):
         """Packets that each port received, as testpmd counts them."""
         before = len(re.findall(r'NIC statistics for port 1', self.output()))
@@ -95,7 +101,7 @@ def exchange(d, options='', pairs=1, at_least=10000):
     try:
         for i in range(2):
             d.wait_state(f'p{i}', 'up')
-        wait_for(lambda: 'testpmd>' in pmd.output(), 60, 'testpmd is ready')
+        pmd.wait_ready()
         # mac: the destination is the other port's address, the source the port's own.
         pmd.command('set fwd mac')
         pmd.command('start tx_first 4')
