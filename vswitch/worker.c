@@ -3,8 +3,8 @@
  *
  * Owns its service table, counters, ledger and scheduler; all tables are allocated at creation and
  * sized by limits.h, but for a VM's list of rings, which grows with its ports. The thread polls
- * while there is work and for IDLE_SPIN_US after; then it asks all guests to kick and sleeps in
- * epoll. While a VM waits for its limit it polls on: that wait ends by the clock, not by a kick. */
+ * while there is work and for IDLE_SPIN_US after; then it asks guests to kick and sleeps in epoll,
+ * until the next limit allows a VM to go on where one waits for that. */
 #include "vswitch/worker.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -31,6 +32,7 @@
 #define INBOX_SIZE   256
 #define HANDOFF_SIZE 4096
 #define IDLE_SPIN_US 50
+#define MIN_SLEEP_US 50 /* to go to sleep and wake up takes a good part of it */
 #define MAX_SLEEP_MS 1000
 #define MAX_EVENTS   64
 
@@ -290,39 +292,80 @@ void worker_detach(struct worker *w, struct port *port)
 /* --- the thread --------------------------------------------------------------------------------
  */
 
-/* Asks all guests to kick, or not to; true when a ring has work already. */
-static bool enable_kicks(struct worker *w, bool on)
+/* Asks the guests of all rings that are empty to kick. Who has work and is not served now waits for
+ * a limit: its kicks could only wake us for nothing. Returns until when there is nothing to do,
+ * UINT64_MAX if only a kick ends that, 0 when there is work. */
+static uint64_t enable_kicks(struct worker *w)
 {
-	bool pending = false;
+	bool waiting = false;
+	uint64_t next;
 
 	for (uint16_t i = 0; i < w->n_attached; i++) {
 		struct port *p = w->attached[i];
 
-		for (uint16_t q = 0; q < p->n_pairs; q++)
-			if (p->pairs[q].tx_on && vring_kick_enable(&p->pairs[q].tx, on))
-				pending = true;
+		for (uint16_t q = 0; q < p->n_pairs; q++) {
+			if (!p->pairs[q].tx_on)
+				continue;
+			if (vring_pending(&p->pairs[q].tx) > 0) {
+				sched_wake(w->sched, p->vm->id, w->ledger.last_tsc);
+				waiting = true;
+			} else if (vring_kick_enable(&p->pairs[q].tx, true)) {
+				return 0;
+			}
+		}
 	}
-	return pending;
+	next = sched_next_tsc(w->sched);
+	return waiting && next == UINT64_MAX ? 0 : next;
 }
 
-/* Sleeps until a guest kicks or a message comes. The idle row is billed by the next turn. */
+static void disable_kicks(struct worker *w)
+{
+	for (uint16_t i = 0; i < w->n_attached; i++) {
+		struct port *p = w->attached[i];
+
+		for (uint16_t q = 0; q < p->n_pairs; q++)
+			if (p->pairs[q].tx_on)
+				vring_kick_enable(&p->pairs[q].tx, false);
+	}
+}
+
+/* Whether it is worth it to sleep until then. */
+static bool is_far(const struct worker *w, uint64_t tsc)
+{
+	return tsc == UINT64_MAX ||
+	       (int64_t)(tsc - w->ledger.last_tsc) > (int64_t)(w->tsc_hz / 1000000 * MIN_SLEEP_US);
+}
+
+/* Sleeps until a guest kicks, a message comes or it is that late; MAX_SLEEP_MS at the most. */
+static void wait_until(struct worker *w, uint64_t tsc)
+{
+	uint64_t most = w->tsc_hz / 1000 * MAX_SLEEP_MS, left = most;
+	struct epoll_event events[MAX_EVENTS];
+	struct timespec t;
+
+	if (tsc != UINT64_MAX && tsc - w->ledger.last_tsc < most)
+		left = tsc - w->ledger.last_tsc;
+	t.tv_sec = (time_t)(left / w->tsc_hz);
+	t.tv_nsec = (long)(left % w->tsc_hz * 1000000000 / w->tsc_hz);
+	w->sleeps++;
+	epoll_pwait2(w->epoll_fd, events, MAX_EVENTS, &t, NULL);
+}
+
+/* Sleeps if there is nothing to do. The idle row is billed to the end of that. */
 static void sleep_on_kicks(struct worker *w)
 {
-	struct epoll_event events[MAX_EVENTS];
-	uint64_t count;
-	bool pending;
+	uint64_t count, until;
 
 	atomic_store(&w->asleep, true);
 	atomic_thread_fence(memory_order_seq_cst);
-	pending = enable_kicks(w, true);
-	if (!pending && rte_ring_empty(w->inbox) && rte_ring_empty(w->handoff)) {
-		w->sleeps++;
-		epoll_wait(w->epoll_fd, events, MAX_EVENTS, MAX_SLEEP_MS);
-	}
+	until = enable_kicks(w);
+	if (until != 0 && is_far(w, until) && rte_ring_empty(w->inbox) &&
+	    rte_ring_empty(w->handoff))
+		wait_until(w, until);
 	atomic_store(&w->asleep, false);
 	if (read(w->wake_fd, &count, sizeof(count)) < 0)
-		count = 0; /* nobody wrote it: a kick or the timeout ended the sleep */
-	enable_kicks(w, false);
+		count = 0; /* nobody wrote it: a kick or the time ended the sleep */
+	disable_kicks(w);
 	ledger_bill_sys(&w->ledger, SYSROW_IDLE, w->clock());
 }
 
@@ -331,11 +374,13 @@ int worker_main(void *worker)
 	struct worker *w = worker;
 	uint64_t spin_tsc = w->tsc_hz / 1000000 * IDLE_SPIN_US;
 
+	/* A sleep until a limit's time ends then, not up to 50 us later. */
+	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		if (turn(w))
 			w->busy_tsc = w->ledger.last_tsc;
 		else if (w->ledger.last_tsc - w->busy_tsc > spin_tsc &&
-			 sched_next_tsc(w->sched) == UINT64_MAX)
+			 is_far(w, sched_next_tsc(w->sched)))
 			sleep_on_kicks(w);
 	}
 	atomic_store(&w->running, false);

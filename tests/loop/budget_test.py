@@ -51,7 +51,7 @@ class Scene:
         self.pmd = Testpmd(self.d)
         for i in range(2):
             self.d.wait_state(f'p{i}', 'up')
-        wait_for(lambda: 'testpmd>' in self.pmd.output(), 60, 'testpmd is ready')
+        self.pmd.wait_ready()
         self.pmd.command('set fwd txonly')
         self.pmd.command('start')
         wait_for(lambda: self.d.counters('p0')['in'] > 1000, 10, 'packets come')
@@ -74,6 +74,16 @@ class Scene:
         time.sleep(0.1)
         both = share(d, 'vm0', 1) + share(d, 'vm1', 1)
         assert 2 <= both <= 11.5, both
+        d.call('budget_set', tenant='t', limit_percent=100)
+
+    def who_is_held_back_burns_no_core(self):
+        """The worker sleeps until the limit lets somebody go on."""
+        d = self.d
+        d.call('budget_set', tenant='t', limit_percent=1)
+        before = d.call('stats_workers')[0], self.d.counters('p0')['in']
+        wait_for(lambda: d.call('stats_workers')[0]['sleeps'] > before[0]['sleeps'] + 50, 20, 'it sleeps')
+        wait_for(lambda: d.counters('p0')['in'] > before[1], 20, 'packets come all the same')
+        assert d.call('stats_workers')[0]['system']['idle'] > before[0]['system']['idle']
         d.call('budget_set', tenant='t', limit_percent=100)
 
     def rate_limits_hold(self):
@@ -204,7 +214,8 @@ class Scene:
 def main():
     scene = Scene()
     try:
-        return run_tests([scene.limits_hold_and_change_live, scene.rate_limits_hold,
+        return run_tests([scene.limits_hold_and_change_live, scene.who_is_held_back_burns_no_core,
+                          scene.rate_limits_hold,
                           scene.guarantees_that_do_not_fit_are_refused, scene.use_can_be_read,
                           scene.the_bound_can_be_read, scene.staying_over_a_budget_is_an_event,
                           scene.afterwards_all_is_accounted_for])
