@@ -11,6 +11,9 @@ from paths_test import Testpmd, check_conservation, check_ledger, make_ports  # 
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
 
+LIMIT = 3  # percent: well below what testpmd makes a VM use
+
+
 def used_us(d, vm):
     return d.call('budget_get', vm=vm)[0]['used_us']
 
@@ -58,23 +61,26 @@ class Scene:
 
     def limits_hold_and_change_live(self):
         d = self.d
-        free = share(d, 'vm0')
-        assert free > 13, f'vm0 uses {free} % without a limit: nothing to limit'
-        b = d.call('budget_set', vm='vm0', limit_percent=10)
-        assert b['limit_percent'] == 10 and b['vm'] == 'vm0'
+        self.is_unlimited()
+        b = d.call('budget_set', vm='vm0', limit_percent=LIMIT)
+        assert b['limit_percent'] == LIMIT and b['vm'] == 'vm0'
         time.sleep(0.1)
         limited = share(d, 'vm0', 2)
         # A core that others use too takes time away from below the limit, never adds to it; the
         # exact figure is bench/run's to measure.
-        assert 2 <= limited <= 11, limited
+        assert 0 < limited <= 1.1 * LIMIT, limited
         d.call('budget_set', vm='vm0', limit_percent=100)
-        assert share(d, 'vm0') > 13
+        self.is_unlimited()
         # The same for the whole tenant.
-        d.call('budget_set', tenant='t', limit_percent=10)
+        d.call('budget_set', tenant='t', limit_percent=LIMIT)
         time.sleep(0.1)
         both = share(d, 'vm0', 1) + share(d, 'vm1', 1)
-        assert 2 <= both <= 11.5, both
+        assert 0 < both <= 1.15 * LIMIT, both
         d.call('budget_set', tenant='t', limit_percent=100)
+
+    def is_unlimited(self):
+        """There is something to limit. How much vm0 sends is up to testpmd and the machine."""
+        wait_for(lambda: share(self.d, 'vm0', 0.5) > 1.5 * LIMIT, 30, 'vm0 uses more than its limit')
 
     def who_is_held_back_burns_no_core(self):
         """The worker sleeps until the limit lets somebody go on."""
