@@ -87,7 +87,7 @@ _stintctl() {
 		return
 	fi
 	case "$noun" in
-	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush stats_ports stats_vms stats_workers stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
+	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
 	top) mapfile -t COMPREPLY < <(compgen -W "--interval --once --batch $globals" -- "$cur"); return ;;
 	esac
 	if [ -z "$verb" ]; then
@@ -97,7 +97,7 @@ _stintctl() {
 		network) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
 		port) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
 		fdb) mapfile -t COMPREPLY < <(compgen -W "list add delete flush" -- "$cur") ;;
-		stats) mapfile -t COMPREPLY < <(compgen -W "ports vms workers drop-reasons" -- "$cur") ;;
+		stats) mapfile -t COMPREPLY < <(compgen -W "ports vms workers reset-peaks drop-reasons" -- "$cur") ;;
 		scheduler) mapfile -t COMPREPLY < <(compgen -W "get set" -- "$cur") ;;
 		budget) mapfile -t COMPREPLY < <(compgen -W "get set get-bound" -- "$cur") ;;
 		histogram) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
@@ -134,6 +134,7 @@ _stintctl() {
 	"stats ports") method=stats_ports options="" positional=(port) ;;
 	"stats vms") method=stats_vms options="" positional=(vm) ;;
 	"stats workers") method=stats_workers options="" positional=(worker) ;;
+	"stats reset-peaks") method=stats_reset_peaks options="" positional=() ;;
 	"stats drop-reasons") method=stats_drop_reasons options="" positional=() ;;
 	"scheduler get") method=scheduler_get options="" positional=() ;;
 	"scheduler set") method=scheduler_set options="--slice-us" positional=(mode) ;;

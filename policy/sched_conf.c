@@ -236,6 +236,21 @@ void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *
 	stats->balance_tsc = balance(s, &s->vm[vm]);
 }
 
+void sched_reset_peaks(struct sched *s, uint16_t vm)
+{
+	struct sched_vm_stats *st = &s->vm[vm].stats;
+
+	st->longest_service_tsc = 0;
+	st->longest_overrun_tsc = 0;
+	st->longest_wait_tsc = 0;
+	st->longest_funded_wait_tsc = 0;
+}
+
+void sched_reset_pause(struct sched *s)
+{
+	s->longest_pause_tsc = 0;
+}
+
 const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_hist_kind kind)
 {
 	return vm < SCHED_MAX_VMS && s->vm[vm].is_used ? &s->hist[vm][kind] : NULL;

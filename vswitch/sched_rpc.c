@@ -14,27 +14,44 @@ double tsc_to_us(const struct vswitch *sw, uint64_t tsc)
 	return (double)tsc * 1e6 / (double)sw->sched.tsc_hz;
 }
 
-/* VMs whose counters are copied at once: between two services a worker does little else. */
+/* VMs whose counters are handled at once: between two services a worker does little else. */
 #define PER_CALL 16
 
-struct snapshot {
-	struct sched_vm_stats *stats; /* [MAX_VMS] */
+struct some_vms {
+	struct sched_vm_stats *stats; /* [MAX_VMS], to copy to */
 	unsigned n;
 	uint16_t vm[PER_CALL];
 };
 
 static void copy_stats(struct worker *w, void *arg)
 {
-	struct snapshot *s = arg;
+	struct some_vms *s = arg;
 
 	for (unsigned i = 0; i < s->n; i++)
 		sched_get_stats(w->sched, s->vm[i], &s->stats[s->vm[i]]);
 	s->n = 0;
 }
 
-static void copy_all_stats(struct vswitch *sw, struct worker *w, struct sched_vm_stats *stats)
+static void reset_peaks(struct worker *w, void *arg)
 {
-	struct snapshot s = {.stats = stats};
+	struct some_vms *s = arg;
+
+	for (unsigned i = 0; i < s->n; i++)
+		sched_reset_peaks(w->sched, s->vm[i]);
+	s->n = 0;
+}
+
+static void reset_pause(struct worker *w, void *arg)
+{
+	(void)arg;
+	sched_reset_pause(w->sched);
+}
+
+/* Calls fn on the worker with all of its VMs, some at a time; it sets n to 0. */
+static void call_for_vms(struct vswitch *sw, struct worker *w,
+			 void (*fn)(struct worker *w, void *some_vms), struct sched_vm_stats *stats)
+{
+	struct some_vms s = {.stats = stats};
 	const struct vm *vm;
 
 	TAILQ_FOREACH (vm, &sw->vms, link) {
@@ -42,10 +59,10 @@ static void copy_all_stats(struct vswitch *sw, struct worker *w, struct sched_vm
 			continue;
 		s.vm[s.n++] = vm->id;
 		if (s.n == PER_CALL)
-			worker_call(w, copy_stats, &s);
+			worker_call(w, fn, &s);
 	}
 	if (s.n > 0)
-		worker_call(w, copy_stats, &s);
+		worker_call(w, fn, &s);
 }
 
 struct sched_vm_stats *sched_stats_snapshot(struct vswitch *sw)
@@ -53,8 +70,22 @@ struct sched_vm_stats *sched_stats_snapshot(struct vswitch *sw)
 	struct sched_vm_stats *stats = calloc(MAX_VMS, sizeof(*stats));
 
 	for (unsigned i = 0; stats && i < sw->n_workers; i++)
-		copy_all_stats(sw, sw->worker[i], stats);
+		call_for_vms(sw, sw->worker[i], copy_stats, stats);
 	return stats;
+}
+
+json_t *rpc_handle_stats_reset_peaks(struct rpc_ctx *ctx, const struct rpc_stats_reset_peaks *p,
+				     struct err *e)
+{
+	struct vswitch *sw = ctx->sw;
+
+	(void)p;
+	(void)e;
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		call_for_vms(sw, sw->worker[i], reset_peaks, NULL);
+		worker_call(sw->worker[i], reset_pause, NULL);
+	}
+	return json_true();
 }
 
 static json_t *us(const struct vswitch *sw, uint64_t tsc)

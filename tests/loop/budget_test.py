@@ -186,6 +186,36 @@ class Scene:
         for i in range(2):
             d.call('budget_set', vm=f'vm{i}', guarantee_us=0)
 
+    def the_longest_times_begin_anew(self):
+        d = self.d
+        d.call('budget_set', vm='vm0', guarantee_us=300)
+        wait_for(lambda: all(self.peaks()[key] > 0 for key in ('service', 'wait', 'pause', 'funded')), 20, 'traffic')
+        self.pmd.command('stop')
+        wait_for(self.is_quiet, 20, 'nothing is served any more')
+        before = self.counts()
+        assert d.call('stats_reset_peaks') is True
+        assert not any(self.peaks().values()), self.peaks()
+        assert self.counts() == before
+        assert d.call('histogram_get', vm='vm0', kind='service')['max_us'] > 0
+        self.pmd.command('start')
+        wait_for(lambda: self.peaks()['service'] > 0 and self.peaks()['pause'] > 0, 20, 'traffic')
+        d.call('budget_set', vm='vm0', guarantee_us=0)
+
+    def counts(self):
+        return [(v['services'], v['overruns'], v['waited_us'], v['used_us']) for v in self.d.call('stats_vms')]
+
+    def is_quiet(self):
+        before = self.counts()
+        time.sleep(0.2)
+        return self.counts() == before
+
+    def peaks(self):
+        """The longest times of all, in microseconds."""
+        bound = self.d.call('budget_get_bound', vm='vm0')
+        vms = self.d.call('stats_vms')
+        return {'pause': bound['pause_us'], 'funded': bound['longest_wait_us'],
+                **{what: max(v[f'longest_{what}_us'] for v in vms) for what in ('service', 'overrun', 'wait')}}
+
     def staying_over_a_budget_is_an_event(self):
         d = self.d
         time.sleep(2)  # what went before is over
@@ -223,7 +253,8 @@ def main():
         return run_tests([scene.limits_hold_and_change_live, scene.who_is_held_back_burns_no_core,
                           scene.rate_limits_hold,
                           scene.guarantees_that_do_not_fit_are_refused, scene.use_can_be_read,
-                          scene.the_bound_can_be_read, scene.staying_over_a_budget_is_an_event,
+                          scene.the_bound_can_be_read, scene.the_longest_times_begin_anew,
+                          scene.staying_over_a_budget_is_an_event,
                           scene.afterwards_all_is_accounted_for])
     finally:
         scene.close()
