@@ -42,7 +42,8 @@ OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o) $(GEN_SRCS:$(BUILD)/gen/%.c=$(BUILD)/obj/ge
 LIB := $(BUILD)/libstint.a
 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
-FAKES := $(wildcard tests/fake/*.c)
+FAKES := $(BUILD)/libfakes.a
+FAKE_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fake/*.c))
 
 BINS := $(BUILD)/stintd $(BUILD)/stintctl
 
@@ -63,7 +64,7 @@ $(GEN_SRCS) $(BUILD)/gen/rpc_schema.h &: rpc/schema.json scripts/gen-rpc $(wildc
 	$(Q)scripts/gen-rpc --c $(BUILD)/gen rpc/schema.json
 
 # Objects wait for the generated header to exist; after that their .d files say who needs it.
-$(OBJS) $(BUILD)/obj/vswitch/main.o: | $(BUILD)/gen/rpc_schema.h
+$(OBJS) $(FAKE_OBJS) $(BUILD)/obj/vswitch/main.o: | $(BUILD)/gen/rpc_schema.h
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
@@ -79,6 +80,11 @@ $(LIB): $(OBJS)
 	@rm -f $@
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $(OBJS)
+
+$(FAKES): $(FAKE_OBJS)
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $(FAKE_OBJS)
 
 $(BUILD)/stintd: $(BUILD)/obj/vswitch/main.o $(LIB)
 	$(call say,LD,$@)
