@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whole turns of the loop, without the vhost library: six guests played in memory, two workers
+ * without threads and a clock that moves when they look at it. Guests 0 to 4 are in one network,
+ * guest 5 is in another; the first worker serves them all until one is moved. One at a time. */
+#ifndef FAKE_SCENE_H
+#define FAKE_SCENE_H
+
+#include <stdint.h>
+
+#include "tests/fake/vhost_fe.h"
+#include "vswitch/switch.h"
+#include "vswitch/worker.h"
+
+#define SCENE_GUESTS    6
+#define SCENE_RING_SIZE 64
+#define SCENE_HDR       12 /* bytes before a frame: struct virtio_net_hdr_v1 */
+
+struct scene_guest {
+	struct vhost_fe fe; /* ring 0 receives, ring 1 transmits */
+	struct guest_mem mem;
+	struct vm vm;
+	struct port port;
+	struct vdev_pair pair;
+	uint8_t *rx_buf[SCENE_RING_SIZE];
+	int rx_head[SCENE_RING_SIZE]; /* which buffer a head is */
+};
+
+struct scene {
+	struct scene_guest guest[SCENE_GUESTS];
+	struct network net[2];
+	struct port *ports[MAX_PORTS];
+	struct worker *w, *w2;
+	uint64_t now; /* a cycle is a nanosecond */
+
+	/* What happens while a worker is busy: called each time that one looks at the clock. */
+	void (*meanwhile)(struct scene *s);
+};
+
+/* A test that gets a fresh scene as its state. At its end every packet has to be accounted for,
+ * every mbuf to be back and every cycle of the first worker to be billed. The program starts EAL
+ * first. */
+#define SCENE_CASE(fn) cmocka_unit_test_setup_teardown(fn, scene_setup, scene_teardown)
+int scene_setup(void **state);
+int scene_teardown(void **state);
+
+/* Guest i's address. */
+void scene_mac(unsigned i, uint8_t mac[6]);
+
+/* Sends a frame whose bytes from the 14th on are `tag`; between two guests, one of 64 bytes. */
+void scene_send_frame(struct scene_guest *g, const uint8_t dst[6], const uint8_t src[6],
+		      uint16_t type, size_t len, uint8_t tag);
+void scene_send_to(struct scene *s, unsigned from, unsigned to, uint8_t tag);
+
+/* Takes back the buffers of what guest i sent, so that there is room for more. */
+void scene_reclaim(struct scene *s, unsigned i);
+
+/* Takes one received frame; returns its tag, or -1 when there is none. */
+int scene_receive(struct scene_guest *g, uint32_t *len);
+
+/* Takes all that guest i, or everybody, received; returns guest i's number of frames. */
+unsigned scene_received(struct scene *s, unsigned i);
+void scene_receive_all(struct scene *s);
+
+/* So many turns of the first worker. */
+void scene_turns(struct scene *s, unsigned n);
+
+/* Gives guest i to the second worker. */
+void scene_move(struct scene *s, unsigned i);
+
+/* What the first worker counted for guest i's port. */
+const struct port_counters *scene_counters(const struct scene *s, unsigned i);
+uint64_t scene_dropped(const struct scene *s, unsigned i, enum drop_reason reason);
+
+/* Each packet that came in ended in one way. */
+void scene_assert_conserved(const struct scene *s);
+
+#endif

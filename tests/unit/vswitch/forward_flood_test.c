@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packets to a whole network that are more work than a batch, or a slice. */
+#include "vswitch/forward.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <rte_mbuf.h>
+
+#include "tests/fake/eal.h"
+#include "tests/fake/scene.h"
+#include "vhost/vring_loan.h"
+#include "vswitch/loop.h"
+
+#define FLOODS 20 /* more than one batch takes to four receivers */
+
+static void take_long(struct scene *s)
+{
+	s->now += 15000;
+}
+
+/* One packet to a single receiver, so that batches end within a packet, and those to all. */
+static void send_floods(struct scene *s)
+{
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	uint8_t src[6];
+
+	scene_send_to(s, 1, 0, 1);
+	scene_turns(s, 3);
+	scene_receive_all(s);
+	scene_mac(0, src);
+	scene_send_to(s, 0, 1, 100);
+	for (uint8_t i = 0; i < FLOODS; i++)
+		scene_send_frame(&s->guest[0], all, src, 0x0806, 64, i);
+}
+
+/* A turn in which nothing fits into the slice after the first batch. */
+static void slow_turn(struct scene *s)
+{
+	s->meanwhile = take_long;
+	turn(s->w);
+	s->meanwhile = NULL;
+}
+
+/* All have the first `whole` floods in order. Returns how many have one more: the first receivers.
+ */
+static unsigned assert_received(struct scene *s, unsigned whole)
+{
+	unsigned more = 0;
+	uint32_t len;
+
+	assert_int_equal(scene_receive(&s->guest[1], &len), 100);
+	for (unsigned i = 1; i < 5; i++) {
+		int tag;
+
+		for (unsigned k = 0; k < whole; k++)
+			assert_int_equal(scene_receive(&s->guest[i], &len), k);
+		tag = scene_receive(&s->guest[i], &len);
+		if (tag < 0)
+			continue;
+		assert_int_equal(tag, whole);
+		assert_int_equal(more, i - 1);
+		assert_int_equal(scene_receive(&s->guest[i], &len), -1);
+		more++;
+	}
+	return more;
+}
+
+static void test_a_flood_is_cut_into_batches(void **state)
+{
+	struct scene *s = *state;
+
+	send_floods(s);
+	turn(s->w);
+	assert_int_equal(assert_received(s, FLOODS), 0);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + FLOODS);
+	assert_int_equal(scene_counters(s, 0)->flooded, FLOODS);
+	assert_int_equal(scene_counters(s, 0)->copies, 3 * FLOODS);
+	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+}
+
+/* Ends a service within a flood. Returns how many floods before it were whole. */
+static unsigned cut_by_the_slice(struct scene *s)
+{
+	const struct service *v = &s->w->service[s->guest[0].vm.id];
+
+	send_floods(s);
+	slow_turn(s);
+	assert_int_equal(v->n_held, 1);
+	assert_true(v->flood.under_way);
+	assert_false(vring_is_view(v->held[0]));
+	assert_int_equal(scene_counters(s, 0)->in, scene_counters(s, 0)->forwarded);
+	return (unsigned)scene_counters(s, 0)->in - 1;
+}
+
+static void test_a_flood_goes_on_in_the_next_service(void **state)
+{
+	struct scene *s = *state;
+	unsigned whole = cut_by_the_slice(s);
+
+	assert_in_range(whole, 1, FLOODS - 2);
+	/* What was not begun is in the ring again. */
+	assert_int_equal(s->guest[0].fe.ring[1].split.used->idx, 1 + whole + 1);
+	scene_turns(s, 3);
+	assert_int_equal(assert_received(s, FLOODS), 0);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + FLOODS);
+	assert_int_equal(scene_counters(s, 0)->copies, 3 * FLOODS);
+	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+}
+
+static void test_a_flood_that_cannot_be_kept_ends(void **state)
+{
+	struct scene *s = *state;
+	struct rte_mempool *pool = s->guest[0].vm.pool;
+	unsigned whole, n = 0;
+	struct rte_mbuf *taken[512];
+
+	while (n < 512 && (taken[n] = rte_pktmbuf_alloc(pool)))
+		n++;
+	assert_in_range(n, 1, 511);
+	send_floods(s);
+	slow_turn(s);
+	assert_int_equal(s->w->service[s->guest[0].vm.id].n_held, 0);
+	whole = (unsigned)scene_counters(s, 0)->in - 2;
+	assert_in_range(assert_received(s, whole), 1, 3);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + whole + 1);
+	rte_pktmbuf_free_bulk(taken, n);
+}
+
+static void test_a_flood_ends_with_its_port(void **state)
+{
+	struct scene *s = *state;
+	unsigned whole = cut_by_the_slice(s), more;
+
+	worker_detach(s->w, &s->guest[0].port);
+	more = assert_received(s, whole);
+	assert_in_range(more, 1, 3);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + whole + 1);
+	assert_int_equal(scene_counters(s, 0)->copies, 3 * whole + more - 1);
+	assert_int_equal(scene_dropped(s, 0, DROP_PORT_GONE), 0);
+	assert_false(s->w->service[s->guest[0].vm.id].flood.under_way);
+	assert_int_equal(worker_attach(s->w, &s->guest[0].port, &s->guest[0].pair, 1), 0);
+}
+
+/* A port that leaves the network meanwhile changes nothing for the others. */
+static void test_a_flood_outlives_a_change_of_members(void **state)
+{
+	struct scene *s = *state;
+	struct members *m = atomic_load(&s->net[0].members);
+	unsigned whole = cut_by_the_slice(s);
+	uint32_t len;
+
+	assert_in_range(s->w->service[s->guest[0].vm.id].flood.asked, 1, 3);
+	/* The first receiver, which has it. */
+	assert_ptr_equal(m->port[1], &s->guest[1].port);
+	memmove(&m->port[1], &m->port[2], 3 * sizeof(struct port *));
+	m->n = 4;
+	scene_turns(s, 3);
+	assert_int_equal(scene_receive(&s->guest[1], &len), 100);
+	for (unsigned k = 0; k <= whole; k++)
+		assert_int_equal(scene_receive(&s->guest[1], &len), k);
+	assert_int_equal(scene_receive(&s->guest[1], &len), -1);
+	for (unsigned i = 2; i < 5; i++) {
+		for (unsigned k = 0; k < FLOODS; k++)
+			assert_int_equal(scene_receive(&s->guest[i], &len), k);
+		assert_int_equal(scene_receive(&s->guest[i], &len), -1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCENE_CASE(test_a_flood_is_cut_into_batches),
+		SCENE_CASE(test_a_flood_goes_on_in_the_next_service),
+		SCENE_CASE(test_a_flood_that_cannot_be_kept_ends),
+		SCENE_CASE(test_a_flood_ends_with_its_port),
+		SCENE_CASE(test_a_flood_outlives_a_change_of_members),
+	};
+
+	if (fake_eal_init("forward_flood_test") < 0)
+		return 1;
+	return cmocka_run_group_tests_name("forward_flood", tests, NULL, NULL);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Layer 2 switching, in whole turns of the loop: what arrives where, what is learned, what is
+ * dropped and why. */
+#include "vswitch/forward.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/fake/eal.h"
+#include "tests/fake/scene.h"
+
+static void test_unknown_goes_to_all_of_the_network(void **state)
+{
+	struct scene *s = *state;
+
+	scene_send_to(s, 0, 1, 7);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 0), 0);
+	for (unsigned i = 1; i < 5; i++)
+		assert_int_equal(scene_received(s, i), 1);
+	assert_int_equal(scene_received(s, 5), 0);
+	assert_int_equal(scene_counters(s, 0)->in, 1);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
+	assert_int_equal(scene_counters(s, 0)->copies, 3);
+	assert_int_equal(scene_counters(s, 0)->flooded, 1);
+}
+
+static void test_known_goes_to_one(void **state)
+{
+	struct scene *s = *state;
+	uint32_t len;
+
+	scene_send_to(s, 1, 0, 1);
+	scene_turns(s, 3);
+	scene_receive_all(s);
+	scene_send_to(s, 0, 1, 7);
+	scene_turns(s, 3);
+	assert_int_equal(scene_receive(&s->guest[1], &len), 7);
+	assert_int_equal(len, 64);
+	for (unsigned i = 0; i < SCENE_GUESTS; i++)
+		assert_int_equal(scene_received(s, i), 0);
+	assert_int_equal(scene_counters(s, 0)->copies, 0);
+}
+
+static void test_order_is_kept(void **state)
+{
+	struct scene *s = *state;
+	uint32_t len;
+
+	for (uint8_t i = 0; i < 40; i++)
+		scene_send_to(s, 0, 1, i);
+	scene_turns(s, 10);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(scene_receive(&s->guest[1], &len), i);
+}
+
+static void test_broadcast_reaches_the_network_only(void **state)
+{
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct scene *s = *state;
+	uint8_t src[6];
+
+	scene_mac(5, src);
+	scene_send_frame(&s->guest[5], all, src, 0x0806, 64, 1);
+	scene_mac(0, src);
+	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_turns(s, 5);
+	for (unsigned i = 1; i < 5; i++)
+		assert_int_equal(scene_received(s, i), 1);
+	assert_int_equal(scene_received(s, 5), 0);
+	assert_int_equal(scene_received(s, 0), 0);
+	assert_int_equal(scene_dropped(s, 5, DROP_NO_RECEIVER), 1);
+}
+
+/* An entry that points into another network (a port number used again, say) is not followed. */
+static void test_a_stale_entry_crosses_nothing(void **state)
+{
+	struct scene *s = *state;
+	uint8_t mac[6];
+
+	scene_mac(5, mac);
+	fdb_learn(s->net[0].fdb, fdb_mac(mac), s->guest[5].port.id, 1, true);
+	scene_send_to(s, 0, 5, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 5), 0);
+	assert_int_equal(scene_received(s, 1), 1);
+}
+
+static void test_an_address_moves_with_its_guest(void **state)
+{
+	struct scene *s = *state;
+	uint8_t dst[6], src[6];
+
+	scene_send_to(s, 1, 0, 1);
+	scene_turns(s, 3);
+	/* Guest 2 now has guest 1's address. */
+	scene_mac(1, src);
+	scene_mac(0, dst);
+	scene_send_frame(&s->guest[2], dst, src, 0x0800, 64, 1);
+	scene_turns(s, 3);
+	scene_receive_all(s);
+	scene_send_to(s, 0, 1, 9);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 1), 0);
+	assert_int_equal(scene_received(s, 2), 1);
+}
+
+static void test_a_port_learns_up_to_its_limit(void **state)
+{
+	struct scene *s = *state;
+	uint8_t dst[6], src[6] = {0x52, 0x54, 1, 0, 0, 0};
+
+	scene_mac(1, dst);
+	for (uint8_t i = 0; i < 20; i++) {
+		src[5] = i;
+		scene_send_frame(&s->guest[0], dst, src, 0x0800, 64, 1);
+	}
+	scene_turns(s, 10);
+	assert_int_equal(atomic_load(&s->guest[0].port.macs), 8);
+	assert_int_equal(scene_received(s, 1), 20);
+	src[5] = 7;
+	assert_int_equal(fdb_lookup(s->net[0].fdb, fdb_mac(src)), s->guest[0].port.id);
+	src[5] = 8;
+	assert_int_equal(fdb_lookup(s->net[0].fdb, fdb_mac(src)), FDB_NO_PORT);
+}
+
+static void test_what_is_dropped_says_why(void **state)
+{
+	static const uint8_t zero[6], group[6] = {1, 0, 0x5e, 0, 0, 1};
+	static const uint8_t reserved[6] = {0x01, 0x80, 0xc2, 0, 0, 0x0e};
+	struct scene *s = *state;
+	uint8_t src[6], dst[6];
+
+	scene_mac(0, src);
+	scene_mac(1, dst);
+	scene_send_frame(&s->guest[0], dst, zero, 0x0800, 64, 1);
+	scene_send_frame(&s->guest[0], dst, group, 0x0800, 64, 1);
+	scene_send_frame(&s->guest[0], reserved, src, 0x88cc, 64, 1);
+	scene_send_frame(&s->guest[0], src, src, 0x0800, 64, 1);
+	scene_send_frame(&s->guest[0], dst, src, 0x0800, 1515, 1);
+	scene_send_frame(&s->guest[0], dst, src, 0x0800, 1514, 1);
+	scene_send_frame(&s->guest[0], dst, src, 0x8100, 1518, 1);
+	scene_send_frame(&s->guest[0], dst, src, 0x8100, 1519, 1);
+	scene_turns(s, 5);
+	assert_int_equal(scene_dropped(s, 0, DROP_BAD_SOURCE), 2);
+	assert_int_equal(scene_dropped(s, 0, DROP_RESERVED), 1);
+	assert_int_equal(scene_dropped(s, 0, DROP_SAME_PORT), 1);
+	assert_int_equal(scene_dropped(s, 0, DROP_OVER_MTU), 2);
+	assert_int_equal(scene_received(s, 1), 2);
+}
+
+static void test_jumbo_frames_pass_where_the_mtu_says_so(void **state)
+{
+	struct scene *s = *state;
+	uint8_t src[6], dst[6];
+	uint32_t len = 0;
+
+	atomic_store(&s->net[0].mtu, 9000);
+	scene_mac(0, src);
+	scene_mac(1, dst);
+	scene_send_frame(&s->guest[0], dst, src, 0x0800, 9014, 5);
+	scene_turns(s, 3);
+	/* It takes five of the guest's buffers, the first with the header. */
+	assert_int_equal(scene_receive(&s->guest[1], &len), 5);
+	for (unsigned i = 1; i < 5; i++) {
+		uint32_t part = 0;
+
+		assert_int_equal(scene_receive(&s->guest[1], &part), 5);
+		len += part + SCENE_HDR;
+	}
+	assert_int_equal(len, 9014);
+}
+
+static void test_a_full_ring_drops_on_the_senders_account(void **state)
+{
+	struct scene *s = *state;
+
+	scene_send_to(s, 1, 0, 1);
+	scene_turns(s, 3);
+	scene_received(s, 0);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 40; i++)
+			scene_send_to(s, 0, 1, 1);
+		scene_turns(s, 10);
+		scene_reclaim(s, 0);
+	}
+	assert_int_equal(scene_dropped(s, 0, DROP_RING_FULL), 120 - SCENE_RING_SIZE);
+	assert_int_equal(scene_received(s, 1), SCENE_RING_SIZE);
+}
+
+static void test_a_port_that_is_down_costs_its_sender(void **state)
+{
+	struct scene *s = *state;
+
+	scene_send_to(s, 1, 0, 1);
+	scene_turns(s, 3);
+	worker_detach(s->w, &s->guest[1].port);
+	scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_PORT_DOWN), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCENE_CASE(test_unknown_goes_to_all_of_the_network),
+		SCENE_CASE(test_known_goes_to_one),
+		SCENE_CASE(test_order_is_kept),
+		SCENE_CASE(test_broadcast_reaches_the_network_only),
+		SCENE_CASE(test_a_stale_entry_crosses_nothing),
+		SCENE_CASE(test_an_address_moves_with_its_guest),
+		SCENE_CASE(test_a_port_learns_up_to_its_limit),
+		SCENE_CASE(test_what_is_dropped_says_why),
+		SCENE_CASE(test_jumbo_frames_pass_where_the_mtu_says_so),
+		SCENE_CASE(test_a_full_ring_drops_on_the_senders_account),
+		SCENE_CASE(test_a_port_that_is_down_costs_its_sender),
+	};
+
+	if (fake_eal_init("forward_test") < 0)
+		return 1;
+	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
+}
