@@ -10,136 +10,118 @@
 
 #include <cmocka.h>
 
-#define HZ      2000000000ull
-#define US      (HZ / 1000000)
-#define SLICE   (SCHED_DEFAULT_SLICE_US * US)
+#include "tests/fake/sched_rig.h"
+
 #define PACKET  (US / 2)
 #define NVMS    20
-#define ENDLESS UINT32_MAX
+#define ENDLESS SCHED_RIG_ENDLESS
 
-struct rig {
-	struct sched *s;
-	uint64_t now;
-	uint64_t seed;
-	uint32_t backlog[NVMS];
+/* VMs whose packets come at times of their own. */
+struct light {
+	struct sched_rig rig;
 	uint64_t next[NVMS];    /* when packets come again */
 	uint64_t every[NVMS];   /* how far apart, 0: there are always some */
 	uint32_t packets[NVMS]; /* how many come, at most */
 	uint64_t since[NVMS];
 	uint64_t longest_wait[NVMS];
-	uint64_t used[NVMS];
 };
 
-static void setup(struct rig *r)
+static void open_light(struct light *l)
 {
-	const struct sched_conf conf = {HZ, SCHED_DEFAULT_SLICE_US, SCHED_MODE_TIME};
-
-	*r = (struct rig){.s = sched_create(&conf), .now = 12345, .seed = 88172645463325252ull};
-	assert_non_null(r->s);
-	sched_tick(r->s, r->now);
+	*l = (struct light){0};
+	sched_rig_open(&l->rig, SCHED_MODE_TIME);
 }
 
-static void add(struct rig *r, uint16_t vm, uint16_t tenant, uint32_t weight, uint64_t every,
+static void add(struct light *l, uint16_t vm, uint16_t tenant, uint32_t weight, uint64_t every,
 		uint32_t packets)
 {
 	struct budget b = budget_default();
 
-	sched_add_tenant(r->s, tenant, &b);
 	b.weight = weight;
-	assert_int_equal(budget_validate(&b, NULL), 0);
-	assert_int_equal(sched_add_vm(r->s, vm, tenant, &b), 0);
-	r->every[vm] = every;
-	r->packets[vm] = packets;
-	r->next[vm] = r->now;
+	sched_rig_add(&l->rig, vm, tenant, b);
+	l->rig.cost[vm] = PACKET;
+	l->rig.backlog[vm] = 0;
+	sched_sleep(l->rig.s, vm);
+	l->every[vm] = every;
+	l->packets[vm] = packets;
+	l->next[vm] = l->rig.now;
 }
 
-static uint32_t some(struct rig *r, uint32_t most)
+static uint32_t some(struct light *l, uint32_t most)
 {
-	r->seed ^= r->seed << 13;
-	r->seed ^= r->seed >> 7;
-	r->seed ^= r->seed << 17;
-	return most == ENDLESS ? most : 1 + (uint32_t)(r->seed % most);
+	uint64_t random = sched_rig_random(&l->rig.seed);
+
+	return most == ENDLESS ? most : 1 + (uint32_t)(random % most);
 }
 
-static void arrive(struct rig *r)
+static void arrive(struct light *l)
 {
+	struct sched_rig *r = &l->rig;
+
 	for (uint16_t i = 0; i < NVMS; i++) {
-		if (r->packets[i] == 0 || r->next[i] > r->now)
+		if (l->packets[i] == 0 || l->next[i] > r->now)
 			continue;
 		if (r->backlog[i] == 0)
-			r->since[i] = r->next[i];
-		r->backlog[i] = some(r, r->packets[i]);
-		r->next[i] = r->every[i] ? r->next[i] + r->every[i] : UINT64_MAX;
+			l->since[i] = l->next[i];
+		r->backlog[i] = some(l, l->packets[i]);
+		l->next[i] = l->every[i] ? l->next[i] + l->every[i] : UINT64_MAX;
 		sched_wake(r->s, i, r->now);
 	}
 }
 
-static void serve(struct rig *r, const struct sched_grant *g)
+static void serve(struct light *l, const struct sched_grant *g)
 {
-	uint64_t used = 0, wait = r->now - r->since[g->vm];
-	uint32_t packets = 0;
+	uint64_t wait = l->rig.now - l->since[g->vm];
 
-	if (wait > r->longest_wait[g->vm])
-		r->longest_wait[g->vm] = wait;
-	do {
-		struct sched_limits l = sched_burst(r->s, g->vm, g->slice_tsc - used);
-
-		for (unsigned i = 0; i < l.packets && r->backlog[g->vm]; i++) {
-			r->backlog[g->vm] -= r->backlog[g->vm] != ENDLESS;
-			used += PACKET;
-			packets++;
-		}
-	} while (r->backlog[g->vm] && used < g->slice_tsc &&
-		 sched_fits(r->s, g->vm, g->slice_tsc - used));
-	r->now += used;
-	r->used[g->vm] += used;
-	r->since[g->vm] = r->now;
-	sched_charge(r->s, g->vm, r->now, used, packets, packets * 64, packets);
-	if (r->backlog[g->vm] == 0)
-		sched_sleep(r->s, g->vm);
+	if (wait > l->longest_wait[g->vm])
+		l->longest_wait[g->vm] = wait;
+	sched_rig_serve(&l->rig, g, 0);
+	l->since[g->vm] = l->rig.now;
 }
 
-static void run_for(struct rig *r, uint64_t tsc)
+static void run_for(struct light *l, uint64_t tsc)
 {
+	struct sched_rig *r = &l->rig;
 	struct sched_grant g;
 
 	for (uint64_t end = r->now + tsc; r->now < end;) {
 		uint64_t first = end;
 
-		arrive(r);
+		arrive(l);
 		if (sched_pick(r->s, r->now, &g)) {
-			serve(r, &g);
+			serve(l, &g);
 			continue;
 		}
 		for (uint16_t i = 0; i < NVMS; i++)
-			if (r->packets[i] && r->next[i] < first)
-				first = r->next[i];
+			if (l->packets[i] && l->next[i] < first)
+				first = l->next[i];
 		r->now = first;
 	}
 }
 
 /* Runs until the scheduler knows the VMs, then measures. */
-static void measure(struct rig *r)
+static void measure(struct light *l)
 {
-	run_for(r, HZ / 5);
+	run_for(l, HZ / 5);
 	for (uint16_t i = 0; i < NVMS; i++)
-		r->longest_wait[i] = r->used[i] = 0;
-	run_for(r, HZ);
+		l->longest_wait[i] = 0;
+	sched_rig_forget(&l->rig);
+	run_for(l, HZ);
 }
 
 /* Among others that always want more it comes right after the service in progress. */
 static void test_among_floods(void **state)
 {
-	struct rig r;
+	struct light l;
 
 	(void)state;
-	setup(&r);
-	add(&r, 0, 0, 100, 211 * US, 1);
+	open_light(&l);
+	add(&l, 0, 0, 100, 211 * US, 1);
 	for (uint16_t i = 1; i < NVMS; i++)
-		add(&r, i, i % 2, 100, 0, ENDLESS);
-	measure(&r);
-	assert_in_range(r.longest_wait[0], 1, SLICE + PACKET);
-	sched_destroy(r.s);
+		add(&l, i, i % 2, 100, 0, ENDLESS);
+	measure(&l);
+	assert_in_range(l.longest_wait[0], 1, SLICE + PACKET);
+	sched_rig_close(&l.rig);
 }
 
 /* Others that want less than their share, but a lot at a time and all at once, do not go first, be
@@ -148,31 +130,31 @@ static void test_among_bursts(void **state)
 {
 	(void)state;
 	for (unsigned k = 0; k < 2; k++) {
-		struct rig r;
+		struct light l;
 
-		setup(&r);
-		add(&r, 0, 0, 100, 211 * US, 1);
+		open_light(&l);
+		add(&l, 0, 0, 100, 211 * US, 1);
 		for (uint16_t i = 1; i < NVMS; i++)
-			add(&r, i, k ? i : 0, 100, 1000 * US, 40); /* up to 20 us of work */
-		measure(&r);
-		assert_in_range(r.longest_wait[0], 1, SLICE + PACKET);
-		sched_destroy(r.s);
+			add(&l, i, k ? i : 0, 100, 1000 * US, 40); /* up to 20 us of work */
+		measure(&l);
+		assert_in_range(l.longest_wait[0], 1, SLICE + PACKET);
+		sched_rig_close(&l.rig);
 	}
 }
 
 /* A sibling that uses up the tenant's share does not make it wait for all other tenants. */
 static void test_beside_a_flooding_sibling(void **state)
 {
-	struct rig r;
+	struct light l;
 
 	(void)state;
-	setup(&r);
-	add(&r, 0, 0, 100, 211 * US, 1);
+	open_light(&l);
+	add(&l, 0, 0, 100, 211 * US, 1);
 	for (uint16_t i = 1; i < NVMS; i++)
-		add(&r, i, i - 1, 100, 0, ENDLESS);
-	measure(&r);
-	assert_in_range(r.longest_wait[0], 1, 2 * (SLICE + PACKET));
-	sched_destroy(r.s);
+		add(&l, i, i - 1, 100, 0, ENDLESS);
+	measure(&l);
+	assert_in_range(l.longest_wait[0], 1, 2 * (SLICE + PACKET));
+	sched_rig_close(&l.rig);
 }
 
 /* Nor does it matter how much more of the spare time others are to have. */
@@ -182,15 +164,15 @@ static void test_with_the_least_weight(void **state)
 
 	(void)state;
 	for (unsigned k = 0; k < 3; k++) {
-		struct rig r;
+		struct light l;
 
-		setup(&r);
-		add(&r, 0, 0, weights[k][0], 300011 * US, 1);
+		open_light(&l);
+		add(&l, 0, 0, weights[k][0], 300011 * US, 1);
 		for (uint16_t i = 1; i < NVMS; i++)
-			add(&r, i, 0, weights[k][1], 0, ENDLESS);
-		measure(&r);
-		assert_in_range(r.longest_wait[0], 1, SLICE + PACKET);
-		sched_destroy(r.s);
+			add(&l, i, 0, weights[k][1], 0, ENDLESS);
+		measure(&l);
+		assert_in_range(l.longest_wait[0], 1, SLICE + PACKET);
+		sched_rig_close(&l.rig);
 	}
 }
 
@@ -205,19 +187,19 @@ static void test_little_by_little(void **state)
 	granted.guarantee_us = 10;
 	granted.burst_us = 10;
 	for (unsigned k = 0; k < 8; k++) {
-		struct rig r;
+		struct light l;
 
-		setup(&r);
+		open_light(&l);
 		for (uint16_t i = 0; i < 10; i++) {
-			add(&r, i, i % 3, 100, i < 7 ? 3 * US : 0, i < 7 ? 2 : ENDLESS);
+			add(&l, i, i % 3, 100, i < 7 ? 3 * US : 0, i < 7 ? 2 : ENDLESS);
 			if (i >= 7 && k & 1)
-				assert_int_equal(sched_set_vm(r.s, i, &limited), 0);
+				assert_int_equal(sched_set_vm(l.rig.s, i, &limited), 0);
 			if (i >= 7 && k & 4)
-				assert_int_equal(sched_set_vm(r.s, i, &granted), 0);
+				assert_int_equal(sched_set_vm(l.rig.s, i, &granted), 0);
 			if (k & 2)
-				assert_int_equal(sched_set_tenant(r.s, i % 3, &limited), 0);
+				assert_int_equal(sched_set_tenant(l.rig.s, i % 3, &limited), 0);
 		}
-		measure(&r);
+		measure(&l);
 		/* Three tenants with a third each: VMs 0, 3, 6 and 9; 1, 4 and 7; 2, 5 and 8. */
 		for (uint16_t i = 0; i < 10; i++) {
 			uint64_t spare = k & 4 ? HZ / 100 * 97 : HZ;
@@ -226,11 +208,11 @@ static void test_little_by_little(void **state)
 			if (i >= 7 && k & 4)
 				due += HZ / 100;
 			if (i < 7)
-				assert_in_range(r.used[i], due / 100 * 95, due / 100 * 101);
+				assert_in_range(l.rig.used[i], due / 100 * 95, due / 100 * 101);
 			else
-				assert_in_range(r.used[i], due / 100 * 99, due / 100 * 105);
+				assert_in_range(l.rig.used[i], due / 100 * 99, due / 100 * 105);
 		}
-		sched_destroy(r.s);
+		sched_rig_close(&l.rig);
 	}
 }
 

@@ -3,8 +3,6 @@
  * which mode. */
 #include "policy/sched.h"
 
-#include "policy/cost.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,88 +10,8 @@
 
 #include <cmocka.h>
 
-#define HZ    2000000000ull
-#define US    (HZ / 1000000)
-#define SLICE (SCHED_DEFAULT_SLICE_US * US)
-#define NVMS  4
-
-/* VMs that always have packets, of 200 cycles each. */
-struct rig {
-	struct sched *s;
-	uint64_t now;
-	uint32_t bytes[NVMS]; /* of a packet */
-	uint64_t packets[NVMS];
-	uint64_t used[NVMS];
-	uint32_t longest[NVMS]; /* packets in one service */
-};
-
-static void setup(struct rig *r, enum sched_mode mode)
-{
-	const struct sched_conf conf = {HZ, SCHED_DEFAULT_SLICE_US, mode};
-
-	*r = (struct rig){.s = sched_create(&conf), .now = 12345};
-	assert_non_null(r->s);
-	sched_tick(r->s, r->now);
-}
-
-static void add(struct rig *r, uint16_t vm, uint16_t tenant, const struct budget *b, uint32_t bytes)
-{
-	const struct budget plain = budget_default();
-
-	sched_add_tenant(r->s, tenant, &plain);
-	assert_int_equal(sched_add_vm(r->s, vm, tenant, b), 0);
-	sched_wake(r->s, vm, r->now);
-	r->bytes[vm] = bytes;
-}
-
-/* One burst as a ring gives it, which stops after the packet that reaches a limit. */
-static uint32_t burst(const struct rig *r, uint16_t vm, uint64_t left)
-{
-	struct sched_limits l = sched_burst(r->s, vm, left);
-	uint32_t n = 1;
-
-	assert_true(l.packets >= 1 && l.bytes >= 1 && l.descs >= 1);
-	while (n < l.packets && n * r->bytes[vm] < l.bytes && n < l.descs)
-		n++;
-	return n;
-}
-
-static void serve(struct rig *r, const struct sched_grant *g)
-{
-	uint32_t packets = 0;
-	uint64_t used = 0;
-
-	do {
-		uint32_t n = burst(r, g->vm, g->slice_tsc - used);
-
-		packets += n;
-		used += n * 200;
-	} while (used < g->slice_tsc && sched_fits(r->s, g->vm, g->slice_tsc - used));
-	r->now += used;
-	r->used[g->vm] += used;
-	r->packets[g->vm] += packets;
-	if (packets > r->longest[g->vm])
-		r->longest[g->vm] = packets;
-	sched_charge(r->s, g->vm, r->now, used, packets, packets * r->bytes[g->vm], packets);
-}
-
-static void run_for(struct rig *r, uint64_t tsc)
-{
-	uint64_t end = r->now + tsc;
-	struct sched_grant g;
-
-	while (r->now < end) {
-		sched_tick(r->s, r->now);
-		if (sched_pick(r->s, r->now, &g)) {
-			serve(r, &g);
-		} else {
-			uint64_t next = sched_next_tsc(r->s);
-
-			assert_true(next > r->now);
-			r->now = next < end ? next : end;
-		}
-	}
-}
+#include "policy/cost.h"
+#include "tests/fake/sched_rig.h"
 
 static struct budget with_pps(uint64_t pps)
 {
@@ -123,18 +41,18 @@ static void test_packets(void **state)
 	for (int m = 0; m < 2; m++) {
 		for (int i = 0; i < 4; i++) {
 			struct budget b = with_pps(rates[i]);
-			struct rig r;
+			struct sched_rig r;
 
-			setup(&r, limiting[m]);
-			add(&r, 0, 0, &b, 64);
-			add(&r, 1, 1, &plain, 64);
-			run_for(&r, HZ);
+			sched_rig_open(&r, limiting[m]);
+			sched_rig_add(&r, 0, 0, b);
+			sched_rig_add(&r, 1, 1, plain);
+			sched_rig_run(&r, HZ);
 			assert_in_range(r.packets[0], rates[i],
 					rates[i] + rates[i] / 100 + COST_MAX_PACKETS + 1);
 			assert_true(r.longest[0] <= COST_MAX_PACKETS);
 			/* The other one has all that is left. */
 			assert_in_range(r.used[0] + r.used[1], HZ, HZ + 2 * SLICE);
-			sched_destroy(r.s);
+			sched_rig_close(&r);
 		}
 	}
 }
@@ -150,15 +68,16 @@ static void test_bits(void **state)
 		for (int i = 0; i < 9; i++) {
 			uint64_t rate = rates[i / 3], bits, extra;
 			struct budget b = with_bps(rate);
-			struct rig r;
+			struct sched_rig r;
 
-			setup(&r, limiting[m]);
-			add(&r, 0, 0, &b, sizes[i % 3]);
-			run_for(&r, HZ);
+			sched_rig_open(&r, limiting[m]);
+			sched_rig_add(&r, 0, 0, b);
+			r.bytes[0] = sizes[i % 3];
+			sched_rig_run(&r, HZ);
 			bits = r.packets[0] * sizes[i % 3] * 8;
 			extra = rate / 100 > 65536 * 8 ? rate / 100 : 65536 * 8;
 			assert_in_range(bits, rate, rate + extra + 65000 * 8);
-			sched_destroy(r.s);
+			sched_rig_close(&r);
 		}
 	}
 }
@@ -171,23 +90,25 @@ static void test_tenants(void **state)
 
 	(void)state;
 	for (int m = 0; m < 2; m++) {
-		struct rig r;
+		struct sched_rig r;
 
-		setup(&r, limiting[m]);
-		for (uint16_t i = 0; i < 3; i++)
-			add(&r, i, i / 2, &plain, 1000);
+		sched_rig_open(&r, limiting[m]);
+		for (uint16_t i = 0; i < 3; i++) {
+			sched_rig_add(&r, i, i / 2, plain);
+			r.bytes[i] = 1000;
+		}
 		assert_int_equal(sched_set_tenant(r.s, 0, &pps), 0);
-		run_for(&r, HZ);
+		sched_rig_run(&r, HZ);
 		assert_in_range(r.packets[0] + r.packets[1], 50000,
 				50000 + 500 + 2 * COST_MAX_PACKETS);
 		assert_true(r.packets[0] > 20000 && r.packets[1] > 20000);
 		assert_true(r.used[2] > HZ / 2);
 		assert_int_equal(sched_set_tenant(r.s, 0, &bps), 0);
 		r.packets[0] = r.packets[1] = 0;
-		run_for(&r, HZ);
+		sched_rig_run(&r, HZ);
 		assert_in_range(r.packets[0] + r.packets[1], 50000,
 				50000 + 500 + 4 * COST_MAX_PACKETS);
-		sched_destroy(r.s);
+		sched_rig_close(&r);
 	}
 }
 
@@ -196,11 +117,11 @@ static void test_bursts_are_cut(void **state)
 {
 	const struct budget b = with_pps(100);
 	struct sched_grant g;
-	struct rig r;
+	struct sched_rig r;
 
 	(void)state;
-	setup(&r, SCHED_MODE_RATE);
-	add(&r, 0, 0, &b, 64);
+	sched_rig_open(&r, SCHED_MODE_RATE);
+	sched_rig_add(&r, 0, 0, b);
 	assert_true(sched_pick(r.s, r.now, &g));
 	assert_int_equal(sched_burst(r.s, 0, SLICE).packets, COST_MAX_PACKETS);
 	sched_charge(r.s, 0, r.now, 1000, COST_MAX_PACKETS - 2, 1000, COST_MAX_PACKETS - 2);
@@ -212,39 +133,39 @@ static void test_bursts_are_cut(void **state)
 	r.now = sched_next_tsc(r.s);
 	assert_true(sched_pick(r.s, r.now, &g));
 	assert_int_equal(sched_burst(r.s, 0, SLICE).packets, 1);
-	sched_destroy(r.s);
+	sched_rig_close(&r);
 }
 
 /* In the mode none nothing is limited, in the mode rate no time is. */
 static void test_modes(void **state)
 {
 	struct budget b = with_pps(1000), limit = budget_default(), plain = budget_default();
-	struct rig r;
+	struct sched_rig r;
 
 	(void)state;
 	limit.limit_percent = 10;
-	setup(&r, SCHED_MODE_NONE);
-	add(&r, 0, 0, &b, 64);
-	add(&r, 1, 0, &limit, 64);
+	sched_rig_open(&r, SCHED_MODE_NONE);
+	sched_rig_add(&r, 0, 0, b);
+	sched_rig_add(&r, 1, 0, limit);
 	assert_int_equal(sched_set_tenant(r.s, 0, &b), 0);
-	run_for(&r, HZ);
+	sched_rig_run(&r, HZ);
 	assert_in_range(r.used[0], HZ / 100 * 49, HZ / 100 * 51);
-	sched_destroy(r.s);
+	sched_rig_close(&r);
 
-	setup(&r, SCHED_MODE_RATE);
-	add(&r, 0, 0, &limit, 64);
-	add(&r, 1, 1, &plain, 64);
+	sched_rig_open(&r, SCHED_MODE_RATE);
+	sched_rig_add(&r, 0, 0, limit);
+	sched_rig_add(&r, 1, 1, plain);
 	assert_int_equal(sched_set_tenant(r.s, 0, &limit), 0);
-	run_for(&r, HZ);
+	sched_rig_run(&r, HZ);
 	assert_in_range(r.used[0], HZ / 100 * 49, HZ / 100 * 51);
 	/* From then on it is. */
 	assert_int_equal(sched_set_conf(r.s, SCHED_MODE_TIME, SCHED_DEFAULT_SLICE_US), 0);
 	r.used[0] = 0;
-	run_for(&r, HZ);
+	sched_rig_run(&r, HZ);
 	assert_in_range(r.used[0], HZ / 1000 * 98, HZ / 1000 * 102);
 	assert_true(sched_set_conf(r.s, SCHED_MODE_COUNT, 20) < 0);
 	assert_true(sched_set_conf(r.s, SCHED_MODE_TIME, 0) < 0);
-	sched_destroy(r.s);
+	sched_rig_close(&r);
 }
 
 /* What a limit of another mode holds back goes on at once when the mode changes. */
@@ -256,10 +177,10 @@ static void test_change_of_mode(void **state)
 	b.limit_percent = 1;
 	for (int vm_has_it = 0; vm_has_it < 2; vm_has_it++) {
 		struct sched_grant g;
-		struct rig r;
+		struct sched_rig r;
 
-		setup(&r, SCHED_MODE_TIME);
-		add(&r, 0, 0, &b, 64);
+		sched_rig_open(&r, SCHED_MODE_TIME);
+		sched_rig_add(&r, 0, 0, b);
 		if (!vm_has_it) {
 			const struct budget plain = budget_default();
 
@@ -286,7 +207,7 @@ static void test_change_of_mode(void **state)
 		assert_false(sched_pick(r.s, r.now, &g));
 		b = with_pps(10);
 		b.limit_percent = 1;
-		sched_destroy(r.s);
+		sched_rig_close(&r);
 	}
 }
 

@@ -14,12 +14,10 @@
 
 #include <cmocka.h>
 
-#define HZ          2000000000ull
-#define US          (HZ / 1000000)
-#define SLICE       (SCHED_DEFAULT_SLICE_US * US)
-#define DEBT        (1000 * US)
+#include "tests/fake/sched_rig.h"
+
 #define PACKET_MAX  (40 * US)
-#define MAX_VMS     24
+#define MAX_VMS     SCHED_RIG_VMS
 #define MAX_TENANTS 5
 
 /* Ten million services are checked for their waits, and about as many for the rest. */
@@ -41,19 +39,13 @@ struct sim_vm {
 	bool always_on;
 	uint32_t cost;        /* cycles of an ordinary packet */
 	uint32_t tail;        /* one in so many is up to PACKET_MAX */
-	uint32_t backlog;     /* packets */
 	uint64_t next_on;     /* when it gets work again */
 	uint64_t funded_from; /* with work and a positive balance; 0: not */
-	uint64_t used;
 };
 
 struct sim {
-	struct sched *s;
-	uint64_t seed;
-	uint64_t now;
-	uint64_t idle;
+	struct sched_rig rig; /* first: its packets find the rest */
 	uint64_t services;
-	uint64_t longest_overrun;
 	uint64_t longest_gap; /* between services */
 	unsigned n_vms;
 	unsigned n_tenants;
@@ -65,10 +57,7 @@ struct sim {
 
 static uint64_t rnd(struct sim *m)
 {
-	m->seed ^= m->seed << 13;
-	m->seed ^= m->seed >> 7;
-	m->seed ^= m->seed << 17;
-	return m->seed;
+	return sched_rig_random(&m->rig.seed);
 }
 
 static uint32_t between(struct sim *m, uint32_t low, uint32_t high)
@@ -89,21 +78,29 @@ static uint32_t log_between(struct sim *m, uint32_t low, uint32_t high)
 	return x < high ? x : high;
 }
 
+static uint64_t packet(struct sched_rig *r, uint16_t vm)
+{
+	struct sim *m = (struct sim *)r;
+	const struct sim_vm *v = &m->vm[vm];
+
+	if (rnd(m) % v->tail == 0)
+		return log_between(m, v->cost, PACKET_MAX);
+	return v->cost;
+}
+
 static void open_sim(struct sim *m, uint64_t seed, unsigned n_tenants)
 {
-	const struct sched_conf conf = {HZ, SCHED_DEFAULT_SLICE_US, SCHED_MODE_TIME};
-
 	memset(m, 0, sizeof(*m));
-	m->seed = seed * 0x9e3779b97f4a7c15ull + 1;
-	m->now = rnd(m); /* anywhere, so that the clock wraps in some runs */
-	m->s = sched_create(&conf);
+	seed = seed * 0x9e3779b97f4a7c15ull + 1;
+	/* The clock starts anywhere, so that it wraps in some runs. */
+	sched_rig_open_at(&m->rig, SCHED_MODE_TIME, sched_rig_random(&seed));
+	m->rig.seed = seed;
+	m->rig.packet = packet;
 	m->n_tenants = n_tenants;
-	assert_non_null(m->s);
-	sched_tick(m->s, m->now);
 	for (unsigned t = 0; t < n_tenants; t++) {
 		m->tenant[t] = budget_default();
 		m->tenant[t].weight = between(m, 10, 1000);
-		assert_int_equal(sched_add_tenant(m->s, (uint16_t)t, &m->tenant[t]), 0);
+		assert_int_equal(sched_add_tenant(m->rig.s, (uint16_t)t, &m->tenant[t]), 0);
 	}
 }
 
@@ -124,17 +121,10 @@ static void add_vm(struct sim *m, struct budget b)
 		.is_there = true,
 		.cost = log_between(m, 100, 8000),
 		.tail = between(m, 20, 2000),
-		.next_on = m->now,
+		.next_on = m->rig.now,
 	};
 	assert_int_equal(budget_validate(&b, NULL), 0);
-	assert_int_equal(sched_add_vm(m->s, (uint16_t)i, v->tenant, &b), 0);
-}
-
-static uint64_t packet_cost(struct sim *m, const struct sim_vm *v)
-{
-	if (rnd(m) % v->tail == 0)
-		return log_between(m, v->cost, PACKET_MAX);
-	return v->cost;
+	assert_int_equal(sched_add_vm(m->rig.s, (uint16_t)i, v->tenant, &b), 0);
 }
 
 static bool is_limited(const struct sim *m, const struct sim_vm *v)
@@ -148,11 +138,13 @@ static void wake_due(struct sim *m)
 	for (unsigned i = 0; i < m->n_vms; i++) {
 		struct sim_vm *v = &m->vm[i];
 
-		if (!v->is_there || v->is_awake || (int64_t)(v->next_on - m->now) > 0)
+		if (!v->is_there || v->is_awake || (int64_t)(v->next_on - m->rig.now) > 0)
 			continue;
 		v->is_awake = true;
-		v->backlog = log_between(m, 1, 3000);
-		sched_wake(m->s, (uint16_t)i, m->now);
+		m->rig.backlog[i] = log_between(m, 1, 3000);
+		if (v->always_on)
+			m->rig.backlog[i] = SCHED_RIG_ENDLESS;
+		sched_wake(m->rig.s, (uint16_t)i, m->rig.now);
 	}
 }
 
@@ -165,7 +157,7 @@ static void check_vms(struct sim *m, const struct sched_grant *g)
 
 		if (!v->is_there)
 			continue;
-		sched_get_stats(m->s, (uint16_t)i, &st);
+		sched_get_stats(m->rig.s, (uint16_t)i, &st);
 		assert_true(st.balance_tsc >= -(int64_t)DEBT);
 		if (v->budget.guarantee_us == 0) {
 			assert_true(st.balance_tsc <= (int64_t)SLICE);
@@ -179,15 +171,15 @@ static void check_vms(struct sim *m, const struct sched_grant *g)
 		}
 		assert_true(!g || g->funded);
 		if (v->funded_from == 0)
-			v->funded_from = m->now;
+			v->funded_from = m->rig.now;
 	}
 }
 
 static void check_wait(struct sim *m, const struct sched_grant *g)
 {
 	struct sim_vm *v = &m->vm[g->vm];
-	uint64_t bound = sched_bound_tsc(m->s, g->vm, m->longest_overrun);
-	uint64_t most = SLICE + m->longest_overrun;
+	uint64_t bound = sched_bound_tsc(m->rig.s, g->vm, m->rig.longest_overrun);
+	uint64_t most = SLICE + m->rig.longest_overrun;
 	struct sched_vm_stats st;
 
 	if (v->budget.guarantee_us == 0) {
@@ -199,54 +191,32 @@ static void check_wait(struct sim *m, const struct sched_grant *g)
 	if (!m->check_waits)
 		return;
 	if (v->funded_from)
-		assert_true(m->now - v->funded_from <= bound);
-	sched_get_stats(m->s, g->vm, &st);
+		assert_true(m->rig.now - v->funded_from <= bound);
+	sched_get_stats(m->rig.s, g->vm, &st);
 	assert_true(st.longest_funded_wait_tsc <= bound);
 }
 
-/* One service, as the loop does it. `gap` cycles are lost in the middle. */
+/* One service; `gap` cycles are lost in it. */
 static void serve(struct sim *m, const struct sched_grant *g, uint64_t gap)
 {
 	struct sim_vm *v = &m->vm[g->vm];
-	uint64_t used = gap, overrun;
-	uint32_t packets = 0;
-	bool more = true;
 
-	while (more) {
-		struct sched_limits l =
-			sched_burst(m->s, g->vm, used < g->slice_tsc ? g->slice_tsc - used : 0);
-
-		for (unsigned i = 0; i < l.packets && more; i++) {
-			used += packet_cost(m, v);
-			packets++;
-			if (!v->always_on && --v->backlog == 0)
-				more = false;
-		}
-		if (used >= g->slice_tsc || !sched_fits(m->s, g->vm, g->slice_tsc - used))
-			break;
-	}
-	overrun = used > SLICE ? used - SLICE : 0;
-	if (overrun > m->longest_overrun)
-		m->longest_overrun = overrun;
+	sched_rig_serve(&m->rig, g, gap);
 	m->services++;
-	m->now += used;
-	v->used += used;
 	v->funded_from = 0;
-	sched_charge(m->s, g->vm, m->now, used, packets, packets * 64, packets);
-	if (!more) {
-		v->is_awake = false;
-		v->next_on = m->now + log_between(m, 1, 4000) * US;
-		sched_sleep(m->s, g->vm);
-	}
+	if (m->rig.backlog[g->vm])
+		return;
+	v->is_awake = false;
+	v->next_on = m->rig.now + log_between(m, 1, 4000) * US;
 }
 
 /* Nobody may run: then everybody with work is held back by a limit. */
 static void be_idle(struct sim *m)
 {
-	uint64_t next = sched_next_tsc(m->s), left;
+	uint64_t next = sched_next_tsc(m->rig.s), left;
 	bool anybody = false;
 
-	left = next == UINT64_MAX ? UINT64_MAX : next - m->now;
+	left = next == UINT64_MAX ? UINT64_MAX : next - m->rig.now;
 	assert_true(left != 0 && (left == UINT64_MAX || left < 10 * HZ));
 	for (unsigned i = 0; i < m->n_vms; i++) {
 		const struct sim_vm *v = &m->vm[i];
@@ -255,14 +225,14 @@ static void be_idle(struct sim *m)
 			continue;
 		assert_true(!v->is_awake || is_limited(m, v));
 		anybody |= v->is_awake;
-		if (!v->is_awake && v->next_on - m->now < left)
-			left = v->next_on - m->now;
+		if (!v->is_awake && v->next_on - m->rig.now < left)
+			left = v->next_on - m->rig.now;
 	}
 	assert_true(anybody == (next != UINT64_MAX));
 	if (left == UINT64_MAX)
 		left = US;
-	m->idle += left;
-	m->now += left;
+	m->rig.idle += left;
+	m->rig.now += left;
 }
 
 /* What the loop does between services takes time too, now and then. */
@@ -270,7 +240,7 @@ static void pause_between(struct sim *m)
 {
 	uint64_t gap = rnd(m) % 4 ? 0 : log_between(m, 100, 10 * US);
 
-	m->now += gap;
+	m->rig.now += gap;
 	if (gap > m->longest_gap)
 		m->longest_gap = gap;
 }
@@ -280,9 +250,9 @@ static void turn(struct sim *m, uint64_t gap)
 	struct sched_grant g;
 	bool some;
 
-	sched_tick(m->s, m->now);
+	sched_tick(m->rig.s, m->rig.now);
 	wake_due(m);
-	some = sched_pick(m->s, m->now, &g);
+	some = sched_pick(m->rig.s, m->rig.now, &g);
 	if (!some) {
 		check_vms(m, NULL);
 		be_idle(m);
@@ -329,7 +299,7 @@ static void test_waits(void **state)
 			turn(&m, 0);
 		}
 		services += m.services;
-		sched_destroy(m.s);
+		sched_rig_close(&m.rig);
 	}
 	print_message("%llu services\n", (unsigned long long)services);
 	assert_true(services >= SERVICES);
@@ -394,23 +364,23 @@ static void test_shares(void **state)
 			add_vm(&m, b);
 		}
 		all_on(&m);
-		start = m.now;
+		start = m.rig.now;
 		for (int i = 0; i < TURNS * 2; i++)
 			turn(&m, 0);
-		assert_int_equal(m.idle, 0);
+		assert_int_equal(m.rig.idle, 0);
 		for (unsigned i = 0; i < m.n_vms; i++) {
-			double want = fair(&m, i, (double)(m.now - start));
-			double off = (double)m.vm[i].used - want;
-			double slack = 2.0 * (double)(SLICE + m.longest_overrun) + saved_up(&m);
+			double want = fair(&m, i, (double)(m.rig.now - start));
+			double off = (double)m.rig.used[i] - want;
+			double slack = 2.0 * (double)(SLICE + m.rig.longest_overrun) + saved_up(&m);
 
 			if (off < 0)
 				off = -off;
 			if (off > want / 100 + slack)
 				print_message("scenario %d: VM %u used %.0f, wants %.0f\n", (int)k,
-					      i, (double)m.vm[i].used, want);
+					      i, (double)m.rig.used[i], want);
 			assert_true(off <= want / 100 + slack);
 		}
-		sched_destroy(m.s);
+		sched_rig_close(&m.rig);
 	}
 }
 
@@ -428,14 +398,14 @@ static void test_gaps(void **state)
 			m.vm[i].always_on = i % 2;
 		for (int i = 0; i < TURNS; i++) {
 			if (rnd(&m) % 1000 == 0) {
-				m.now += 50000 * US;
+				m.rig.now += 50000 * US;
 				m.longest_gap = 50000 * US;
 			}
 			turn(&m, rnd(&m) % 1000 == 0 ? 50000 * US : 0);
 		}
 		for (unsigned i = 0; i < m.n_vms; i++)
-			assert_true(m.vm[i].used > 0);
-		sched_destroy(m.s);
+			assert_true(m.rig.used[i] > 0);
+		sched_rig_close(&m.rig);
 	}
 }
 
@@ -447,34 +417,35 @@ static void change_something(struct sim *m)
 
 	switch (rnd(m) % 6) {
 	case 0:
-		sched_remove_vm(m->s, (uint16_t)i);
+		sched_remove_vm(m->rig.s, (uint16_t)i);
 		v->is_there = v->is_awake = false;
 		break;
 	case 1:
 		if (v->is_there)
 			break;
-		assert_int_equal(sched_add_vm(m->s, (uint16_t)i, v->tenant, &v->budget), 0);
+		assert_int_equal(sched_add_vm(m->rig.s, (uint16_t)i, v->tenant, &v->budget), 0);
 		v->is_there = true;
-		v->next_on = m->now;
+		v->next_on = m->rig.now;
 		break;
 	case 2:
 		if (rnd(m) % 4 == 0)
 			b.rate_pps = log_between(m, 1000, 1000000);
 		if (v->is_there)
-			assert_int_equal(sched_set_vm(m->s, (uint16_t)i, &b), 0);
+			assert_int_equal(sched_set_vm(m->rig.s, (uint16_t)i, &b), 0);
 		v->budget = b;
 		break;
 	case 3:
-		assert_int_equal(sched_set_conf(m->s, (enum sched_mode)(rnd(m) % SCHED_MODE_COUNT),
+		assert_int_equal(sched_set_conf(m->rig.s,
+						(enum sched_mode)(rnd(m) % SCHED_MODE_COUNT),
 						between(m, 5, 20)),
 				 0);
 		break;
 	case 4:
 		m->tenant[v->tenant] = b;
-		assert_int_equal(sched_set_tenant(m->s, v->tenant, &b), 0);
+		assert_int_equal(sched_set_tenant(m->rig.s, v->tenant, &b), 0);
 		break;
 	default:
-		sched_charge_other(m->s, (uint16_t)i, log_between(m, 1, 4000000));
+		sched_charge_other(m->rig.s, (uint16_t)i, log_between(m, 1, 4000000));
 	}
 }
 
@@ -494,17 +465,17 @@ static void test_changes(void **state)
 			if (rnd(&m) % 50 == 0)
 				change_something(&m);
 			if (rnd(&m) % 20000 == 0)
-				m.now -= 5 * HZ; /* a clock that jumps back */
-			sched_tick(m.s, m.now);
+				m.rig.now -= 5 * HZ; /* a clock that jumps back */
+			sched_tick(m.rig.s, m.rig.now);
 			wake_due(&m);
-			if (sched_pick(m.s, m.now, &g)) {
+			if (sched_pick(m.rig.s, m.rig.now, &g)) {
 				assert_true(m.vm[g.vm].is_awake);
 				serve(&m, &g, 0);
 			} else {
 				be_idle(&m);
 			}
 		}
-		sched_destroy(m.s);
+		sched_rig_close(&m.rig);
 	}
 }
 
