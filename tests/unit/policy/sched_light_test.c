@@ -216,6 +216,45 @@ static void test_little_by_little(void **state)
 	}
 }
 
+/* Wakes a VM up until it is served once; others take slices before it. */
+static void serve_once(struct sched_rig *r, uint16_t vm, uint64_t used, uint32_t packets)
+{
+	struct sched_grant g;
+
+	sched_wake(r->s, vm, r->now);
+	while (sched_pick(r->s, r->now, &g) && g.vm != vm)
+		sched_rig_step(r, SLICE, 10);
+	assert_int_equal(sched_rig_step(r, used, packets).vm, vm);
+	sched_sleep(r->s, vm);
+}
+
+/* Services that find nothing to take do not make a VM look as if it kept nobody waiting. */
+static void test_empty_services_tell_nothing(void **state)
+{
+	struct sched_grant g;
+	struct sched_rig r;
+
+	(void)state;
+	sched_rig_open_erratic(&r, 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		sched_rig_add(&r, i, 0, sched_rig_budget(100, 0, 10));
+		if (i < 2)
+			sched_sleep(r.s, i);
+	}
+	for (unsigned k = 0; k < 100; k++) {
+		serve_once(&r, 0, SLICE, 10);
+		serve_once(&r, 1, US, 1);
+	}
+	for (unsigned k = 0; k < 100; k++)
+		serve_once(&r, 0, US / 20, 0);
+	sched_rig_run(&r, 10 * SLICE);
+	sched_wake(r.s, 0, r.now);
+	sched_wake(r.s, 1, r.now);
+	assert_true(sched_pick(r.s, r.now, &g));
+	assert_int_equal(g.vm, 1);
+	sched_rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_beside_a_flooding_sibling),
 		cmocka_unit_test(test_with_the_least_weight),
 		cmocka_unit_test(test_little_by_little),
+		cmocka_unit_test(test_empty_services_tell_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

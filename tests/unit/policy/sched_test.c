@@ -86,6 +86,27 @@ static void test_weights(void **state)
 	sched_rig_close(&r);
 }
 
+static void test_weights_at_their_limits(void **state)
+{
+	struct budget b = sched_rig_budget(0, 0, 10);
+	struct sched_rig r;
+
+	(void)state;
+	assert_true(budget_validate(&b, NULL) < 0);
+	b.weight = 10001;
+	assert_true(budget_validate(&b, NULL) < 0);
+	sched_rig_open_erratic(&r, 9);
+	for (uint16_t i = 0; i < 3; i++)
+		sched_rig_add(&r, i, 0, sched_rig_budget(10000, 0, 10));
+	sched_rig_add(&r, 3, 0, sched_rig_budget(1, 0, 10));
+	sched_rig_run(&r, 20 * HZ);
+	for (uint16_t i = 0; i < 3; i++) /* a third less one in 30001 */
+		assert_in_range(r.used[i], 20 * HZ / 3 / 100 * 99, 20 * HZ / 3 / 100 * 101);
+	/* 1.33 ms of 20 s, in services of a slice: within 1 % and one service. */
+	assert_in_range(r.used[3], 20 * HZ / 30001 - SLICE * 4, 20 * HZ / 30001 + SLICE * 4);
+	sched_rig_close(&r);
+}
+
 /* One tenant with one VM against one with three: half each. */
 static void test_two_levels(void **state)
 {
@@ -139,12 +160,119 @@ static void test_tenant_limit(void **state)
 	sched_rig_close(&r);
 }
 
+/* Who has used up its limit goes on in the very cycle in which it has not any more. */
+static void test_limits_hold_nobody_for_longer(void **state)
+{
+	struct budget b = sched_rig_budget(100, 0, 10);
+	struct sched_grant g;
+	struct sched_rig r;
+
+	(void)state;
+	sched_rig_open_erratic(&r, 3);
+	b.limit_percent = 25;
+	sched_rig_add(&r, 0, 0, b);
+	assert_int_equal(sched_add_tenant(r.s, 1, &b), 0);
+	sched_rig_add(&r, 1, 1, sched_rig_budget(100, 0, 10));
+	for (unsigned i = 0; i < 2; i++)
+		sched_rig_step(&r, 2 * SLICE, 1);
+	/* A slice was saved up: each owes a slice, which takes four, and two of the first one's
+	 * have passed. */
+	assert_false(sched_pick(r.s, r.now, &g));
+	assert_in_range(sched_next_tsc(r.s), r.now + 2 * SLICE, r.now + 2 * SLICE + 8);
+	r.now = sched_next_tsc(r.s) - 1;
+	assert_false(sched_pick(r.s, r.now, &g));
+	r.now++;
+	assert_true(sched_pick(r.s, r.now, &g));
+	sched_rig_close(&r);
+}
+
+/* A tenant's ceiling is above what its VMs are guaranteed, whatever that is. */
+static void test_tenant_limit_is_above_guarantees(void **state)
+{
+	struct budget limited = sched_rig_budget(100, 0, 10);
+	struct sched_rig r;
+
+	(void)state;
+	sched_rig_open_erratic(&r, 3);
+	limited.limit_percent = 10;
+	assert_int_equal(sched_add_tenant(r.s, 1, &limited), 0);
+	sched_rig_add(&r, 0, 1, sched_rig_budget(100, 500, 1000));
+	sched_rig_add(&r, 1, 2, sched_rig_budget(100, 0, 10));
+	sched_rig_run(&r, HZ);
+	assert_in_range(r.used[0], HZ / 1000 * 95, HZ / 1000 * 105);
+	assert_int_equal(r.idle, 0);
+	sched_rig_close(&r);
+}
+
+/* Whoever is held back by a limit, its own or its tenant's, is seen to be. */
+static void test_throttled_is_counted(void **state)
+{
+	struct budget b = sched_rig_budget(100, 0, 10);
+	struct sched_rig r;
+
+	(void)state;
+	sched_rig_open_erratic(&r, 3);
+	b.limit_percent = 20;
+	sched_rig_add(&r, 0, 0, b);
+	assert_int_equal(sched_add_tenant(r.s, 1, &b), 0);
+	sched_rig_add(&r, 1, 1, sched_rig_budget(100, 0, 10));
+	sched_rig_add(&r, 2, 2, sched_rig_budget(100, 0, 10));
+	sched_rig_run(&r, HZ / 10);
+	assert_in_range(r.used[0], HZ / 1000 * 19, HZ / 1000 * 21);
+	assert_in_range(r.used[1], HZ / 1000 * 19, HZ / 1000 * 21);
+	assert_true(sched_rig_stats(&r, 0).throttled > 100);
+	assert_true(sched_rig_stats(&r, 1).throttled > 100);
+	assert_int_equal(sched_rig_stats(&r, 2).throttled, 0);
+	assert_int_equal(r.idle, 0);
+	sched_rig_close(&r);
+}
+
+/* As many VMs as there may be, in as many tenants: each gets its turn. */
+static void test_full_house(void **state)
+{
+	const struct sched_conf conf = {HZ, SCHED_DEFAULT_SLICE_US, SCHED_MODE_TIME};
+	const struct budget plain = budget_default();
+	static uint64_t used[SCHED_MAX_VMS];
+	struct sched *s = sched_create(&conf);
+	struct sched_grant g;
+	uint64_t now = 1;
+
+	(void)state;
+	assert_non_null(s);
+	for (unsigned t = 0; t < SCHED_MAX_TENANTS; t++)
+		assert_int_equal(sched_add_tenant(s, (uint16_t)t, &plain), 0);
+	for (unsigned i = 0; i < SCHED_MAX_VMS; i++) {
+		assert_int_equal(
+			sched_add_vm(s, (uint16_t)i, (uint16_t)(i % SCHED_MAX_TENANTS), &plain), 0);
+		sched_wake(s, (uint16_t)i, now);
+	}
+	assert_true(sched_add_vm(s, SCHED_MAX_VMS, 0, &plain) < 0);
+	assert_true(sched_add_tenant(s, SCHED_MAX_TENANTS, &plain) < 0);
+	for (unsigned i = 0; i < 100 * SCHED_MAX_VMS; i++) {
+		assert_true(sched_pick(s, now, &g));
+		now += SLICE;
+		used[g.vm] += SLICE;
+		sched_charge(s, g.vm, now, SLICE, 4, 256, 4);
+	}
+	for (unsigned i = 0; i < SCHED_MAX_VMS; i++)
+		assert_in_range(used[i], 99 * SLICE, 101 * SLICE);
+	sched_destroy(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nobody),  cmocka_unit_test(test_none_is_round_robin),
-		cmocka_unit_test(test_weights), cmocka_unit_test(test_two_levels),
-		cmocka_unit_test(test_limit),   cmocka_unit_test(test_tenant_limit),
+		cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_none_is_round_robin),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_weights_at_their_limits),
+		cmocka_unit_test(test_two_levels),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_tenant_limit),
+		cmocka_unit_test(test_limits_hold_nobody_for_longer),
+		cmocka_unit_test(test_tenant_limit_is_above_guarantees),
+		cmocka_unit_test(test_throttled_is_counted),
+		cmocka_unit_test(test_full_house),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
