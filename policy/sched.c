@@ -373,6 +373,8 @@ static void count_used(struct sched *s, uint16_t vm, uint64_t start, uint64_t us
 		stats->overruns++;
 		if (used - s->slice_tsc > stats->longest_overrun_tsc)
 			stats->longest_overrun_tsc = used - s->slice_tsc;
+		if (used - s->slice_tsc > s->longest_overrun_tsc)
+			s->longest_overrun_tsc = used - s->slice_tsc;
 	}
 }
 

@@ -130,12 +130,19 @@ void sched_reset_pause(struct sched *s);
 
 enum sched_hist_kind { SCHED_HIST_SERVICE, SCHED_HIST_WAIT, SCHED_HIST_COUNT };
 
+/* Adds what another worker's scheduler knows of a VM: sums, and the longest of both. Not the
+ * balance, which is one worker's. [any] */
+void sched_add_stats(struct sched_vm_stats *to, const struct sched_vm_stats *other);
+
 /* How long services, and the waits for them, took; NULL for a VM that is not there. [worker] */
 const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_hist_kind kind);
 
 /* The longest that went by between two services, of which the second was waited for, so far: what
  * the worker does between services, and what the machine takes away from it there. [worker] */
 uint64_t sched_longest_pause_tsc(const struct sched *s);
+
+/* The longest that a service of any VM exceeded its slice by, so far. [worker] */
+uint64_t sched_longest_overrun_tsc(const struct sched *s);
 
 /* How many services the bound below counts: one for each guarantee. [worker] */
 unsigned sched_bound_services(const struct sched *s);

@@ -249,6 +249,28 @@ void sched_reset_peaks(struct sched *s, uint16_t vm)
 void sched_reset_pause(struct sched *s)
 {
 	s->longest_pause_tsc = 0;
+	s->longest_overrun_tsc = 0;
+}
+
+uint64_t sched_longest_overrun_tsc(const struct sched *s)
+{
+	return s->longest_overrun_tsc;
+}
+
+void sched_add_stats(struct sched_vm_stats *to, const struct sched_vm_stats *other)
+{
+	to->services += other->services;
+	to->used_tsc += other->used_tsc;
+	to->funded_tsc += other->funded_tsc;
+	to->overruns += other->overruns;
+	to->interrupted += other->interrupted;
+	to->waited_tsc += other->waited_tsc;
+	to->throttled += other->throttled;
+	to->longest_service_tsc = max_u64(to->longest_service_tsc, other->longest_service_tsc);
+	to->longest_overrun_tsc = max_u64(to->longest_overrun_tsc, other->longest_overrun_tsc);
+	to->longest_wait_tsc = max_u64(to->longest_wait_tsc, other->longest_wait_tsc);
+	to->longest_funded_wait_tsc =
+		max_u64(to->longest_funded_wait_tsc, other->longest_funded_wait_tsc);
 }
 
 const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_hist_kind kind)

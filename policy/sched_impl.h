@@ -86,7 +86,8 @@ struct sched {
 	uint32_t n_guarantees; /* VMs and tenants that have one */
 	enum sched_mode mode;
 	uint64_t now;
-	uint64_t served_until;      /* the end of the last service */
+	uint64_t served_until; /* the end of the last service */
+	uint64_t longest_overrun_tsc;
 	uint64_t longest_pause_tsc; /* between it and the next one, while that one was waited for */
 	bool has_interrupt;
 	uint64_t interrupt_tsc; /* when the kernel last took the core away, or later */

@@ -24,9 +24,6 @@
 #define BYTES_PER_WORK  512
 #define PIECES_PER_WORK 16
 
-/* Most packets of one VM that may wait in another worker's handoff ring. */
-#define HANDOFF_SHARE 128
-
 static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
 	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
 	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
@@ -278,10 +275,20 @@ static void deliver_there(struct outbox *o, struct batch *b)
 	_Atomic uint32_t *pushed = &peer->handoff_pushed[vm->id];
 	uint32_t n = atomic_load_explicit(pushed, memory_order_relaxed);
 	uint32_t taken = atomic_load_explicit(&peer->handoff_taken[vm->id], memory_order_acquire);
+	uint32_t to_epoch = atomic_load_explicit(&o->to->epoch, memory_order_acquire);
+	uint32_t from_epoch = atomic_load_explicit(&b->from->epoch, memory_order_relaxed);
 
+	/* It may have changed networks since it was looked up. */
+	if (unlikely(o->to->net != b->from->net)) {
+		for (uint16_t i = 0; i < o->n; i++)
+			miss(b, o->index[i], DROP_PORT_GONE);
+		return;
+	}
 	for (uint16_t i = 0; i < o->n; i++) {
 		struct handoff h = {
 			.pkt = hold(o->pkt[i], vm->pool),
+			.to_epoch = to_epoch,
+			.from_epoch = from_epoch,
 			.to = o->to->id,
 			.from = b->from->id,
 			.vm = vm->id,
@@ -433,60 +440,112 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	return done;
 }
 
-/* Delivers one packet that was handed over, to a port of this worker that may be gone by now. */
-static void receive_one(struct worker *w, const struct handoff *h)
+unsigned forward_accept(struct worker *w, unsigned max)
 {
-	struct port *to = w->ports[h->to];
-	struct port_counters *sender = &w->counters[h->from];
-	struct batch b;
+	struct handoff h;
+	unsigned n = 0;
 
-	b.n_missed = 0;
-	b.missed[0] = 0;
-	if (likely(to && to->worker == w)) {
-		outbox_put(w, to, h->pkt, 0, h->pair);
-		deliver_here(&w->outbox[0], &b);
-		publish(w);
-	} else {
-		miss(&b, 0, DROP_PORT_GONE);
+	for (; n < max && rte_ring_dequeue_elem(w->handoff, &h, sizeof(h)) == 0; n++) {
+		struct arrivals *a = &w->arrivals[h.vm];
+
+		a->at[(a->first + a->n++) % HANDOFF_SHARE] = h;
+		sched_wake(w->sched, h.vm, w->ledger.last_tsc);
 	}
-	/* The sender's worker counted it as delivered. The counters of all workers are added up, so
-	 * taking that back here keeps the sum right. */
-	if (b.n_missed > 0 && h->sole) {
+	return n;
+}
+
+/* A port that is still what it was; NULL when it is not. */
+static struct port *same_port(const struct worker *w, uint16_t id, uint32_t epoch)
+{
+	struct port *p = w->ports[id];
+
+	return p && atomic_load_explicit(&p->epoch, memory_order_relaxed) == epoch ? p : NULL;
+}
+
+/* The sender's worker counted the packet as delivered. The counters of all workers are added up, so
+ * taking that back here keeps the sum right. */
+static void take_back(struct worker *w, const struct handoff *h, uint8_t reason)
+{
+	struct port_counters *sender = &w->counters[h->from];
+
+	if (!same_port(w, h->from, h->from_epoch))
+		return; /* its counters are gone as well */
+	if (h->sole) {
 		sender->forwarded--;
-		sender->drops[b.reason[0]]++;
-	} else if (b.n_missed > 0) {
+		sender->drops[reason]++;
+	} else {
 		sender->copies--;
 	}
-	rte_pktmbuf_free(h->pkt);
 }
 
-/* Ends a run of packets that came on behalf of one VM. */
-static void settle(struct worker *w, uint16_t vm)
+/* Takes the first `n` off. */
+static void take_off(struct worker *w, uint16_t vm, uint16_t n)
 {
-	notify_all(w);
-	sched_charge_other(w->sched, vm, ledger_bill_vm(&w->ledger, vm, STAGE_RECEIVE, w->clock()));
+	_Atomic uint32_t *taken = &w->handoff_taken[vm];
+	struct arrivals *a = &w->arrivals[vm];
+
+	a->first = (a->first + n) % HANDOFF_SHARE;
+	a->n -= n;
+	atomic_store_explicit(taken, atomic_load_explicit(taken, memory_order_relaxed) + n,
+			      memory_order_release);
 }
 
-unsigned forward_receive(struct worker *w, unsigned max, uint64_t most_tsc)
+static struct handoff *arrival(struct arrivals *a, uint16_t i)
 {
-	uint64_t start = w->ledger.last_tsc;
-	unsigned n = 0;
-	uint16_t vm = 0;
-	struct handoff h;
+	return &a->at[(a->first + i) % HANDOFF_SHARE];
+}
 
-	while (n < max && (n == 0 || w->clock() - start < most_tsc) &&
-	       rte_ring_dequeue_elem(w->handoff, &h, sizeof(h)) == 0) {
-		_Atomic uint32_t *taken = &w->handoff_taken[h.vm];
+/* Puts the first of what arrived into outboxes; returns how many that are. */
+static uint16_t gather(struct worker *w, struct arrivals *a, struct batch *b)
+{
+	uint16_t n = 0;
 
-		if (n > 0 && h.vm != vm)
-			settle(w, vm);
-		vm = h.vm;
-		receive_one(w, &h);
-		atomic_store_explicit(taken, atomic_load_explicit(taken, memory_order_relaxed) + 1,
-				      memory_order_release);
-		n++;
+	for (; n < a->n && n < FORWARD_MAX_BURST && b->work < MAX_WORK; n++) {
+		const struct handoff *h = arrival(a, n);
+		struct port *to = same_port(w, h->to, h->to_epoch);
+
+		if (n == 0)
+			b->pair = h->pair;
+		else if (h->pair != b->pair)
+			break;
+		b->missed[n] = 0;
+		if (likely(to && to->worker == w))
+			b->work += outbox_put(w, to, h->pkt, n, b->pair);
+		else
+			miss(b, n, DROP_PORT_GONE);
 	}
-	if (n > 0)
-		settle(w, vm);
 	return n;
+}
+
+uint16_t forward_arrivals(struct worker *w, uint16_t vm, uint32_t *bytes)
+{
+	struct arrivals *a = &w->arrivals[vm];
+	struct batch b;
+	uint16_t n;
+
+	b.work = 0;
+	b.n_missed = 0;
+	n = gather(w, a, &b);
+	deliver(w, &b);
+	publish(w);
+	for (uint16_t i = 0; i < n; i++) {
+		struct handoff *h = arrival(a, i);
+
+		if (unlikely(b.missed[i] > 0))
+			take_back(w, h, b.reason[i]);
+		*bytes += rte_pktmbuf_pkt_len(h->pkt);
+		rte_pktmbuf_free(h->pkt);
+	}
+	take_off(w, vm, n);
+	ledger_bill_vm(&w->ledger, vm, STAGE_RECEIVE, w->clock());
+	return n;
+}
+
+void forward_drop_arrivals(struct worker *w, uint16_t vm)
+{
+	struct arrivals *a = &w->arrivals[vm];
+
+	for (uint16_t i = 0; i < a->n; i++)
+		rte_pktmbuf_free(arrival(a, i)->pkt);
+	take_off(w, vm, a->n);
 }

@@ -15,7 +15,7 @@
 #include "vswitch/forward.h"
 
 #define MESSAGES_PER_TURN 8
-#define RECEIVE_PER_TURN  BURST
+#define ACCEPT_PER_TURN   64
 
 /* How long services may go on before the rings are looked at again, so that a VM which wakes up is
  * seen soon. Looking costs per attached port, so not after every service. */
@@ -177,10 +177,16 @@ void loop_drop_held(struct worker *w, struct service *s)
 	finish(w, s, s->n_held);
 }
 
-/* One part of a service: forwards some of what is held, or of what it takes. False when the VM has
- * nothing left. */
-static bool serve_part(struct worker *w, struct service *s, uint64_t left_tsc, struct tally *t)
+/* One part of a service: delivers some of what the VM handed over from another worker, else
+ * forwards some of what is held, or of what it takes. False when the VM has nothing left. */
+static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct tally *t)
 {
+	struct service *s = &w->service[vm];
+
+	if (unlikely(w->arrivals[vm].n > 0)) {
+		t->packets += forward_arrivals(w, vm, &t->bytes);
+		return true;
+	}
 	if (s->n_held == 0 && !take(w, s, left_tsc, t))
 		return false;
 	if (s->n_held > 0)
@@ -234,7 +240,7 @@ static void serve(struct worker *w, const struct sched_grant *g)
 		sched_interrupted(w->sched, start);
 	do {
 		before = used;
-		more = serve_part(w, s, burst_tsc(w, g, g->slice_tsc - used), &t);
+		more = serve_part(w, g->vm, burst_tsc(w, g, g->slice_tsc - used), &t);
 		used = w->ledger.last_tsc - start;
 	} while (more && fits(w, s, g, used, used - before) && !is_preempted(w, g));
 	if (s->n_held > 0)
@@ -262,10 +268,10 @@ bool turn(struct worker *w)
 	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
 
 	poll_ports(w, w->attached, w->n_attached, w->ledger.last_tsc);
+	busy |= forward_accept(w, ACCEPT_PER_TURN) > 0;
 	w->polled_tsc = w->ledger.last_tsc;
 	ledger_bill_sys(&w->ledger, SYSROW_POLL, w->clock());
 
-	busy |= forward_receive(w, RECEIVE_PER_TURN, interval_tsc) > 0;
 	while (sched_pick(w->sched, w->ledger.last_tsc, &g)) {
 		ledger_bill_sys(&w->ledger, SYSROW_SCHED, w->clock());
 		serve(w, &g);

@@ -17,10 +17,6 @@
 #include "vswitch/mailbox.h"
 #include "vswitch/switch.h"
 
-/* Packets that a deleted port makes a worker take from its handoff ring at once, beside those that
- * it takes anyway: VMs wait meanwhile. */
-#define DRAIN_PER_MESSAGE 4
-
 struct port *port_find(struct vswitch *sw, const char *name)
 {
 	struct port *port;
@@ -210,18 +206,6 @@ static void clear_counters(struct worker *w, void *arg)
 	memset(&w->counters[c->port->id], 0, sizeof(w->counters[0]));
 }
 
-struct drain_call {
-	unsigned left;
-};
-
-static void drain_handoff(struct worker *w, void *arg)
-{
-	struct drain_call *c = arg;
-	unsigned n = forward_receive(w, DRAIN_PER_MESSAGE, UINT64_MAX);
-
-	c->left = n == DRAIN_PER_MESSAGE && c->left > n ? c->left - n : 0;
-}
-
 static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
 	int slot = switch_free_slot((void *const *)sw->port_slot, MAX_PORTS);
@@ -238,6 +222,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 		return NULL;
 	}
 	port->id = (uint16_t)slot;
+	atomic_store(&port->epoch, ++sw->epochs);
 	port->sw = sw;
 	port->vm = vm_find(sw, conf->vm);
 	port->net = network_find(sw, conf->network);
@@ -269,14 +254,6 @@ static void withdraw(struct vswitch *sw, struct port *port)
 
 	sw->port_slot[port->id] = NULL;
 	switch_quiesce(sw);
-	/* Nothing new for it can be handed over now; what was is dropped. Others' packets may go on
-	 * coming: only those that are there already matter. */
-	for (unsigned i = 0; i < sw->n_workers; i++) {
-		struct drain_call d = {.left = rte_ring_count(sw->worker[i]->handoff)};
-
-		while (d.left > 0)
-			worker_call(sw->worker[i], drain_handoff, &d);
-	}
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		worker_call(sw->worker[i], clear_counters, &c);
 	mailbox_forget(sw->mailbox, port->id);
@@ -328,6 +305,7 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e)
 struct move_call {
 	struct port *port;
 	struct network *net;
+	uint32_t epoch;
 };
 
 static void change_network(struct worker *w, void *arg)
@@ -338,12 +316,13 @@ static void change_network(struct worker *w, void *arg)
 	if (w->service[c->port->vm->id].held_port == c->port)
 		loop_drop_held(w, &w->service[c->port->vm->id]);
 	c->port->net = c->net;
+	atomic_store(&c->port->epoch, c->epoch);
 }
 
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e)
 {
 	struct network *old = port->net;
-	struct move_call c = {port, net};
+	struct move_call c = {port, net, ++sw->epochs};
 
 	if (net == old)
 		return 0;

@@ -57,6 +57,9 @@ struct port {
 	uint16_t id;
 	struct vm *vm;
 	struct network *_Atomic net;
+	/* Another one for each port that had this id, and each network that it was in: what is on
+	 * its way to a port that is not the same any more is not delivered. */
+	_Atomic uint32_t epoch;
 	struct worker *_Atomic worker; /* the only one that touches the rings */
 
 	/* The worker's. */

@@ -18,17 +18,24 @@ double tsc_to_us(const struct vswitch *sw, uint64_t tsc)
 #define PER_CALL 16
 
 struct some_vms {
-	struct sched_vm_stats *stats; /* [MAX_VMS], to copy to */
+	struct sched_vm_stats *stats; /* [MAX_VMS], to add to */
 	unsigned n;
-	uint16_t vm[PER_CALL];
+	const struct vm *vm[PER_CALL];
 };
 
-static void copy_stats(struct worker *w, void *arg)
+static void add_stats(struct worker *w, void *arg)
 {
 	struct some_vms *s = arg;
+	struct sched_vm_stats st;
 
-	for (unsigned i = 0; i < s->n; i++)
-		sched_get_stats(w->sched, s->vm[i], &s->stats[s->vm[i]]);
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct vm *vm = s->vm[i];
+
+		sched_get_stats(w->sched, vm->id, &st);
+		sched_add_stats(&s->stats[vm->id], &st);
+		if (vm->worker == w)
+			s->stats[vm->id].balance_tsc = st.balance_tsc;
+	}
 	s->n = 0;
 }
 
@@ -37,7 +44,7 @@ static void reset_peaks(struct worker *w, void *arg)
 	struct some_vms *s = arg;
 
 	for (unsigned i = 0; i < s->n; i++)
-		sched_reset_peaks(w->sched, s->vm[i]);
+		sched_reset_peaks(w->sched, s->vm[i]->id);
 	s->n = 0;
 }
 
@@ -47,7 +54,7 @@ static void reset_pause(struct worker *w, void *arg)
 	sched_reset_pause(w->sched);
 }
 
-/* Calls fn on the worker with all of its VMs, some at a time; it sets n to 0. */
+/* Calls fn on the worker with all VMs, some at a time; it sets n to 0. */
 static void call_for_vms(struct vswitch *sw, struct worker *w,
 			 void (*fn)(struct worker *w, void *some_vms), struct sched_vm_stats *stats)
 {
@@ -55,9 +62,7 @@ static void call_for_vms(struct vswitch *sw, struct worker *w,
 	const struct vm *vm;
 
 	TAILQ_FOREACH (vm, &sw->vms, link) {
-		if (vm->worker != w)
-			continue;
-		s.vm[s.n++] = vm->id;
+		s.vm[s.n++] = vm;
 		if (s.n == PER_CALL)
 			worker_call(w, fn, &s);
 	}
@@ -70,7 +75,7 @@ struct sched_vm_stats *sched_stats_snapshot(struct vswitch *sw)
 	struct sched_vm_stats *stats = calloc(MAX_VMS, sizeof(*stats));
 
 	for (unsigned i = 0; stats && i < sw->n_workers; i++)
-		call_for_vms(sw, sw->worker[i], copy_stats, stats);
+		call_for_vms(sw, sw->worker[i], add_stats, stats);
 	return stats;
 }
 
@@ -152,19 +157,6 @@ json_t *rpc_handle_scheduler_set(struct rpc_ctx *ctx, const struct rpc_scheduler
 	return rpc_handle_scheduler_get(ctx, NULL, e);
 }
 
-/* The longest that a service exceeded its slice by, of all VMs of a worker. */
-static uint64_t longest_overrun(const struct vswitch *sw, const struct worker *w,
-				const struct sched_vm_stats *st)
-{
-	uint64_t longest = 0;
-	const struct vm *vm;
-
-	TAILQ_FOREACH (vm, &sw->vms, link)
-		if (vm->worker == w && st[vm->id].longest_overrun_tsc > longest)
-			longest = st[vm->id].longest_overrun_tsc;
-	return longest;
-}
-
 struct bound_call {
 	uint16_t vm;
 	uint64_t overrun_tsc;
@@ -177,6 +169,7 @@ static void compute_bound(struct worker *w, void *arg)
 {
 	struct bound_call *c = arg;
 
+	c->overrun_tsc = sched_longest_overrun_tsc(w->sched);
 	c->pause_tsc = sched_longest_pause_tsc(w->sched);
 	c->services = sched_bound_services(w->sched);
 	c->bound_tsc = sched_bound_tsc(w->sched, c->vm, c->overrun_tsc);
@@ -210,7 +203,6 @@ json_t *rpc_handle_budget_get_bound(struct rpc_ctx *ctx, const struct rpc_budget
 	}
 	w = vm->worker;
 	c.vm = vm->id;
-	c.overrun_tsc = longest_overrun(sw, w, st);
 	worker_call(w, compute_bound, &c);
 	snprintf(text, sizeof(text),
 		 "%u service%s, of others with a guarantee or in progress: each a slice, the "

@@ -41,6 +41,7 @@ struct vswitch {
 	struct vm *vm_slot[MAX_VMS];
 	struct network *network_slot[MAX_NETWORKS];
 	struct port *port_slot[MAX_PORTS]; /* what workers look ports up in */
+	uint32_t epochs;                   /* given to ports so far */
 
 	uint64_t watched_tsc;    /* when budgets were last looked at */
 	struct mailbox *mailbox; /* device changes, from the vhost library's thread */

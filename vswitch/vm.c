@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
+#include "vswitch/forward.h"
 #include "vswitch/switch.h"
 
 /* Enough for what a VM may have held back and handed over; beyond it the VM's packets wait in its
@@ -15,9 +17,14 @@
 #define POOL_PACKETS 2047
 #define POOL_CACHE   128
 
+/* Packets handed over that a VM makes a worker take at once, beside those that it takes anyway:
+ * others wait meanwhile. */
+#define ACCEPT_PER_MESSAGE 64
+
 struct vm_call {
 	struct vm *vm;
-	const struct budget *budget;
+	struct budget budget;
+	unsigned left; /* to accept */
 	int ret;
 };
 
@@ -31,36 +38,90 @@ struct vm *vm_find(struct vswitch *sw, const char *name)
 	return NULL;
 }
 
+/* What of a budget counts on a worker. On other workers than its own a VM has only what it hands
+ * over to their VMs: that has its weight and its limit there, but no guarantee, which is admitted
+ * for one worker, and was counted against its rates when it was sent. */
+static struct budget budget_on(const struct worker *w, const struct vm *vm)
+{
+	struct budget b = vm->budget;
+
+	if (vm->worker != w) {
+		b.guarantee_us = 0;
+		b.rate_bps = 0;
+		b.rate_pps = 0;
+	}
+	return b;
+}
+
 static void add(struct worker *w, void *arg)
 {
 	struct vm_call *c = arg;
 
-	c->ret = sched_add_vm(w->sched, c->vm->id, c->vm->tenant->id, c->budget);
-	if (c->ret == 0)
-		worker_add_vm(w, c->vm);
+	c->ret = sched_add_vm(w->sched, c->vm->id, c->vm->tenant->id, &c->budget);
 }
 
 static void set(struct worker *w, void *arg)
 {
 	struct vm_call *c = arg;
 
-	c->ret = sched_set_vm(w->sched, c->vm->id, c->budget);
+	c->ret = sched_set_vm(w->sched, c->vm->id, &c->budget);
 	worker_find_urgent(w);
 }
 
-static void drop(struct worker *w, void *arg)
+static void enter(struct worker *w, void *arg)
+{
+	struct vm_call *c = arg;
+
+	worker_add_vm(w, c->vm);
+}
+
+static void leave(struct worker *w, void *arg)
 {
 	struct vm_call *c = arg;
 
 	worker_remove_vm(w, c->vm);
-	sched_remove_vm(w->sched, c->vm->id);
 }
 
+/* The VM has no ports any more, so nothing new of it is handed over. */
 static void forget(struct worker *w, void *arg)
 {
-	const struct vm_call *c = arg;
+	struct vm_call *c = arg;
+	unsigned n = forward_accept(w, ACCEPT_PER_MESSAGE);
 
+	c->left = n < c->left ? c->left - n : 0;
+	if (c->left > 0)
+		return;
+	forward_drop_arrivals(w, c->vm->id);
+	sched_remove_vm(w->sched, c->vm->id);
 	ledger_depart(&w->ledger, c->vm->id);
+}
+
+static void forget_vm(struct vswitch *sw, struct vm *vm)
+{
+	struct vm_call c = {.vm = vm};
+
+	worker_call(vm->worker, leave, &c);
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		struct worker *w = sw->worker[i];
+
+		c.left = rte_ring_count(w->handoff);
+		do {
+			worker_call(w, forget, &c);
+		} while (c.left > 0);
+	}
+}
+
+/* Makes the schedulers of all workers know the VM's budget. */
+static int set_budget_on_all(struct vswitch *sw, struct vm *vm,
+			     void (*fn)(struct worker *w, void *vm_call))
+{
+	struct vm_call c = {.vm = vm};
+
+	for (unsigned i = 0; i < sw->n_workers && c.ret == 0; i++) {
+		c.budget = budget_on(sw->worker[i], vm);
+		worker_call(sw->worker[i], fn, &c);
+	}
+	return c.ret;
 }
 
 static unsigned vms_of(struct vswitch *sw, const struct worker *w)
@@ -129,7 +190,7 @@ static struct rte_mempool *make_pool(uint16_t id)
 struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
 {
 	int slot = switch_free_slot((void *const *)sw->vm_slot, MAX_VMS);
-	struct vm_call c = {.budget = &conf->budget};
+	struct vm_call c;
 	struct worker *w;
 	struct vm *vm;
 
@@ -154,14 +215,15 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 	vm->tenant = tenant_find(sw, conf->tenant);
 	snprintf(vm->name, sizeof(vm->name), "%s", conf->name);
 	snprintf(vm->uuid, sizeof(vm->uuid), "%s", conf->uuid ? conf->uuid : "");
-	c.vm = vm;
-	worker_call(w, add, &c);
-	if (c.ret < 0) {
+	if (set_budget_on_all(sw, vm, add) < 0) {
+		forget_vm(sw, vm);
 		rte_mempool_free(vm->pool);
 		free(vm);
 		err_set(e, ERR_NO_SPACE, "name", "vm '%s': the scheduler has no room", conf->name);
 		return NULL;
 	}
+	c.vm = vm;
+	worker_call(w, enter, &c);
 	vm->tenant->n_vms++;
 	sw->vm_slot[slot] = vm;
 	TAILQ_INSERT_TAIL(&sw->vms, vm, link);
@@ -170,7 +232,6 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 
 int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget, struct err *e)
 {
-	struct vm_call c = {.vm = vm, .budget = budget};
 	int ret = budget_validate(budget, e);
 
 	if (ret == 0)
@@ -178,14 +239,13 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 	if (ret < 0)
 		return ret;
 	vm->budget = *budget;
-	worker_call(vm->worker, set, &c);
-	return 0;
+	return set_budget_on_all(sw, vm, set);
 }
 
 int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
 {
 	struct worker *from = vm->worker, *to = choose_worker(sw, (int)core, e);
-	struct vm_call c = {.vm = vm, .budget = &vm->budget};
+	struct vm_call c = {.vm = vm};
 	struct port *port;
 
 	if (!to)
@@ -196,35 +256,28 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
 	}
 	if (switch_admit(sw, to, vm, NULL, &vm->budget, e) < 0)
 		return -ENOSPC;
-	worker_call(to, add, &c);
-	if (c.ret < 0)
-		return err_set(e, ERR_NO_SPACE, "worker",
-			       "vm '%s': the scheduler of core %u has no room", vm->name, core);
+	worker_call(to, enter, &c);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)
 			port_leave_worker(port, to);
 	vm->worker = to;
 	vm->is_pinned = true;
+	set_budget_on_all(sw, vm, set);
 	/* Nobody takes the old worker for the rings' owner any more. */
 	switch_quiesce(sw);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)
 			port_enter_worker(port);
-	worker_call(from, drop, &c);
+	worker_call(from, leave, &c);
 	return 0;
 }
 
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e)
 {
-	struct vm_call c = {.vm = vm};
-
 	if (vm->n_ports)
 		return err_set(e, ERR_BUSY, "name", "vm '%s' still has %u port%s", vm->name,
 			       vm->n_ports, vm->n_ports == 1 ? "" : "s");
-	worker_call(vm->worker, drop, &c);
-	for (unsigned i = 0; i < sw->n_workers; i++)
-		if (sw->worker[i] != vm->worker)
-			worker_call(sw->worker[i], forget, &c);
+	forget_vm(sw, vm);
 	vm->tenant->n_vms--;
 	TAILQ_REMOVE(&sw->vms, vm, link);
 	sw->vm_slot[vm->id] = NULL;

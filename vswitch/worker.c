@@ -68,6 +68,7 @@ static bool create_tables(struct worker *w)
 {
 	w->counters = calloc(MAX_PORTS, sizeof(*w->counters));
 	w->service = calloc(MAX_VMS, sizeof(*w->service));
+	w->arrivals = calloc(MAX_VMS, sizeof(*w->arrivals));
 	w->attached = calloc(MAX_PORTS, sizeof(struct port *));
 	w->urgent = calloc(MAX_PORTS, sizeof(struct port *));
 	w->loan = vring_loan_create();
@@ -75,8 +76,8 @@ static bool create_tables(struct worker *w)
 	w->outbox_of = calloc(MAX_PORTS, sizeof(*w->outbox_of));
 	w->handoff_pushed = calloc(MAX_VMS, sizeof(*w->handoff_pushed));
 	w->handoff_taken = calloc(MAX_VMS, sizeof(*w->handoff_taken));
-	return w->counters && w->service && w->attached && w->urgent && w->loan && w->outbox &&
-	       w->outbox_of && w->handoff_pushed && w->handoff_taken;
+	return w->counters && w->service && w->arrivals && w->attached && w->urgent && w->loan &&
+	       w->outbox && w->outbox_of && w->handoff_pushed && w->handoff_taken;
 }
 
 static bool create_fds(struct worker *w)
@@ -135,6 +136,7 @@ void worker_destroy(struct worker *w)
 		close(w->epoll_fd);
 	free(w->counters);
 	free(w->service);
+	free(w->arrivals);
 	free(w->attached);
 	free(w->urgent);
 	vring_loan_destroy(w->loan);
@@ -210,7 +212,6 @@ void worker_remove_vm(struct worker *w, struct vm *vm)
 	loop_drop_held(w, s);
 	free(s->taps);
 	memset(s, 0, sizeof(*s));
-	ledger_depart(&w->ledger, vm->id);
 }
 
 static void watch_kick(struct worker *w, int op, int fd)

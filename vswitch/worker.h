@@ -25,14 +25,27 @@ struct vring_loan;
 
 #define FORWARD_MAX_BURST 64
 
-/* A packet on its way to a port of another worker, with a reference of its own. */
+/* A packet on its way to a port of another worker, with a reference of its own. Ports may be gone,
+ * or others, when it is delivered: epochs tell (vswitch/port.h). */
 struct handoff {
 	struct rte_mbuf *pkt;
+	uint32_t to_epoch;
+	uint32_t from_epoch;
 	uint16_t to;   /* port */
 	uint16_t from; /* port */
 	uint16_t vm;   /* that pays */
 	uint8_t pair;
 	bool sole; /* the packet goes nowhere else */
+};
+
+/* Most packets of one VM that may be on their way to one worker. */
+#define HANDOFF_SHARE 128
+
+/* What one VM's packets from other workers wait in for the VM's next service, first come first. */
+struct arrivals {
+	uint16_t first;
+	uint16_t n;
+	struct handoff at[HANDOFF_SHARE];
 };
 
 /* Packets of the current batch that go to one port. */
@@ -84,7 +97,8 @@ struct worker {
 	struct sched *sched;
 	struct port **ports; /* [MAX_PORTS], the switch-wide table; NULL where there is none */
 	struct port_counters *counters; /* [MAX_PORTS] */
-	struct service *service;        /* [MAX_VMS]; vm is NULL where there is none */
+	struct service *service;        /* [MAX_VMS]; vm is NULL where it is not this worker's */
+	struct arrivals *arrivals;      /* [MAX_VMS] */
 	struct port **attached;         /* the ports that are up, densely */
 	uint16_t n_attached;
 	struct port **urgent; /* of those, the ones of VMs with a guarantee */
@@ -118,9 +132,8 @@ struct worker {
 	_Atomic bool running;
 	_Atomic bool stop;
 
-	/* Packets put into and taken from this worker's handoff ring, by VM: their difference
-	 * bounds a VM's share of the ring. The VM's own worker writes `pushed`, this one `taken`.
-	 */
+	/* Packets handed to and delivered by this worker, by VM: their difference is what is on its
+	 * way. The VM's own worker writes `pushed`, this one `taken`. */
 	_Atomic uint32_t *handoff_pushed; /* [MAX_VMS] */
 	_Atomic uint32_t *handoff_taken;  /* [MAX_VMS] */
 

@@ -12,11 +12,13 @@
 #include "tests/fake/scene.h"
 
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_mbuf.h>
 
+#include "vswitch/forward.h"
 #include "vswitch/loop.h"
 
 #define TSC_HZ   1000000000ULL
@@ -86,11 +88,8 @@ static void open_rings(struct scene_guest *g)
 
 static void join_worker(struct scene_guest *g, struct worker *w)
 {
-	const struct budget budget = budget_default();
-
 	g->vm.worker = w;
 	g->port.worker = w;
-	assert_int_equal(sched_add_vm(w->sched, g->vm.id, 0, &budget), 0);
 	worker_add_vm(w, &g->vm);
 	assert_int_equal(worker_attach(w, &g->port, &g->pair, 1), 0);
 }
@@ -101,11 +100,19 @@ static void leave_worker(struct scene_guest *g)
 
 	worker_detach(w, &g->port);
 	worker_remove_vm(w, &g->vm);
-	sched_remove_vm(w->sched, g->vm.id);
+}
+
+/* As control does with a VM that has no ports any more. */
+static void forget_vm(struct worker *w, const struct vm *vm)
+{
+	forward_accept(w, UINT_MAX);
+	forward_drop_arrivals(w, vm->id);
+	sched_remove_vm(w->sched, vm->id);
 }
 
 static void guest_open(struct scene *s, unsigned i, struct network *network)
 {
+	const struct budget budget = budget_default();
 	struct scene_guest *g = &s->guest[i];
 	char name[32];
 
@@ -120,6 +127,8 @@ static void guest_open(struct scene *s, unsigned i, struct network *network)
 	g->port.net = network;
 	g->port.mac_limit = 8;
 	s->ports[g->port.id] = &g->port;
+	assert_int_equal(sched_add_vm(s->w->sched, g->vm.id, 0, &budget), 0);
+	assert_int_equal(sched_add_vm(s->w2->sched, g->vm.id, 0, &budget), 0);
 	join_worker(g, s->w);
 }
 
@@ -128,6 +137,8 @@ static void guest_close(struct scene *s, unsigned i)
 	struct scene_guest *g = &s->guest[i];
 
 	leave_worker(g);
+	forget_vm(s->w, &g->vm);
+	forget_vm(s->w2, &g->vm);
 	s->ports[g->port.id] = NULL;
 	assert_int_equal(rte_mempool_in_use_count(g->vm.pool), 0);
 	rte_mempool_free(g->vm.pool);

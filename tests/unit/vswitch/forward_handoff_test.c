@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <rte_mbuf.h>
+
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
 #include "vswitch/loop.h"
@@ -71,12 +73,134 @@ static void test_what_is_handed_to_a_port_that_goes_is_dropped(void **state)
 	s->ports[s->guest[1].port.id] = &s->guest[1].port;
 }
 
+/* A port with the same number is not the same port. */
+static void test_what_is_handed_to_another_port_is_dropped(void **state)
+{
+	struct scene *s = *state;
+
+	scene_move(s, 1);
+	scene_send_to(s, 1, 0, 1);
+	turn(s->w2);
+	scene_turns(s, 2);
+	scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 2);
+	atomic_fetch_add(&s->guest[1].port.epoch, 1);
+	turn(s->w2);
+	assert_int_equal(scene_received(s, 1), 0);
+	assert_int_equal(s->w2->counters[s->guest[0].port.id].drops[DROP_PORT_GONE], 1);
+}
+
+/* What the counters of a port that is gone cannot take back is not taken back from its successor.
+ */
+static void test_a_successor_does_not_pay_for_its_predecessor(void **state)
+{
+	struct scene *s = *state;
+	const struct port_counters *c = &s->w2->counters[s->guest[0].port.id];
+
+	scene_move(s, 1);
+	scene_send_to(s, 1, 0, 1);
+	turn(s->w2);
+	scene_turns(s, 2);
+	scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 2);
+	atomic_fetch_add(&s->guest[0].port.epoch, 1);
+	s->guest[1].pair.rx_on = false;
+	turn(s->w2);
+	assert_int_equal(c->forwarded, 0);
+	assert_int_equal(c->drops[DROP_PORT_DOWN], 0);
+	s->guest[1].pair.rx_on = true;
+}
+
+static void take_long(struct scene *s)
+{
+	s->now += 15000;
+}
+
+/* Guest 1 is at the second worker and knows how to reach guests 0 and 3; guest 2 is there too. */
+static void set_up_receiver(struct scene *s)
+{
+	scene_move(s, 1);
+	scene_move(s, 2);
+	scene_send_to(s, 1, 0, 1);
+	turn(s->w2);
+	scene_turns(s, 2);
+	turn(s->w2);
+	scene_receive_all(s);
+	assert_int_equal(sched_set_conf(s->w2->sched, SCHED_MODE_TIME, 20), 0);
+}
+
+/* A VM that handed over much keeps nobody waiting for longer than a slice. */
+static void test_arrivals_are_served_in_turn(void **state)
+{
+	struct scene *s = *state;
+	uint8_t to[6], from[6];
+	unsigned before = 0;
+	uint32_t len;
+
+	set_up_receiver(s);
+	scene_mac(1, to);
+	scene_mac(0, from);
+	for (unsigned i = 0; i < 60; i++)
+		scene_send_frame(&s->guest[0], to, from, 0x0800, 1500, 7);
+	scene_send_to(s, 3, 1, 8);
+	scene_turns(s, 5);
+	s->meanwhile = take_long; /* a batch takes more than a slice */
+	turn(s->w2);
+	turn(s->w2);
+	s->meanwhile = NULL;
+	while (scene_receive(&s->guest[1], &len) == 7)
+		before++;
+	assert_in_range(before, 0, 59);
+	for (unsigned i = 0; i < 5; i++)
+		turn(s->w2);
+	assert_int_equal(before + 1 + scene_received(s, 1), 61);
+}
+
+/* A guarantee comes before what others hand over. */
+static void test_a_guarantee_comes_before_arrivals(void **state)
+{
+	struct budget b = budget_default();
+	struct scene *s = *state;
+	uint32_t len;
+
+	set_up_receiver(s);
+	b.guarantee_us = 300;
+	assert_int_equal(sched_set_vm(s->w2->sched, s->guest[2].vm.id, &b), 0);
+	worker_find_urgent(s->w2);
+	for (unsigned i = 0; i < 30; i++)
+		scene_send_to(s, 0, 1, 7);
+	scene_turns(s, 3);
+	scene_send_to(s, 2, 1, 9);
+	turn(s->w2);
+	assert_int_equal(scene_receive(&s->guest[1], &len), 9);
+	turn(s->w2);
+	assert_int_equal(scene_received(s, 1), 30);
+}
+
+/* What is on its way when its VM goes is freed; the end of the test looks after the buffers. */
+static void test_arrivals_go_with_their_vm(void **state)
+{
+	struct scene *s = *state;
+
+	set_up_receiver(s);
+	for (unsigned i = 0; i < 30; i++)
+		scene_send_to(s, 0, 1, 7);
+	scene_turns(s, 3);
+	assert_true(rte_mempool_in_use_count(s->guest[0].vm.pool) > 0);
+	assert_int_equal(forward_accept(s->w2, 10), 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_packets_cross_workers),
 		SCENE_CASE(test_a_vm_has_its_share_of_a_handoff_ring),
 		SCENE_CASE(test_what_is_handed_to_a_port_that_goes_is_dropped),
+		SCENE_CASE(test_what_is_handed_to_another_port_is_dropped),
+		SCENE_CASE(test_a_successor_does_not_pay_for_its_predecessor),
+		SCENE_CASE(test_arrivals_are_served_in_turn),
+		SCENE_CASE(test_a_guarantee_comes_before_arrivals),
+		SCENE_CASE(test_arrivals_go_with_their_vm),
 	};
 
 	if (fake_eal_init("forward_handoff_test") < 0)
