@@ -166,7 +166,9 @@ struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc)
 		n = n ? n : 1;
 	}
 	spare = left > n * each ? (left - n * each) / 2 : 0;
-	bytes = n * c->bytes_per_packet + spare / c->byte;
+	/* Most of the time there is room for all: a division less. */
+	bytes = spare >= (uint64_t)COST_FAST_BYTES * c->byte ? COST_FAST_BYTES : spare / c->byte;
+	bytes += n * c->bytes_per_packet;
 	descs = n * c->descs_per_packet + spare / c->desc;
 	return (struct cost_limits){
 		.packets = n,

@@ -2,6 +2,10 @@
 /* Whom a worker serves next: the part that runs for every service. */
 #include "policy/sched_impl.h"
 
+/* A service ends when less than this part of its slice is left: bursts get small towards the end, and
+ * each costs as much as some packets. */
+#define LAST_BURST 16
+
 static bool ring_is_empty(const struct sched *s)
 {
 	return s->ring[RING_HEAD].next == RING_HEAD;
@@ -560,7 +564,9 @@ struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t lef
 
 bool sched_fits(const struct sched *s, uint16_t vm, uint64_t left_tsc)
 {
-	return s->mode != SCHED_MODE_TIME || cost_fits(&s->vm[vm].cost, left_tsc);
+	if (s->mode != SCHED_MODE_TIME)
+		return true;
+	return left_tsc >= s->slice_tsc / LAST_BURST && cost_fits(&s->vm[vm].cost, left_tsc);
 }
 
 bool sched_has_guarantee(const struct sched *s, uint16_t vm)

@@ -90,7 +90,7 @@ struct sched_limits {
 struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t left_tsc);
 
 /* Whether a service should go on when `left_tsc` of its slice is left: not when the next packet
- * would probably exceed it. [worker] */
+ * would probably exceed it, or when that is too little to be worth a burst. [worker] */
 bool sched_fits(const struct sched *s, uint16_t vm, uint64_t left_tsc);
 
 /* Whether the VM is served from a guarantee, its own or its tenant's, while that has a balance.
