@@ -3,46 +3,27 @@
  * what it has left or less what it owes, and is served in slices until that is used up. Bursts are
  * sized by the same learned cost as policy/sched.c's; services do not end early for want of room
  * for a packet, since what is left would be served packet by packet. */
-#include "bench/sim/queue.h"
-
-#include <stdlib.h>
+#include "bench/sim/queued.h"
 
 struct drr {
-	struct vm_queue queue;
+	struct queued queue;
 	bool visited; /* the first in the queue has had its quantum */
 	uint64_t quantum[SIM_MAX_VMS];
 	int64_t deficit[SIM_MAX_VMS];
-	struct cost cost[SIM_MAX_VMS];
 };
 
 static void *open(const struct sim_workload *w)
 {
-	struct drr *d = calloc(1, sizeof(*d));
+	struct drr *d = queued_open(w, sizeof(*d));
+	const double *share = d->queue.share;
 	const uint64_t slice = SIM_SLICE;
 	double least = 1;
 
-	if (!d)
-		abort();
 	for (unsigned i = 0; i < w->n_vms; i++)
-		least = sim_share(w, i) < least ? sim_share(w, i) : least;
-	for (unsigned i = 0; i < w->n_vms; i++) {
-		d->quantum[i] = (uint64_t)((double)slice * sim_share(w, i) / least);
-		cost_reset(&d->cost[i]);
-	}
+		least = share[i] < least ? share[i] : least;
+	for (unsigned i = 0; i < w->n_vms; i++)
+		d->quantum[i] = (uint64_t)((double)slice * share[i] / least);
 	return d;
-}
-
-static void close(void *self)
-{
-	free(self);
-}
-
-static void wake(void *self, unsigned vm, uint64_t now)
-{
-	struct drr *d = self;
-
-	(void)now;
-	vm_queue_push(&d->queue, vm);
 }
 
 static void sleep(void *self, unsigned vm)
@@ -51,7 +32,7 @@ static void sleep(void *self, unsigned vm)
 
 	if (d->queue.n && d->queue.vm[0] == vm)
 		d->visited = false;
-	vm_queue_remove(&d->queue, vm);
+	queued_sleep(&d->queue, vm);
 	if (d->deficit[vm] > 0)
 		d->deficit[vm] = 0;
 }
@@ -73,8 +54,7 @@ static bool pick(void *self, uint64_t now, struct sim_grant *g)
 			*g = (struct sim_grant){vm, left < SIM_SLICE ? left : SIM_SLICE};
 			return true;
 		}
-		vm_queue_remove(&d->queue, vm);
-		vm_queue_push(&d->queue, vm);
+		queued_requeue(&d->queue, vm);
 		d->visited = false;
 	}
 	return false;
@@ -84,7 +64,7 @@ static unsigned burst(void *self, unsigned vm, uint64_t left_tsc)
 {
 	struct drr *d = self;
 
-	return (unsigned)cost_limits(&d->cost[vm], left_tsc).packets;
+	return (unsigned)cost_limits(&d->queue.cost[vm], left_tsc).packets;
 }
 
 static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_t packets)
@@ -93,17 +73,21 @@ static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_
 
 	(void)now;
 	d->deficit[vm] -= (int64_t)used;
-	cost_learn(&d->cost[vm], used, packets, packets * 64, packets);
+	queued_learn(&d->queue, vm, used, packets);
 }
+
+static const struct sim_ops ops = {
+	.close = queued_close,
+	.wake = queued_wake,
+	.sleep = sleep,
+	.pick = pick,
+	.burst = burst,
+	.charge = charge,
+};
 
 const struct sim_algo sim_drr = {
 	.name = "deficit round robin",
 	.text = "quanta of one slice for the least share, in proportion for the others",
 	.open = open,
-	.close = close,
-	.wake = wake,
-	.sleep = sleep,
-	.pick = pick,
-	.burst = burst,
-	.charge = charge,
+	.ops = &ops,
 };

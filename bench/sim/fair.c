@@ -7,30 +7,18 @@
  * - Earliest eligible virtual deadline first (Stoica and Abdel-Wahab, 1995), as far as it applies
  * to services that cannot be interrupted: of those who have used no more than their share, whose
  * next slice would be due first. */
-#include "bench/sim/queue.h"
-
-#include <stdlib.h>
+#include "bench/sim/queued.h"
 
 struct fair {
-	struct vm_queue queue; /* those with work, in turn */
+	struct queued queue;
 	bool by_deadline;
 	double vtime;
-	double share[SIM_MAX_VMS];
 	double start[SIM_MAX_VMS]; /* virtual time from which the next service counts */
-	struct cost cost[SIM_MAX_VMS];
 };
 
 static void *open_start(const struct sim_workload *w)
 {
-	struct fair *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		abort();
-	for (unsigned i = 0; i < w->n_vms; i++) {
-		f->share[i] = sim_share(w, i);
-		cost_reset(&f->cost[i]);
-	}
-	return f;
+	return queued_open(w, sizeof(struct fair));
 }
 
 static void *open_deadline(const struct sim_workload *w)
@@ -41,33 +29,20 @@ static void *open_deadline(const struct sim_workload *w)
 	return f;
 }
 
-static void close(void *self)
-{
-	free(self);
-}
-
 static void wake(void *self, unsigned vm, uint64_t now)
 {
 	struct fair *f = self;
 
-	(void)now;
 	if (f->start[vm] < f->vtime)
 		f->start[vm] = f->vtime;
-	vm_queue_push(&f->queue, vm);
-}
-
-static void sleep(void *self, unsigned vm)
-{
-	struct fair *f = self;
-
-	vm_queue_remove(&f->queue, vm);
+	queued_wake(&f->queue, vm, now);
 }
 
 static double deadline(const struct fair *f, unsigned vm)
 {
 	const uint64_t slice = SIM_SLICE;
 
-	return f->start[vm] + (double)slice / f->share[vm];
+	return f->start[vm] + (double)slice / f->queue.share[vm];
 }
 
 /* Rounding must not make the only one that is due ineligible. */
@@ -104,13 +79,6 @@ static bool pick(void *self, uint64_t now, struct sim_grant *g)
 	return true;
 }
 
-static unsigned burst(void *self, unsigned vm, uint64_t left_tsc)
-{
-	struct fair *f = self;
-
-	return sized_burst(&f->cost[vm], left_tsc);
-}
-
 static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_t packets)
 {
 	struct fair *f = self;
@@ -118,35 +86,33 @@ static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_
 
 	(void)now;
 	for (unsigned i = 0; i < f->queue.n; i++)
-		active += f->share[f->queue.vm[i]];
+		active += f->queue.share[f->queue.vm[i]];
 	if (f->by_deadline)
 		f->vtime += (double)used / active;
-	f->start[vm] += (double)used / f->share[vm];
-	cost_learn(&f->cost[vm], used, packets, packets * 64, packets);
-	vm_queue_remove(&f->queue, vm);
-	vm_queue_push(&f->queue, vm);
+	f->start[vm] += (double)used / f->queue.share[vm];
+	queued_learn(&f->queue, vm, used, packets);
+	queued_requeue(&f->queue, vm);
 }
+
+static const struct sim_ops ops = {
+	.close = queued_close,
+	.wake = wake,
+	.sleep = queued_sleep,
+	.pick = pick,
+	.burst = queued_burst,
+	.charge = charge,
+};
 
 const struct sim_algo sim_sfq = {
 	.name = "start-time fair",
 	.text = "start-time fair queueing of slices",
 	.open = open_start,
-	.close = close,
-	.wake = wake,
-	.sleep = sleep,
-	.pick = pick,
-	.burst = burst,
-	.charge = charge,
+	.ops = &ops,
 };
 
 const struct sim_algo sim_eevdf = {
 	.name = "EEVDF",
 	.text = "earliest eligible virtual deadline first, requests of one slice",
 	.open = open_deadline,
-	.close = close,
-	.wake = wake,
-	.sleep = sleep,
-	.pick = pick,
-	.burst = burst,
-	.charge = charge,
+	.ops = &ops,
 };

@@ -92,7 +92,7 @@ static void wake(struct run *r, unsigned i, uint64_t since)
 
 	v->is_awake = true;
 	v->since = since;
-	r->a->wake(r->algo, i, r->now);
+	r->a->ops->wake(r->algo, i, r->now);
 }
 
 /* Packets come; `urgent`: they are seen of VMs with a guarantee only. */
@@ -216,10 +216,10 @@ static bool goes_on(struct run *r, const struct sim_grant *g, uint64_t used)
 {
 	if (r->vm[g->vm].backlog == 0 || used >= g->slice_tsc)
 		return false;
-	if (!r->a->yields)
+	if (!r->a->ops->yields)
 		return true;
 	arrive(r, true);
-	return !r->a->yields(r->algo);
+	return !r->a->ops->yields(r->algo);
 }
 
 static uint64_t work(struct run *r, const struct sim_grant *g, uint32_t *packets)
@@ -228,7 +228,7 @@ static uint64_t work(struct run *r, const struct sim_grant *g, uint32_t *packets
 	uint64_t start = r->now, used = 0, cost;
 
 	do {
-		unsigned n = r->a->burst(r->algo, g->vm, g->slice_tsc - used);
+		unsigned n = r->a->ops->burst(r->algo, g->vm, g->slice_tsc - used);
 
 		if (n == 0 && used > 0)
 			break;
@@ -262,11 +262,11 @@ static void serve(struct run *r, const struct sim_grant *g)
 	rate_take(&v->ref, used);
 	v->since = r->now;
 	v->funded_since = v->ref.level > 0 ? r->now : rate_ready_tsc(&v->ref);
-	r->a->charge(r->algo, g->vm, r->now, used, packets);
+	r->a->ops->charge(r->algo, g->vm, r->now, used, packets);
 	if (v->backlog)
 		return;
 	v->is_awake = false;
-	r->a->sleep(r->algo, g->vm);
+	r->a->ops->sleep(r->algo, g->vm);
 	for (unsigned k = 0; k < N_WINDOWS; k++)
 		r->window[k].is_partial[g->vm] = true;
 }
@@ -331,7 +331,7 @@ void sim_run(const struct sim_workload *w, const struct sim_algo *a, unsigned ms
 	open_run(r);
 	while (r->now < end) {
 		arrive(r, false);
-		if (a->pick(r->algo, r->now, &g))
+		if (a->ops->pick(r->algo, r->now, &g))
 			serve(r, &g);
 		else
 			rest(r, end);
@@ -342,6 +342,6 @@ void sim_run(const struct sim_workload *w, const struct sim_algo *a, unsigned ms
 	result->share_error_10ms = r->window[0].error;
 	result->share_error_100ms = r->window[1].error;
 	result->lowest_guarantee = r->window[0].guarantee < 1e9 ? r->window[0].guarantee : 0;
-	a->close(r->algo);
+	a->ops->close(r->algo);
 	free(r);
 }

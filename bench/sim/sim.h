@@ -62,10 +62,7 @@ struct sim_grant {
 	uint64_t slice_tsc;
 };
 
-struct sim_algo {
-	const char *name;
-	const char *text;
-	void *(*open)(const struct sim_workload *w);
+struct sim_ops {
 	void (*close)(void *self);
 	void (*wake)(void *self, unsigned vm, uint64_t now);
 	void (*sleep)(void *self, unsigned vm);
@@ -77,6 +74,14 @@ struct sim_algo {
 	 * at; NULL: it never has to, and they are not. */
 	bool (*yields)(void *self);
 	void (*charge)(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_t packets);
+};
+
+/* Two that differ in a detail have the same operations, and the detail in what open gives. */
+struct sim_algo {
+	const char *name;
+	const char *text;
+	void *(*open)(const struct sim_workload *w);
+	const struct sim_ops *ops;
 };
 
 extern const struct sim_algo sim_replenish;       /* batches of 16 */

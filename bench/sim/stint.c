@@ -98,10 +98,7 @@ static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_
 	sched_charge(s->sched, (uint16_t)vm, now, used, packets, packets * 64, packets);
 }
 
-const struct sim_algo sim_stint = {
-	.name = "Stint",
-	.text = "policy/sched.c: guarantees first come first served, the rest by virtual time",
-	.open = open,
+static const struct sim_ops ops = {
 	.close = close,
 	.wake = wake,
 	.sleep = sleep,
@@ -109,4 +106,11 @@ const struct sim_algo sim_stint = {
 	.burst = burst,
 	.yields = yields,
 	.charge = charge,
+};
+
+const struct sim_algo sim_stint = {
+	.name = "Stint",
+	.text = "policy/sched.c: guarantees first come first served, the rest by virtual time",
+	.open = open,
+	.ops = &ops,
 };
