@@ -64,6 +64,11 @@ static json_t *worker_rates(const json_t *before, const json_t *after)
 		json_object_set_new(rates, key, json_real(percent(used, passed)));
 	}
 	json_object_set_new(rates, "vms_percent", json_real(percent(left > 0 ? left : 0, passed)));
+	if (json_object_get(after, "lost_us"))
+		json_object_set_new(rates, "lost_percent",
+				    json_real(percent(since(before, after, "lost_us") *
+							      number(after, "tsc_hz") / 1e6,
+						      passed)));
 	return rates;
 }
 
@@ -162,22 +167,22 @@ static void add_text(struct table *t, size_t column, const json_t *value)
 static void print_workers(const json_t *workers, FILE *out)
 {
 	/* What is not worth a row of its own on the screen is in stats_workers. */
-	static const char *const keys[] = {"vms_percent", "poll_percent", "control_percent",
-					   "schedule_percent", "idle_percent"};
-	static const char *const titles[] = {"WORKER",   "VMS%",      "POLL%",
-					     "CONTROL%", "SCHEDULE%", "IDLE%"};
+	static const char *const keys[] = {"vms_percent",      "poll_percent", "control_percent",
+					   "schedule_percent", "idle_percent", "lost_percent"};
+	static const char *const titles[] = {"WORKER",    "VMS%",  "POLL%", "CONTROL%",
+					     "SCHEDULE%", "IDLE%", "LOST%"};
 	const json_t *worker;
 	struct table t;
 	size_t i;
 
-	table_init(&t, 6);
-	for (i = 0; i < 6; i++) {
+	table_init(&t, 7);
+	for (i = 0; i < 7; i++) {
 		t.right[i] = true;
 		table_add(&t, i, titles[i]);
 	}
 	json_array_foreach (workers, i, worker) {
 		add_text(&t, 0, json_object_get(worker, "worker"));
-		for (size_t k = 0; k < 5; k++)
+		for (size_t k = 0; k < 6; k++)
 			add_text(&t, k + 1, json_object_get(worker, keys[k]));
 	}
 	table_print(&t, out);

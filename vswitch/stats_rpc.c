@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "base/thread_stat.h"
 #include "rpc_schema.h"
 #include "vswitch/budget_rpc.h"
 #include "vswitch/ctx_rpc.h"
@@ -216,10 +217,21 @@ static void copy_ledger(struct worker *w, void *arg)
 	c->sleeps = w->sleeps;
 }
 
+/* Left out where /proc does not tell. */
+static void losses_to_json(json_t *o, struct worker *w)
+{
+	struct thread_stat st;
+
+	if (thread_stat_read(atomic_load(&w->tid), &st) < 0)
+		return;
+	json_object_set_new(o, "preemptions", number(st.preemptions));
+	json_object_set_new(o, "lost_us", number(st.lost_ns / 1000));
+}
+
 static json_t *worker_stats(struct vswitch *sw, struct worker *w, const struct ledger_copy *c)
 {
 	uint64_t passed = c->to->last_tsc - c->to->opened_tsc;
-	json_t *system = json_object(), *vms = json_object();
+	json_t *system = json_object(), *vms = json_object(), *o;
 	const struct vm *vm;
 
 	for (unsigned i = 0; i < SYSROW_COUNT; i++)
@@ -234,12 +246,13 @@ static json_t *worker_stats(struct vswitch *sw, struct worker *w, const struct l
 			json_object_set_new(stages, stage_text(i), number(c->to->vm[vm->id][i]));
 		json_object_set_new(vms, vm->name, stages);
 	}
-	return json_pack(
-		"{s:i, s:I, s:I, s:o, s:I, s:I, s:o, s:o}", "worker", (int)w->core, "tsc_hz",
-		(json_int_t)w->tsc_hz, "cycles", (json_int_t)passed, "idle_percent",
-		real(passed ? 100.0 * (double)c->to->sys[SYSROW_IDLE] / (double)passed : 0),
-		"turns", (json_int_t)c->turns, "sleeps", (json_int_t)c->sleeps, "system", system,
-		"vms", vms);
+	o = json_pack("{s:i, s:I, s:I, s:o, s:I, s:I, s:o, s:o}", "worker", (int)w->core, "tsc_hz",
+		      (json_int_t)w->tsc_hz, "cycles", (json_int_t)passed, "idle_percent",
+		      real(passed ? 100.0 * (double)c->to->sys[SYSROW_IDLE] / (double)passed : 0),
+		      "turns", (json_int_t)c->turns, "sleeps", (json_int_t)c->sleeps, "system",
+		      system, "vms", vms);
+	losses_to_json(o, w);
+	return o;
 }
 
 json_t *rpc_handle_stats_workers(struct rpc_ctx *ctx, const struct rpc_stats_workers *p,

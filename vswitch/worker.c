@@ -375,6 +375,7 @@ int worker_main(void *worker)
 	struct worker *w = worker;
 	uint64_t spin_tsc = w->tsc_hz / 1000000 * IDLE_SPIN_US;
 
+	atomic_store(&w->tid, gettid());
 	/* A sleep until a limit's time ends then, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {

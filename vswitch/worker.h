@@ -129,6 +129,7 @@ struct worker {
 	unsigned index;
 	unsigned core;
 	uint64_t started_tsc;
+	_Atomic pid_t tid; /* of the thread, 0 before it runs */
 	_Atomic bool running;
 	_Atomic bool stop;
 

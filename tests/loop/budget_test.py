@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Budgets of two VMs that flood each other: set while traffic flows, read back, watched and refused."""
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -81,6 +82,18 @@ class Scene:
     def is_unlimited(self):
         """There is something to limit. How much vm0 sends is up to testpmd and the machine."""
         wait_for(lambda: share(self.d, 'vm0', 0.5) > 1.5 * LIMIT, 30, 'vm0 uses more than its limit')
+
+    def a_shared_core_shows(self):
+        """What else wants the worker's core takes it away from it, and the statistics say so."""
+        d = self.d
+        core = d.call('worker_list')[0]['worker']
+        before = d.call('stats_workers')[0]
+        with subprocess.Popen(['taskset', '-c', str(core), 'sh', '-c', 'while :; do :; done']) as other:
+            try:
+                wait_for(lambda: all(d.call('stats_workers')[0][key] > before[key] + more for key, more in
+                                     (('preemptions', 5), ('lost_us', 5000))), 30, 'the core is taken away')
+            finally:
+                other.kill()
 
     def who_is_held_back_burns_no_core(self):
         """The worker sleeps until the limit lets somebody go on."""
@@ -251,6 +264,7 @@ def main():
     scene = Scene()
     try:
         return run_tests([scene.limits_hold_and_change_live, scene.who_is_held_back_burns_no_core,
+                          scene.a_shared_core_shows,
                           scene.rate_limits_hold,
                           scene.guarantees_that_do_not_fit_are_refused, scene.use_can_be_read,
                           scene.the_bound_can_be_read, scene.the_longest_times_begin_anew,

@@ -63,8 +63,8 @@ static json_t *stats_workers(struct rpc_ctx *ctx, const void *params, struct err
 	(void)params;
 	(void)e;
 	calls++;
-	return json_pack("[{s:i, s:i, s:i, s:{s:i}}]", "worker", 1, "tsc_hz", 1000, "cycles",
-			 1000 * calls, "system", "idle", 500 * calls);
+	return json_pack("[{s:i, s:i, s:i, s:i, s:{s:i}}]", "worker", 1, "tsc_hz", 1000, "cycles",
+			 1000 * calls, "lost_us", 20000 * calls, "system", "idle", 500 * calls);
 }
 
 static json_t *stats_vms(struct rpc_ctx *ctx, const void *params, struct err *e)
@@ -288,8 +288,8 @@ static void top_shows_rates(void **state)
 	(void)state;
 	assert_int_equal(run("top --once --interval 0.05"), 0);
 	assert_string_equal(out_text,
-			    "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%\n"
-			    "     1  50.0      -         -          -   50.0\n"
+			    "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%  LOST%\n"
+			    "     1  50.0      -         -          -   50.0    2.0\n"
 			    "\n"
 			    "VM    TENANT  WORKER  SHARE%  CYCLES/PKT  PPS    BPS  DROPS/S\n"
 			    "web1  acme         1    25.0          25   10  4.80k        0\n");

@@ -197,14 +197,16 @@ static void numbers_with_suffix(void **state)
 static void rates_from_two_snapshots(void **state)
 {
 	json_t *before = parse(
-		"{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":5000,\"system\":{\"idle\":"
+		"{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":5000,\"lost_us\":1000,"
+		"\"system\":{\"idle\":"
 		"1000,"
 		"\"poll\":500}}],\"vms\":[{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,\"cycles\":"
 		"100,"
 		"\"packets\":10,\"bytes\":600,\"drops\":0},{\"vm\":\"reset\",\"tenant\":\"t\","
 		"\"worker\":1,\"cycles\":900,\"packets\":90,\"bytes\":0,\"drops\":0}]}");
 	json_t *after =
-		parse("{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":7000,\"system\":{"
+		parse("{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":7000,\"lost_us\":"
+		      "51000,\"system\":{"
 		      "\"idle\":2000,"
 		      "\"poll\":600}}],\"vms\":[{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,"
 		      "\"cycles\":200,"
@@ -214,15 +216,16 @@ static void rates_from_two_snapshots(void **state)
 		      "\"tenant\":\"t\",\"worker\":1,\"cycles\":10,\"packets\":1,\"bytes\":0,"
 		      "\"drops\":0}]}");
 	json_t *rates = top_rates(before, after);
-	json_t *want = parse(
-		"{\"workers\":[{\"worker\":1,\"vms_percent\":45.0,\"idle_percent\":50.0,"
-		"\"poll_percent\":5.0}],\"vms\":[{\"vm\":\"new\",\"tenant\":\"t\",\"worker\":1,"
-		"\"share_percent\":30.0,\"cycles_per_packet\":0.0,\"pps\":0.0,\"bps\":0.0,"
-		"\"drops_per_s\":0.0},{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,\"share_"
-		"percent\":5.0,"
-		"\"cycles_per_packet\":5.0,\"pps\":10.0,\"bps\":4000.0,\"drops_per_s\":2.0},"
-		"{\"vm\":\"reset\",\"tenant\":\"t\",\"worker\":1,\"share_percent\":0.5,"
-		"\"cycles_per_packet\":10.0,\"pps\":0.5,\"bps\":0.0,\"drops_per_s\":0.0}]}");
+	json_t *want =
+		parse("{\"workers\":[{\"worker\":1,\"vms_percent\":45.0,\"idle_percent\":50.0,"
+		      "\"poll_percent\":5.0,\"lost_percent\":2.5}],\"vms\":[{\"vm\":\"new\","
+		      "\"tenant\":\"t\",\"worker\":1,"
+		      "\"share_percent\":30.0,\"cycles_per_packet\":0.0,\"pps\":0.0,\"bps\":0.0,"
+		      "\"drops_per_s\":0.0},{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,\"share_"
+		      "percent\":5.0,"
+		      "\"cycles_per_packet\":5.0,\"pps\":10.0,\"bps\":4000.0,\"drops_per_s\":2.0},"
+		      "{\"vm\":\"reset\",\"tenant\":\"t\",\"worker\":1,\"share_percent\":0.5,"
+		      "\"cycles_per_packet\":10.0,\"pps\":0.5,\"bps\":0.0,\"drops_per_s\":0.0}]}");
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -231,8 +234,8 @@ static void rates_from_two_snapshots(void **state)
 	assert_true(json_equal(rates, want));
 	top_print(rates, 2, f);
 	fclose(f);
-	assert_string_equal(text, "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%\n"
-				  "     1  45.0    5.0         -          -   50.0\n"
+	assert_string_equal(text, "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%  LOST%\n"
+				  "     1  45.0    5.0         -          -   50.0    2.5\n"
 				  "\n"
 				  "VM   TENANT  WORKER  SHARE%  CYCLES/PKT  PPS    BPS  DROPS/S\n"
 				  "new  t            1    30.0           0    0      0        0\n"
