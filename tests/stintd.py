@@ -39,9 +39,10 @@ def wait_for(condition, timeout, what):
 
 
 class Stintd:
-    """One daemon. Its configuration is kept, so that kill() and start() play a crash."""
+    """One daemon. Its configuration is kept, so that kill() and start() play a crash. `prefix` is a command
+    that runs it, `env` what is added to its environment."""
 
-    def __init__(self, workers=None, args=()):
+    def __init__(self, workers=None, args=(), prefix=(), env=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='stint-test.'))
         self.folder.chmod(0o755)
         self.socket = self.folder / 'rpc.sock'
@@ -49,15 +50,17 @@ class Stintd:
         self.log = self.folder / 'stintd.log'
         self.workers = workers or str(max(os.sched_getaffinity(0)))
         self.args = list(args)
+        self.prefix = list(prefix)
+        self.env = {**os.environ, **(env or {})}
         self.process = None
         self.start()
 
     def start(self):
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                [BUILD / 'stintd', '--socket', self.socket, '--config', self.config,
+                [*self.prefix, BUILD / 'stintd', '--socket', self.socket, '--config', self.config,
                  '--workers', self.workers, '--memory', '512', *self.args],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         wait_for(self.answers, 30, 'stintd answers')
 
     def answers(self):

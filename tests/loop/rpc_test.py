@@ -2,19 +2,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The daemon as an operator's programs meet it: errors that name the field, a configuration that
 survives, clients that misbehave, instances that collide."""
+import grp
 import json
 import os
 import pathlib
+import pwd
 import random
+import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from stintd import BUILD, RpcError, Stintd, run_tests, wait_for  # noqa: E402
+from stintd import BUILD, ROOT, RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
 
 def receive_values(s, count, timeout=10):
@@ -378,6 +382,27 @@ def keeps_few_privileges():
             assert 'NoNewPrivs:\t1' in status
 
 
+def runs_as_the_unit_says():
+    """systemd is told when it is ready and when it stops, and the unit's capabilities are enough."""
+    unit = (ROOT / 'docs/stintd.service.in').read_text()
+    kept = re.search('^CapabilityBoundingSet=(.*)$', unit, re.M).group(1).lower().replace('cap_', '+').split()
+    with tempfile.TemporaryDirectory(prefix='stint-unit.') as folder, socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(f'{folder}/notify')
+        notify.settimeout(60)
+        with Stintd(prefix=['setpriv', f"--bounding-set=-all,{','.join(kept)}", '--no-new-privs'],
+                    env={'NOTIFY_SOCKET': f'{folder}/notify'}) as d:
+            assert notify.recv(100) == b'READY=1'
+            populate(d)
+            owner, group = pwd.getpwnam('nobody'), grp.getgrnam('nogroup')
+            d.call('port_create', name='theirs', vm='web', network='blue', socket=f'{folder}/theirs', owner='nobody',
+                   group='nogroup', socket_mode='0600')
+            status = os.stat(f'{folder}/theirs')
+            assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (owner.pw_uid, group.gr_gid, 0o600)
+            assert d.stop() == 0
+            assert notify.recv(100) == b'STOPPING=1'
+
+
 def the_read_only_socket_changes_nothing():
     with Stintd() as d:
         d.stop()
@@ -418,9 +443,11 @@ def many_objects_come_and_go():
 
 if __name__ == '__main__':
     sys.exit(run_tests([
-        refusals_name_the_field_and_change_nothing, a_vm_joins_its_tenants_networks_only, requests_of_every_form, what_is_no_request,
+        refusals_name_the_field_and_change_nothing, a_vm_joins_its_tenants_networks_only,
+        requests_of_every_form, what_is_no_request,
         a_huge_request_is_cut_short, slow_clients_hold_up_nobody, events_have_numbers,
         configuration_survives, killed_at_any_moment_the_file_is_whole,
         one_bad_call_keeps_nothing_else_down, a_broken_file_is_refused_at_start,
         a_second_instance_is_refused, bad_arguments_are_refused, stops_on_a_signal,
-        keeps_few_privileges, the_read_only_socket_changes_nothing, many_objects_come_and_go]))
+        keeps_few_privileges, runs_as_the_unit_says,
+        the_read_only_socket_changes_nothing, many_objects_come_and_go]))
