@@ -129,6 +129,24 @@ void port_enter_worker(struct port *port)
 /* --- creation ----------------------------------------------------------------------------------
  */
 
+/* A user's or group's number as text; `what` says which, for the error. */
+static int parse_id(const char *field, const char *what, const char *text, uint32_t *id,
+		    struct err *e)
+{
+	unsigned long n;
+
+	if (text[strspn(text, "0123456789")])
+		return err_set(e, ERR_INVALID, field, "%s '%s': no such %s", field, text, what);
+	errno = 0;
+	n = strtoul(text, NULL, 10);
+	/* The last number means no change to chown. */
+	if (errno || n >= UINT32_MAX)
+		return err_set(e, ERR_INVALID, field, "%s '%s': not a %s's number", field, text,
+			       what);
+	*id = (uint32_t)n;
+	return 0;
+}
+
 static int look_up_user(const char *owner, uid_t *uid, struct err *e)
 {
 	const struct passwd *pw;
@@ -138,7 +156,7 @@ static int look_up_user(const char *owner, uid_t *uid, struct err *e)
 		return 0;
 	pw = getpwnam(owner);
 	if (!pw)
-		return err_set(e, ERR_INVALID, "owner", "owner '%s': no such user", owner);
+		return parse_id("owner", "user", owner, uid, e);
 	*uid = pw->pw_uid;
 	return 0;
 }
@@ -152,7 +170,7 @@ static int look_up_group(const char *group, gid_t *gid, struct err *e)
 		return 0;
 	gr = getgrnam(group);
 	if (!gr)
-		return err_set(e, ERR_INVALID, "group", "group '%s': no such group", group);
+		return parse_id("group", "group", group, gid, e);
 	*gid = gr->gr_gid;
 	return 0;
 }

@@ -403,6 +403,25 @@ def runs_as_the_unit_says():
             assert notify.recv(100) == b'STOPPING=1'
 
 
+def owners_may_be_numbers():
+    with Stintd() as d:
+        populate(d)
+        d.call('port_create', name='theirs', vm='web', network='blue', socket=d.path('theirs'), owner='4711',
+               group='4712')
+        status = os.stat(d.path('theirs'))
+        assert (status.st_uid, status.st_gid) == (4711, 4712)
+        d.kill()
+        d.start()
+        assert (d.port('theirs')['owner'], d.port('theirs')['group']) == ('4711', '4712')
+        for number in ('4294967295', '99999999999'):
+            try:
+                d.call('port_create', name='p', vm='web', network='blue', socket=d.path('p'), owner=number)
+            except RpcError as e:
+                assert e.data['field'] == 'owner' and number in str(e), e
+            else:
+                raise AssertionError(f'owner {number} was taken')
+
+
 def the_read_only_socket_changes_nothing():
     with Stintd() as d:
         d.stop()
@@ -449,5 +468,5 @@ if __name__ == '__main__':
         configuration_survives, killed_at_any_moment_the_file_is_whole,
         one_bad_call_keeps_nothing_else_down, a_broken_file_is_refused_at_start,
         a_second_instance_is_refused, bad_arguments_are_refused, stops_on_a_signal,
-        keeps_few_privileges, runs_as_the_unit_says,
+        keeps_few_privileges, runs_as_the_unit_says, owners_may_be_numbers,
         the_read_only_socket_changes_nothing, many_objects_come_and_go]))
