@@ -16,7 +16,8 @@
 
 #include "base/log.h"
 
-#define MAX_ARGS 20
+#define LEAST_HUGE_MIB 64 /* room for a dozen VMs */
+#define MAX_ARGS       20
 
 static int add_core(const char *text, unsigned core, const cpu_set_t *allowed,
 		    struct eal_conf *conf, struct err *e)
@@ -151,7 +152,7 @@ static void lcores_text(const struct eal_conf *conf, char *text, size_t size)
 
 int eal_init(const struct eal_conf *conf, const char *program, struct err *e)
 {
-	unsigned long huge = conf->no_huge ? 0 : free_huge_bytes();
+	unsigned long huge_mib = conf->no_huge ? 0 : free_huge_bytes() >> 20;
 	char lcores[8192], memory[16], prefix[32];
 	char *argv[MAX_ARGS];
 	int argc = 0;
@@ -168,10 +169,13 @@ int eal_init(const struct eal_conf *conf, const char *program, struct err *e)
 	argv[argc++] = (char *)"--no-telemetry";
 	argv[argc++] = (char *)"--iova-mode=va";
 	argv[argc++] = (char *)"--log-level=*:4";
-	if (huge > 0) {
-		log_info("memory: hugepages, %lu MiB of them free", huge >> 20);
+	if (huge_mib >= LEAST_HUGE_MIB) {
+		log_info("memory: hugepages, %lu MiB of them free", huge_mib);
 		argv[argc++] = (char *)"--in-memory";
 	} else {
+		if (huge_mib > 0)
+			log_warn("memory: only %lu MiB of hugepages are free, less than %u",
+				 huge_mib, LEAST_HUGE_MIB);
 		log_info("memory: no hugepages%s, running on %u MiB of ordinary pages",
 			 conf->no_huge ? " wanted" : "", conf->memory_mb);
 		argv[argc++] = (char *)"--no-huge";

@@ -21,8 +21,8 @@ int eal_parse_cores(const char *text, struct eal_conf *conf, struct err *e);
 /* The default: the last core that the process may run on. */
 void eal_default_core(struct eal_conf *conf);
 
-/* Starts EAL: hugepages where there are free ones, ordinary memory (said in the log) where there
- * are none; never a PCI bus. Worker i of the configuration becomes lcore i + 1. Once per process.
+/* Starts EAL: hugepages where enough of them are free, ordinary memory (said in the log) where they
+ * are not; never a PCI bus. Worker i of the configuration becomes lcore i + 1. Once per process.
  * [control] */
 int eal_init(const struct eal_conf *conf, const char *program, struct err *e);
 void eal_uninit(void);
