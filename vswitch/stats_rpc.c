@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <rte_mempool.h>
 
 #include "base/thread_stat.h"
 #include "rpc_schema.h"
@@ -174,6 +175,7 @@ static json_t *vm_stats(struct vswitch *sw, struct vm *vm, const struct sched_vm
 	json_object_set_new(o, "packets", number(packets));
 	json_object_set_new(o, "bytes", number(bytes));
 	json_object_set_new(o, "drops", number(drops));
+	json_object_set_new(o, "buffers_in_use", number(rte_mempool_in_use_count(vm->pool)));
 	sched_stats_to_json(o, sw, st);
 	json_object_set_new(o, "stages", stages);
 	return o;

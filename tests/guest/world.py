@@ -61,6 +61,7 @@ class World:
         for port in self.stintd.call('stats_ports'):
             assert port['in'] == port['forwarded'] + port['consumed'] + port['dropped'], port
             assert port['dropped'] == sum(port['drops'].values()), port
+        wait_for(lambda: not any(vm['buffers_in_use'] for vm in self.stintd.call('stats_vms')), 30, 'buffers are back')
 
     def __enter__(self):
         return self

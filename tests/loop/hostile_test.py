@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from paths_test import Testpmd, check_conservation, check_ledger, make_ports  # noqa: E402
+from paths_test import Testpmd, check_buffers, check_conservation, check_ledger, make_ports  # noqa: E402
 from stintd import BUILD, Stintd, run_tests, wait_for  # noqa: E402
 
 FRONT_END = BUILD / 'tests/loop/fe_hostile'
@@ -96,6 +96,7 @@ def tests():
         scene.pmd.command('stop')
         time.sleep(0.2)
         check_conservation(scene.d)
+        check_buffers(scene.d)
         check_ledger(scene.d)
         assert scene.d.counters('evil')['drops'].get('bad_descriptor', 0) > 0
         assert scene.d.stop() == 0

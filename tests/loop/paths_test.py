@@ -89,6 +89,11 @@ def check_conservation(d):
     wait_for(conserved, 5, 'counters are conserved')
 
 
+def check_buffers(d):
+    """All of them are back once nothing is on its way."""
+    wait_for(lambda: not any(vm['buffers_in_use'] for vm in d.call('stats_vms')), 5, 'buffers are back')
+
+
 def check_ledger(d):
     for w in d.call('stats_workers'):
         rows = sum(w['system'].values()) + sum(sum(v.values()) for v in w['vms'].values())
@@ -113,6 +118,7 @@ def exchange(d, options='', pairs=1, at_least=10000):
         pmd.command('stop')
         time.sleep(0.1)
         check_conservation(d)
+        check_buffers(d)
         check_ledger(d)
         return text
     finally:
