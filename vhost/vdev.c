@@ -333,6 +333,18 @@ static void hand_over(struct vdev *dev)
 	}
 }
 
+/* The library tells it once the device runs; front ends say it before or after. */
+static void note_mtu(struct vdev *dev)
+{
+	uint16_t mtu;
+
+	if (rte_vhost_get_mtu(dev->vid, &mtu) < 0)
+		return;
+	pthread_mutex_lock(&dev->lock);
+	dev->status.mtu = mtu;
+	pthread_mutex_unlock(&dev->lock);
+}
+
 /* --- the library's callbacks -------------------------------------------------------------------
  */
 
@@ -344,6 +356,7 @@ static int on_new_device(int vid)
 		return -1;
 	dev->running = true;
 	hand_over(dev);
+	note_mtu(dev);
 	update_state(dev);
 	return 0;
 }
@@ -452,16 +465,11 @@ static enum rte_vhost_msg_result before_message(int vid, void *msg)
 static enum rte_vhost_msg_result after_message(int vid, void *msg)
 {
 	struct vdev *dev = vdev_of(vid);
-	uint16_t mtu;
 
 	(void)msg;
 	if (dev) {
 		hand_over(dev);
-		if (rte_vhost_get_mtu(vid, &mtu) == 0) {
-			pthread_mutex_lock(&dev->lock);
-			dev->status.mtu = mtu;
-			pthread_mutex_unlock(&dev->lock);
-		}
+		note_mtu(dev);
 		update_state(dev);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;

@@ -61,6 +61,8 @@ static json_t *port_to_json(struct port *port)
 	json_object_set_new(o, "queue_pairs_up", json_integer(st.pairs));
 	json_object_set_new(o, "worker", json_integer(((struct worker *)port->worker)->core));
 	json_object_set_new(o, "mtu", json_integer(atomic_load(&net->mtu)));
+	if (st.mtu)
+		json_object_set_new(o, "front_end_mtu", json_integer(st.mtu));
 	json_object_set_new(o, "macs", json_integer(atomic_load(&port->macs)));
 	json_object_set_new(o, "connects", json_integer((json_int_t)st.connects));
 	json_object_set_new(o, "refused", json_integer((json_int_t)st.refused));

@@ -56,6 +56,7 @@ enum fe_request {
 enum fe_feature {
 	FE_NET_CSUM = 0,
 	FE_NET_GUEST_CSUM = 1,
+	FE_NET_MTU = 3,
 	FE_NET_GUEST_TSO4 = 7,
 	FE_NET_GUEST_TSO6 = 8,
 	FE_NET_HOST_TSO4 = 11,

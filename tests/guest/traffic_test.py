@@ -51,7 +51,8 @@ def nothing_crosses_networks(w, a, b, c):
     assert ping(a, b.ip())
 
 
-def jumbo_frames_pass(_, a, b, __):
+def jumbo_frames_pass(w, a, b, _):
+    assert w.stintd.port('a-0')['front_end_mtu'] == 9000, w.stintd.port('a-0')
     assert loss(a.check(f'ping -c 3 -i 0.2 -s {JUMBO_PAYLOAD} {b.ip()}')) == 0
 
 

@@ -361,6 +361,62 @@ static int broken_ring_comes_back(void)
 	return 0;
 }
 
+/* Not hostile, but no other front end that we have does it: tells its MTU, when it is told to. */
+static int tells_its_mtu(void)
+{
+	struct fe_config conf = split;
+
+	conf.features |= FE_F(FE_NET_MTU);
+	conf.protocol_features |= FE_F(FE_P_NET_MTU);
+	if (open_fe(&conf) < 0)
+		return -1;
+	await_line();
+	if (vhost_fe_set_u64(&fe, FE_NET_SET_MTU, 1400) < 0)
+		return -1;
+	await_line();
+	return 0;
+}
+
+/* Nor this: has the switch make the region for what is in flight, and gives it back, as one that
+ * reconnects would. Rings go on. */
+static int inflight_region(void)
+{
+	struct {
+		uint64_t mmap_size, mmap_offset;
+		uint16_t num_queues, queue_size;
+	} region = {.num_queues = 2, .queue_size = RING_SIZE};
+	struct fe_config conf = split;
+	struct fe_msg answer;
+	struct fe_buf buf;
+	size_t len;
+
+	conf.protocol_features |= FE_F(FE_P_INFLIGHT);
+	if (open_fe(&conf) < 0)
+		return -1;
+	if (!(fe.protocol_features & FE_F(FE_P_INFLIGHT)) ||
+	    vhost_fe_send_raw(&fe, FE_GET_INFLIGHT_FD, FE_FLAG_VERSION, sizeof(region), &region,
+			      sizeof(region), NULL, 0) < 0 ||
+	    vhost_fe_recv(&fe, &answer, 1000) < 0 || answer.n_fds != 1) {
+		fprintf(stderr, "no region for what is in flight\n");
+		return -1;
+	}
+	memcpy(&region, answer.payload.bytes, sizeof(region));
+	if (region.mmap_size == 0 ||
+	    vhost_fe_send(&fe, FE_SET_INFLIGHT_FD, &region, sizeof(region), answer.fds, 1) < 0) {
+		fprintf(stderr, "the region was refused\n");
+		return -1;
+	}
+	close(answer.fds[0]);
+	buf.gpa = frame(&len);
+	buf.len = (uint32_t)len;
+	buf.device_writes = false;
+	if (fe_ring_add(&fe.ring[TX], &buf, 1) < 0)
+		return -1;
+	fe_ring_publish(&fe.ring[TX]);
+	fe_ring_kick(&fe.ring[TX]);
+	return wait_used(&fe.ring[TX]);
+}
+
 static int split_one(const struct vring_desc *descs, unsigned n)
 {
 	struct fe_ring *r = &fe.ring[TX];
@@ -531,6 +587,8 @@ static const struct {
 	CASE(scribble_split),
 	CASE(scribble_packed),
 	CASE(broken_ring_comes_back),
+	CASE(tells_its_mtu),
+	CASE(inflight_region),
 #undef CASE
 };
 

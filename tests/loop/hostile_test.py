@@ -22,6 +22,11 @@ def progress(d):
              'the other ports go on')
 
 
+def go_on(front_end):
+    front_end.stdin.write('\n')
+    front_end.stdin.flush()
+
+
 class Scene:
     """Two good ports under traffic and one more, for the hostile front end."""
 
@@ -45,24 +50,36 @@ class Scene:
     def a_broken_ring_may_come_back(self):
         """The state is about the rings that are there now."""
         d = self.d
-        with subprocess.Popen([FRONT_END, d.path('evil.sock'), 'broken_ring_comes_back'], stdin=subprocess.PIPE,
-                              text=True) as front_end:
-            def go_on():
-                front_end.stdin.write('\n')
-                front_end.stdin.flush()
+        with self.front_end('broken_ring_comes_back') as front_end:
             d.wait_state('evil', 'down')
             assert 'index' in d.port('evil')['state_text'], d.port('evil')
             for _ in range(2):
-                go_on()
+                go_on(front_end)
                 d.wait_state('evil', 'up')
                 time.sleep(2.5)  # broken rings are looked for once a second
                 assert d.port('evil')['state'] == 'up', d.port('evil')
-            go_on()
+            go_on(front_end)
             assert front_end.wait(timeout=60) == 0
         d.wait_state('evil', 'waiting')
         broken = [e for e in d.call('events_list') if e['type'] == 'ring_broken' and e['port'] == 'evil']
         assert broken and 'index' in broken[-1]['state_text'], broken
         progress(d)
+
+    def the_front_ends_mtu_is_shown(self):
+        d = self.d
+        with self.front_end('tells_its_mtu') as front_end:
+            d.wait_state('evil', 'up')
+            assert 'front_end_mtu' not in d.port('evil'), d.port('evil')
+            go_on(front_end)
+            wait_for(lambda: d.port('evil').get('front_end_mtu') == 1400, 30, 'the MTU')
+            go_on(front_end)
+            assert front_end.wait(timeout=60) == 0
+        d.wait_state('evil', 'waiting')
+        assert 'front_end_mtu' not in d.port('evil'), d.port('evil')
+
+    def front_end(self, case):
+        """One that waits to be told to go on."""
+        return subprocess.Popen([FRONT_END, self.d.path('evil.sock'), case], stdin=subprocess.PIPE, text=True)
 
     def play(self, case):
         d = self.d
@@ -91,6 +108,7 @@ def tests():
         yield test
 
     yield scene.a_broken_ring_may_come_back
+    yield scene.the_front_ends_mtu_is_shown
 
     def afterwards_all_is_accounted_for():
         scene.pmd.command('stop')
