@@ -21,6 +21,14 @@ class LabError(Exception):
     pass
 
 
+def is_running(pid):
+    """A process that ended but was not reaped by its parent yet does not run."""
+    try:
+        return pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
 def for_each(function, guests):
     """Calls function(guest) for all of them at the same time; the first error is raised when all are done."""
     if guests:

@@ -8,11 +8,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / 'scripts'), str(ROOT / 'tests')]
 
 # pylint: disable=wrong-import-position
-from guestlab import Lab  # noqa: E402
+from guestlab import Lab, is_running  # noqa: E402
 from guestlab.guest import GuestError  # noqa: E402
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
-__all__ = ['IPERF_PORT', 'ROOT', 'GuestError', 'Pings', 'RpcError', 'World', 'loss', 'ping', 'run_tests', 'wait_for']
+__all__ = ['IPERF_PORT', 'ROOT', 'GuestError', 'Pings', 'RpcError', 'Stintd', 'World', 'is_running', 'loss', 'ping',
+           'run_tests', 'wait_for']
 IPERF_PORT = 5201
 
 
@@ -68,11 +69,12 @@ class World:
 
     def __exit__(self, *what):
         try:
-            if what[0] is not None:
-                print(self.stintd.read_log(), flush=True)
             self.lab.__exit__(*what)
         finally:
+            log = self.stintd.read_log()
             self.stintd.close()
+        if what[0] is not None:
+            print(log, flush=True)
 
 
 def loss(output):
