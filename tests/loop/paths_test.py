@@ -185,6 +185,19 @@ def front_end_reconnects():
         assert d.open_files() == files, (files, d.open_files())
 
 
+def addresses_age():
+    """Learned ones are forgotten when they are silent for long, static ones stay."""
+    with Stintd() as d:
+        make_ports(d)
+        d.call('fdb_add', network='n', mac='52:54:00:00:00:77', port='p0')
+        exchange(d, at_least=1000)
+        learned = {e['mac']: e['port'] for e in d.call('fdb_list') if not e['static']}
+        assert learned == dict(zip(MACS, ('p0', 'p1'))), learned
+        d.call('network_set', name='n', mac_ageing_s=1)
+        wait_for(lambda: [e['mac'] for e in d.call('fdb_list')] == ['52:54:00:00:00:77'], 30, 'addresses are forgotten')
+        wait_for(lambda: d.port('p1')['macs'] == 0, 30, 'they are counted no more')
+
+
 def two_workers():
     if len(os.sched_getaffinity(0)) < 2:
         raise AssertionError('needs two cores')
@@ -196,4 +209,4 @@ def two_workers():
 
 if __name__ == '__main__':
     sys.exit(run_tests([*path_tests(), two_queue_pairs, two_queue_pairs_packed, switch_as_client,
-                        front_end_reconnects, two_workers]))
+                        front_end_reconnects, addresses_age, two_workers]))
