@@ -125,42 +125,33 @@ def exchange(d, options='', pairs=1, at_least=10000):
         pmd.close()
 
 
-def path_tests():
-    """One test per virtio path that virtio-user has."""
+def virtio_paths():
+    """The options of virtio-user that make its paths, and a name for each."""
     for packed, mergeable, in_order, vectorized in itertools.product((0, 1), repeat=4):
         if vectorized and mergeable:
             continue  # the driver has no vectorized path with mergeable buffers
         if vectorized and not in_order and packed:
             continue  # its vectorized packed path needs in-order
-        options = (f',packed_vq={packed},mrg_rxbuf={mergeable},in_order={in_order}'
-                   f',vectorized={vectorized}')
-        name = '_'.join(['packed' if packed else 'split', 'mrg' if mergeable else 'nomrg',
-                         'inorder' if in_order else 'anyorder'] + (['vec'] if vectorized else []))
+        yield (f',packed_vq={packed},mrg_rxbuf={mergeable},in_order={in_order},vectorized={vectorized}',
+               '_'.join(['packed' if packed else 'split', 'mrg' if mergeable else 'nomrg',
+                         'inorder' if in_order else 'anyorder'] + (['vec'] if vectorized else [])))
 
-        def test(options=options, packed=packed, mergeable=mergeable):
+
+def path_tests():
+    """One test per virtio path, side and number of queue pairs."""
+    for (options, name), mode, pairs in itertools.product(virtio_paths(), ('server', 'client'), (1, 2)):
+        def test(options=options, name=name, mode=mode, pairs=pairs):
             with Stintd() as d:
-                make_ports(d)
-                text = exchange(d, options)
-                assert ('packed' if packed else 'split') in text, text
-                assert ('mrg_rxbuf' in text) == bool(mergeable), text
-        test.__name__ = f'path_{name}'
+                make_ports(d, mode, pairs)
+                text = exchange(d, options + (',server=1' if mode == 'client' else ''), pairs)
+                assert name.split('_')[0] in text, text
+                assert ('mrg_rxbuf' in text) == ('_mrg' in name), text
+                assert ('in_order' in text) == ('_inorder' in name), text
+                assert f'{pairs} queue pair' in text, text
+                for port in ('p0', 'p1'):
+                    assert len(d.counters(port)['queues']) == pairs
+        test.__name__ = f'path_{name}_{mode}_{pairs}'
         yield test
-
-
-def two_queue_pairs():
-    with Stintd() as d:
-        make_ports(d, pairs=2)
-        text = exchange(d, pairs=2)
-        assert '2 queue pairs' in text, text
-        used = [q['tx_packets'] for q in d.counters('p0')['queues']]
-        assert len(used) == 2, used
-
-
-def two_queue_pairs_packed():
-    with Stintd() as d:
-        make_ports(d, pairs=2)
-        text = exchange(d, ',packed_vq=1', pairs=2)
-        assert '2 queue pairs' in text and 'packed' in text, text
 
 
 def switch_as_client():
@@ -208,5 +199,4 @@ def two_workers():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([*path_tests(), two_queue_pairs, two_queue_pairs_packed, switch_as_client,
-                        front_end_reconnects, addresses_age, two_workers]))
+    sys.exit(run_tests([*path_tests(), switch_as_client, front_end_reconnects, addresses_age, two_workers]))
