@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Services that took longer than their slice, told apart from gaps of the machine.
 
-A service's time is that between two readings of the clock, so when the hypervisor or the kernel takes the
-core away meanwhile, the gap is in it. No meter can run on a core at the same time as the worker. So the
-hiccup meter spins there while no switch runs, before each measurement of the same run, and counts gaps by
+A service's time is that between two readings of the clock, so when the machine takes the core away
+meanwhile, the gap is in it. Where the kernel gave the core to another thread, the switch knows that itself
+and its histogram of services leaves them out; so does the meter. Interrupts and the hypervisor remain. No
+meter can run on a core at the same time as the worker. So the hiccup meter spins there while no switch runs, before each measurement of the same run, and counts gaps by
 length. If the switch kept its slice exactly, services longer than slice + x would all be ones that met a gap
 longer than x: their number could not exceed that of such gaps in as much time. The longest overrun is the
 largest x at which there were more services than gaps can explain. Chance is allowed for: three standard
@@ -20,6 +21,7 @@ class Overruns:
         self.service_seconds = 0.0
         self.gaps = collections.Counter()  # longer than so many us
         self.gap_seconds = 0.0
+        self.of_late = collections.defaultdict(collections.Counter)  # over two slices, by kind of VM
 
     def add_gaps(self, hiccup):
         """What Generator.hiccup found."""
@@ -34,6 +36,22 @@ class Overruns:
             for bucket in buckets:
                 self.services[bucket["from_ns"]] += sign * bucket["count"]
         self.service_seconds += seconds
+
+    def note_longest(self, kind, before, after):
+        """Remembers who had long services, until longest_text is asked."""
+        for sign, buckets in ((-1, before), (1, after)):
+            for bucket in buckets:
+                if bucket["from_ns"] >= 2000 * self.slice_us:
+                    self.of_late[kind][bucket["from_ns"]] += sign * bucket["count"]
+
+    def longest_text(self):
+        found = []
+        for kind, services in sorted(self.of_late.items()):
+            services = +services
+            if services:
+                found.append(f"{kind} {sum(services.values())} (longest {max(services) / 1000:.0f} us)")
+        self.of_late.clear()
+        return ", ".join(found) or "none"
 
     def _explained(self, over_us):
         """How many gaps longer than that there may have been."""

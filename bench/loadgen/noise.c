@@ -5,6 +5,8 @@
 #endif
 #include "bench/loadgen/noise.h"
 
+#include "base/preempt.h"
+
 #include <inttypes.h>
 #include <sched.h>
 #include <string.h>
@@ -39,7 +41,8 @@ static double cycles_per_ns(void)
 	return (double)(__rdtsc() - c0) / (double)(t1 - t0);
 }
 
-/* How many gaps were longer than so many microseconds. */
+/* How many gaps were longer than so many microseconds, without those in which the kernel gave the
+ * core to another thread: of these a switch knows by itself. */
 static const unsigned int gap_us[] = {1,   2,   5,   10,  15,  20,   30,   40,   50,    75,
 				      100, 150, 200, 300, 500, 1000, 2000, 5000, 10000, 20000};
 
@@ -54,7 +57,7 @@ static void count_gap(uint64_t counts[N_GAPS], double us)
 int noise_meter(int core, double seconds)
 {
 	static struct hist waits;
-	uint64_t end, last, first, lost = 0, counts[N_GAPS] = {0};
+	uint64_t end, last, first, lost = 0, preempted = 0, counts[N_GAPS] = {0};
 	double rate, us;
 	cpu_set_t set;
 
@@ -66,6 +69,7 @@ int noise_meter(int core, double seconds)
 	}
 	rate = cycles_per_ns();
 	hist_reset(&waits);
+	preempt_happened();
 	first = last = __rdtsc();
 	end = first + (uint64_t)(seconds * 1e9 * rate);
 	while (last < end) {
@@ -73,7 +77,10 @@ int noise_meter(int core, double seconds)
 
 		if ((double)(now - last) > SAMPLE_NS * rate) {
 			hist_record_corrected(&waits, now - last, (uint64_t)(SAMPLE_NS * rate));
-			count_gap(counts, (double)(now - last) / rate / 1000);
+			if (preempt_happened())
+				preempted++;
+			else
+				count_gap(counts, (double)(now - last) / rate / 1000);
 			lost += now - last;
 		}
 		last = now;
@@ -87,6 +94,7 @@ int noise_meter(int core, double seconds)
 	printf("hiccup.p999_us %.2f us\n", (double)hist_quantile(&waits, 0.999) / us);
 	printf("hiccup.max_us %.2f us\n", (double)waits.max / us);
 	printf("hiccup.seconds %.6f s\n", (double)(last - first) / us / 1e6);
+	printf("hiccup.preempted %" PRIu64 " gaps\n", preempted);
 	for (unsigned int i = 0; i < N_GAPS; i++)
 		printf("hiccup.gaps_over_%u_us %" PRIu64 " gaps\n", gap_us[i], counts[i]);
 	return 0;

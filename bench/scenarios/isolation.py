@@ -51,16 +51,19 @@ ADVERSARIES = {"all": (*TOGETHER, ("unknown", 4, REFILL)), **FLOODS}
 
 QUICK = ("all", "small_16", "large", "chain", "control", "alternate")
 
-# Those whose packets all cost the same: what one packet costs is taken from them.
-UNIFORM = ("small", "large", "chain", "broadcast", "unknown", "malformed", "notify")
+# Those whose packets all cost the same when they are delivered: what one packet costs is taken from them.
+UNIFORM = ("small", "large", "chain", "broadcast", "unknown", "notify")
 
 NOTES = {
     "isolation.worst_gain": "p99 of the adversary and window that are worst in mode none, over the same in mode time",
     "isolation.longest_service_over_slice_us":
-        "of all VMs in mode time, hostile ones included, without what gaps of the machine explain: the hiccup meter "
-        "counts gaps by length on the worker's core, in the same run while no switch is on it; services longer "
-        "than slice + x count only where there are more of them than gaps longer than x (bench/overruns.py)",
-    "isolation.packet_us": "the mean cost of one packet of the adversary whose packets are dearest",
+        "of all VMs in mode time, hostile ones included, without what gaps of the machine explain. Services during "
+        "which the kernel gave the core to another thread are known (base/preempt.h) and left out. Of interrupts "
+        "and the hypervisor, the hiccup meter counts gaps by length on the worker's core, in the same run while no "
+        "switch is on it; services longer than slice + x count only where there are more of them than gaps longer "
+        "than x (bench/overruns.py)",
+    "isolation.packet_us": "what the adversary with the dearest packets used in mode time, over its packets that "
+                           "were delivered",
 }
 
 
@@ -128,18 +131,20 @@ class Session:
         seconds = time.monotonic() - began
         for vm, (buckets, cycles, packets) in after.items():
             self.overruns.add_services(before[vm][0], buckets, seconds / len(after))
-            taken = packets - before[vm][2]
-            if self.adversary.kinds().get(vm) in UNIFORM and taken >= 100:
-                self.packet_us = max(self.packet_us, (cycles - before[vm][1]) / taken / self.hz * 1e6)
+            kind = self.adversary.kinds().get(vm, "victim")
+            self.overruns.note_longest(kind, before[vm][0], buckets)
+            delivered = packets - before[vm][2]
+            if kind in UNIFORM and delivered >= 100:
+                self.packet_us = max(self.packet_us, (cycles - before[vm][1]) / delivered / self.hz * 1e6)
 
     def read(self):
-        """{VM: (its services' histogram, its time in cycles, its packets)}"""
+        """{VM: (its services' histogram, its time in cycles, its packets that were delivered)}"""
         stats = {s["vm"]: s for s in self.switch.call("stats_vms")}
         read = {}
         for i in range(self.adversary.vms):
             vm = f"vm{i}"
             buckets = self.switch.call("histogram_get", vm=vm, kind="service")["buckets"]
-            read[i] = buckets, stats[vm]["cycles"], stats[vm]["packets"]
+            read[i] = buckets, stats[vm]["cycles"], stats[vm]["packets"] - stats[vm]["drops"]
         return read
 
 
@@ -199,6 +204,7 @@ def measure(bench, adversary, number, overruns):
     p99 = note_latencies(bench, adversary, raw)
     bench.say(f"{adversary.name}: p99 in us with 1 / 16 outstanding: " + ", ".join(
         f"{mode} {' / '.join(shown(p99[mode, str(w)]) for w in WINDOWS)}" for mode in ("alone", "none", "rate", "time")))
+    bench.say(f"{adversary.name}: services longer than two slices: {overruns.longest_text()}")
     return p99, session.packet_us
 
 
