@@ -2,8 +2,8 @@
 /* Whom a worker serves next: the part that runs for every service. */
 #include "policy/sched_impl.h"
 
-/* A service ends when less than this part of its slice is left: bursts get small towards the end, and
- * each costs as much as some packets. */
+/* A service ends when less than this part of its slice is left: bursts get small towards the end,
+ * and each costs as much as some packets. */
 #define LAST_BURST 16
 
 static bool ring_is_empty(const struct sched *s)

@@ -23,10 +23,11 @@ struct rte_mempool;
 struct vring_loan;
 
 #define VRING_MAX_SIZE  32768
-#define VRING_MAX_BURST 64   /* packets that one call takes at most */
-#define VRING_MAX_CHAIN 257  /* descriptors of one packet: 256 and one for the header */
-#define VRING_MAX_TOIL  2048 /* descriptors of packets placed one by one, after which a call ends \
-			      */
+#define VRING_MAX_BURST 64  /* packets that one call takes at most */
+#define VRING_MAX_CHAIN 257 /* descriptors of one packet: 256 and one for the header */
+#define VRING_MAX_TOIL                                                            \
+	2048 /* descriptors of packets placed one by one, after which a call ends \
+	      */
 #define VRING_MAX_PACKET \
 	(65535 + 40 + 14 + 8) /* IPv6 without jumbograms, Ethernet, two VLAN tags */
 

@@ -179,8 +179,8 @@ static __rte_always_inline void vring_give_back(struct virtq *q, uint16_t id, ui
 	uint8_t *d;
 
 	if (!packed) {
-		__atomic_store_n((vring_word *)(void *)&q->used->ring[q->used_at & (q->size - 1)],
-				 (uint64_t)len << 32 | id, __ATOMIC_RELAXED);
+		*(vring_word *)(void *)&q->used->ring[q->used_at & (q->size - 1)] =
+			(uint64_t)len << 32 | id;
 		q->used_at++;
 		q->unpublished++;
 		return;

@@ -415,6 +415,7 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	b.deliveries = 0;
 	b.n_missed = 0;
 	memset(b.missed, 0, n * sizeof(b.missed[0]));
+	memset(b.reason, 0, n * sizeof(b.reason[0]));
 	if (unlikely(flood->under_way)) {
 		resume(w, &b, pkts[0]);
 		done = sent = 1;
@@ -430,10 +431,9 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	ledger_bill_vm(&w->ledger, vm, STAGE_CLASSIFY, w->clock());
 	deliver(w, &b);
 	publish(w);
-	if (unlikely(flood->under_way)) {
-		done--;
+	if (unlikely(flood->under_way && done > 0)) {
 		sent--;
-		suspend(&b, done);
+		suspend(&b, --done);
 	}
 	count(c, &b, done, sent);
 	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
@@ -526,7 +526,8 @@ uint16_t forward_arrivals(struct worker *w, uint16_t vm, uint32_t *bytes)
 	b.work = 0;
 	b.n_missed = 0;
 	n = gather(w, a, &b);
-	deliver(w, &b);
+	for (uint16_t i = 0; i < w->n_outboxes; i++)
+		deliver_here(&w->outbox[i], &b);
 	publish(w);
 	for (uint16_t i = 0; i < n; i++) {
 		struct handoff *h = arrival(a, i);
