@@ -30,6 +30,7 @@
 static const struct attack_kind kinds[] = {
 	{"sink", flood_prepare_sink, flood_step_sink, "nothing: receives what its pair sends"},
 	{"small", flood_prepare_small, flood_step, "64 B packets to its pair, without end"},
+	{"mtu", flood_prepare_mtu, flood_step, "1500 B packets to its pair, without end"},
 	{"large", flood_prepare_large, flood_step, "64 KiB packets to be segmented"},
 	{"chain", flood_prepare_chain, flood_step, "packets in 256 descriptors each"},
 	{"broadcast", flood_prepare_broadcast, flood_step, "64 B broadcasts"},
@@ -262,6 +263,11 @@ uint64_t attack_steps(const struct attack *a)
 uint64_t attack_connects(const struct attack *a)
 {
 	return a->connects;
+}
+
+uint64_t attack_received(const struct attack *a)
+{
+	return a->received;
 }
 
 void attack_list(void)

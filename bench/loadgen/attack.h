@@ -24,6 +24,9 @@ uint16_t attack_vm(const struct attack *a);
 uint64_t attack_steps(const struct attack *a);
 uint64_t attack_connects(const struct attack *a);
 
+/* How many receive buffers came back filled: packets, where each fits one. */
+uint64_t attack_received(const struct attack *a);
+
 /* Prints the names of all attacks. */
 void attack_list(void);
 

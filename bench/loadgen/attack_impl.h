@@ -28,6 +28,8 @@ struct attack {
 	uint8_t *sink; /* where all that is received goes */
 	uint64_t features;
 	uint64_t steps, connects;
+	uint64_t received; /* buffers that came back filled */
+	uint16_t rx_used;  /* up to where they are counted */
 	uint64_t next_tsc, interval_tsc, hz;
 	uint64_t progress_tsc; /* when the device was last seen to have taken something */
 	uint16_t progress;
@@ -58,6 +60,7 @@ uint32_t attack_frame(const struct attack *a, uint8_t *at, const struct rte_ethe
 /* Floods (flood.c): the ring is full whenever the switch looks, at next to no cost for us. */
 void flood_prepare_sink(struct attack *a);
 void flood_prepare_small(struct attack *a);
+void flood_prepare_mtu(struct attack *a);
 void flood_prepare_large(struct attack *a);
 void flood_prepare_chain(struct attack *a);
 void flood_prepare_broadcast(struct attack *a);

@@ -17,6 +17,9 @@
 #define LARGES     32
 #define LARGE_SIZE (66u << 10)
 #define LARGE_LEN  65535u
+#define MTUS       256
+#define MTU_SIZE   2048u
+#define MTU_LEN    1500u
 #define PIECE      4096u /* a large packet lies in guest pages */
 #define CHAIN_LEN  256u
 #define CHAINS     16
@@ -31,6 +34,7 @@
 
 _Static_assert(PIECES_AT + LARGES * PIECES * sizeof(struct vring_desc) <= ATTACK_AREA,
 	       "packets and tables fit the area");
+_Static_assert(MTUS *MTU_SIZE <= LARGES * LARGE_SIZE, "they fit in the large ones' place");
 
 static struct rte_ether_addr mac_of_all(void)
 {
@@ -56,6 +60,15 @@ static void set_desc(struct attack *a, uint32_t i, const void *at, uint32_t len,
 static uint8_t *slot(const struct attack *a, uint32_t i, bool to_peer)
 {
 	return a->area + (i % (SLOTS / 2) + (to_peer ? 0 : SLOTS / 2)) * (size_t)SLOT_SIZE;
+}
+
+/* In the large ones' place. */
+static void desc_mtu(struct attack *a, uint32_t i)
+{
+	uint8_t *at = a->area + LARGE_AT + (size_t)(i % MTUS) * MTU_SIZE;
+	struct rte_ether_addr to = frame_mac(peer_of(a));
+
+	set_desc(a, i, at, attack_frame(a, at, &to, peer_of(a), MTU_LEN, false), 0);
 }
 
 static void desc_small(struct attack *a, uint32_t i, const struct rte_ether_addr *to)
@@ -173,6 +186,13 @@ void flood_prepare_small(struct attack *a)
 	offer_tx(a);
 }
 
+void flood_prepare_mtu(struct attack *a)
+{
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+		desc_mtu(a, i);
+	offer_tx(a);
+}
+
 void flood_prepare_large(struct attack *a)
 {
 	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
@@ -287,14 +307,18 @@ void flood_fill_rx(struct attack *a)
 		r->split.desc[i] = (struct vring_desc){
 			vhost_fe_gpa(&a->fe, a->sink + (size_t)(i % SINK_BUFS) * SINK_SIZE),
 			SINK_SIZE, VRING_DESC_F_WRITE, 0};
+	a->rx_used = __atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE);
 	offer(r);
 }
 
 void flood_refill_rx(struct attack *a)
 {
 	struct fe_ring *r = attack_rx(a);
+	uint16_t full = full_at(r), used = (uint16_t)(full - r->num);
 
-	show(r, full_at(r));
+	a->received += (uint16_t)(used - a->rx_used);
+	a->rx_used = used;
+	show(r, full);
 }
 
 void flood_step(struct attack *a)

@@ -118,8 +118,6 @@ static void put_vms(struct report *o, const struct generator *g, const struct sn
 	uint64_t packets = 0, bytes = 0;
 
 	for (uint16_t i = 0; i < g->spec->n_vms; i++) {
-		if (!g->port[i])
-			continue;
 		put(o, (double)(to->rx_packets[i] - from->rx_packets[i]) / seconds, "pps",
 		    "vm.%u.rx_pps", i);
 		packets += to->rx_packets[i] - from->rx_packets[i];

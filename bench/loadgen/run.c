@@ -243,6 +243,14 @@ static int await_caller(struct runner *r, const char *phase)
 	return 0;
 }
 
+/* What hostile VMs received counts like what others did. */
+static void take(struct snapshot *s, const struct runner *r)
+{
+	snapshot_take(s, &r->g);
+	for (uint16_t i = 0; i < r->n_attacks; i++)
+		s->rx_packets[attack_vm(r->attack[i])] = attack_received(r->attack[i]);
+}
+
 /* Warms up, measures, and reports what was found under the phase's name. */
 static void measure_once(struct runner *r, struct report *report, const char *phase)
 {
@@ -255,12 +263,12 @@ static void measure_once(struct runner *r, struct report *report, const char *ph
 	fflush(stdout);
 	report_reset(g);
 	noise_start(&g->noise, rte_rdtsc(), g->noise.threshold_tsc);
-	snapshot_take(&from, g);
+	take(&from, r);
 	g->measure_to = 0;
 	g->measure_from = g->noise.last_tsc;
 	loop(r, r->options.seconds);
 	g->measure_to = g->noise.last_tsc;
-	snapshot_take(&to, g);
+	take(&to, r);
 	printf("measured\n");
 	fflush(stdout);
 	report_phase(report, g, phase, &from, &to);
