@@ -107,9 +107,10 @@ class Bench:
         """Whether a quick run should begin nothing more."""
         return self.quick and time.monotonic() - self.began > QUICK_SECONDS - 4
 
-    def hiccup(self, seconds):
-        """The noise of the worker's core, on which no switch may run now."""
-        return self.generator().hiccup(WORKER_CORE, seconds)
+    def hiccup(self, seconds, both=False):
+        """The noise of the worker's core, on which no switch may run now; with both, while the generator's is
+        busy too."""
+        return self.generator().hiccup(WORKER_CORE, seconds, GENERATOR_CORE if both else None)
 
     def check_core(self):
         """Refuses to go on where the worker's core is not ours alone."""

@@ -4,8 +4,7 @@
 A service's time is that between two readings of the clock, so when the machine takes the core away
 meanwhile, the gap is in it. Where the kernel gave the core to another thread, the switch knows that itself
 and its histogram of services leaves them out; so does the meter. Interrupts and the hypervisor remain. No
-meter can run on a core at the same time as the worker. So the hiccup meter spins there while no switch runs, before each measurement of the same run, and counts gaps by
-length. If the switch kept its slice exactly, services longer than slice + x would all be ones that met a gap
+X If the switch kept its slice exactly, services longer than slice + x would all be ones that met a gap
 longer than x: their number could not exceed that of such gaps in as much time. The longest overrun is the
 largest x at which there were more services than gaps can explain. Chance is allowed for: three standard
 deviations, and three events where the meter saw none (the 95 % bound for what was not seen)."""
@@ -14,21 +13,36 @@ import collections
 import math
 
 
-class Overruns:
-    def __init__(self, slice_us):
-        self.slice_us = slice_us
-        self.services = collections.Counter()  # by the lower end of their bucket, in ns
-        self.service_seconds = 0.0
-        self.gaps = collections.Counter()  # longer than so many us
-        self.gap_seconds = 0.0
-        self.of_late = collections.defaultdict(collections.Counter)  # over two slices, by kind of VM
+class Gaps:
+    """What the hiccup meter saw."""
 
-    def add_gaps(self, hiccup):
+    def __init__(self):
+        self.counts = collections.Counter()  # longer than so many us
+        self.seconds = 0.0
+
+    def add(self, hiccup):
         """What Generator.hiccup found."""
-        self.gap_seconds += hiccup["hiccup.seconds"]
+        self.seconds += hiccup["hiccup.seconds"]
         for name, count in hiccup.items():
             if name.startswith("hiccup.gaps_over_"):
-                self.gaps[int(name.split("_")[2])] += count
+                self.counts[int(name.split("_")[2])] += count
+
+    def most(self, over_us, seconds):
+        """How many longer than that there may have been in so much time."""
+        longer = [count for us, count in self.counts.items() if us >= over_us]
+        expected = max(longer, default=0) * seconds / max(1e-9, self.seconds)
+        return expected + 3 * math.sqrt(expected) + 3
+
+
+class Overruns:
+    """Services, and by how much they exceed slice_us."""
+
+    def __init__(self, slice_us, gaps):
+        self.slice_us = slice_us
+        self.gaps = gaps
+        self.services = collections.Counter()  # by the lower end of their bucket, in ns
+        self.service_seconds = 0.0
+        self.of_late = collections.defaultdict(collections.Counter)  # over two slices, by kind of VM
 
     def add_services(self, before, after, seconds):
         """The services between two readings of histograms: lists of buckets."""
@@ -53,11 +67,14 @@ class Overruns:
         self.of_late.clear()
         return ", ".join(found) or "none"
 
-    def _explained(self, over_us):
-        """How many gaps longer than that there may have been."""
-        longer = [count for us, count in self.gaps.items() if us >= over_us]
-        expected = max(longer, default=0) * self.service_seconds / max(1e-9, self.gap_seconds)
-        return expected + 3 * math.sqrt(expected) + 3
+    def middle_us(self):
+        """The median of all services."""
+        left = sum(self.services.values()) / 2
+        for from_ns in sorted(self.services):
+            left -= self.services[from_ns]
+            if left <= 0:
+                return from_ns / 1e3
+        return 0.0
 
     def longest_us(self):
         """(what the switch answers for, the longest whatever caused it), both beyond the slice."""
@@ -70,6 +87,6 @@ class Overruns:
             count += self.services[from_ns]
             if count > 0:
                 longest = max(longest, over_us)
-            if count > self._explained(over_us):
+            if count > self.gaps.most(over_us, self.service_seconds):
                 ours = max(ours, over_us)
         return ours, longest

@@ -43,8 +43,10 @@ static double cycles_per_ns(void)
 
 /* How many gaps were longer than so many microseconds, without those in which the kernel gave the
  * core to another thread: of these a switch knows by itself. */
-static const unsigned int gap_us[] = {1,   2,   5,   10,  15,  20,   30,   40,   50,    75,
-				      100, 150, 200, 300, 500, 1000, 2000, 5000, 10000, 20000};
+static const unsigned int gap_us[] = {1,   2,    5,    10,   15,   20,   25,    30,   35,
+				      40,  45,   50,   60,   70,   80,   90,    100,  125,
+				      150, 175,  200,  250,  300,  350,  400,   500,  600,
+				      800, 1000, 1500, 2000, 3000, 5000, 10000, 20000};
 
 #define N_GAPS (sizeof(gap_us) / sizeof(gap_us[0]))
 
