@@ -3,35 +3,77 @@
 
 A service's time is that between two readings of the clock, so when the machine takes the core away
 meanwhile, the gap is in it. Where the kernel gave the core to another thread, the switch knows that itself
-and its histogram of services leaves them out; so does the meter. Interrupts and the hypervisor remain. No
-X If the switch kept its slice exactly, services longer than slice + x would all be ones that met a gap
-longer than x: their number could not exceed that of such gaps in as much time. The longest overrun is the
-largest x at which there were more services than gaps can explain. Chance is allowed for: three standard
-deviations, and three events where the meter saw none (the 95 % bound for what was not seen)."""
+and its histogram of services leaves them out. Interrupts and the hypervisor remain, and two meters tell how
+many gaps of which length there are:
+- the hiccup meter spins on the worker's core while no switch runs, and another on the generator's core,
+  before each measurement of the same run;
+- the victims' services, of some packets of 64 B, take microseconds: any that takes long met a gap, on the
+  worker's core and during the measurement itself.
+If the switch kept its slice exactly, services longer than slice + x would all be ones that met a gap longer
+than x: their number could not exceed that of such gaps in as much time. The longest overrun is the largest x
+at which there were more services than gaps can explain, by the meter that saw more. Chance is allowed for:
+three standard deviations, and three events where a meter saw none (the 95 % bound for what was not seen)."""
 
 import collections
 import math
 
 
-class Gaps:
-    """What the hiccup meter saw."""
+NORMAL_US = 5  # what victims' services take at most by themselves
+
+
+class Histogram:
+    """Services by their length."""
 
     def __init__(self):
-        self.counts = collections.Counter()  # longer than so many us
-        self.seconds = 0.0
+        self.counts = collections.Counter()  # by the lower end of their bucket, in ns
+
+    def add(self, before, after):
+        """Those between two readings: lists of buckets."""
+        for sign, buckets in ((-1, before), (1, after)):
+            for bucket in buckets:
+                self.counts[bucket["from_ns"]] += sign * bucket["count"]
+
+    def seconds(self):
+        return sum(from_ns * count for from_ns, count in self.counts.items()) / 1e9
+
+    def longer(self, us):
+        return sum(count for from_ns, count in self.counts.items() if from_ns >= us * 1e3)
+
+    def quantile_us(self, q):
+        left = q * sum(self.counts.values())
+        for from_ns in sorted(self.counts):
+            left -= self.counts[from_ns]
+            if left <= 0:
+                return from_ns / 1e3
+        return 0.0
+
+
+def most(count, seconds, in_seconds):
+    """How many events to allow for, where a meter counted so many in so much time."""
+    expected = count * in_seconds / max(1e-9, seconds)
+    return expected + 3 * math.sqrt(expected) + 3 * max(1, in_seconds / max(1e-9, seconds))
+
+
+class Gaps:
+    """What both meters saw."""
+
+    def __init__(self):
+        self.hiccups = collections.Counter()  # longer than so many us
+        self.hiccup_seconds = 0.0
+        self.victims = Histogram()
 
     def add(self, hiccup):
         """What Generator.hiccup found."""
-        self.seconds += hiccup["hiccup.seconds"]
+        self.hiccup_seconds += hiccup["hiccup.seconds"]
         for name, count in hiccup.items():
             if name.startswith("hiccup.gaps_over_"):
-                self.counts[int(name.split("_")[2])] += count
+                self.hiccups[int(name.split("_")[2])] += count
 
     def most(self, over_us, seconds):
         """How many longer than that there may have been in so much time."""
-        longer = [count for us, count in self.counts.items() if us >= over_us]
-        expected = max(longer, default=0) * seconds / max(1e-9, self.seconds)
-        return expected + 3 * math.sqrt(expected) + 3
+        hiccups = max((count for us, count in self.hiccups.items() if us >= over_us), default=0)
+        return max(most(hiccups, self.hiccup_seconds, seconds),
+                   most(self.victims.longer(over_us + NORMAL_US), self.victims.seconds(), seconds))
 
 
 class Overruns:
@@ -40,16 +82,8 @@ class Overruns:
     def __init__(self, slice_us, gaps):
         self.slice_us = slice_us
         self.gaps = gaps
-        self.services = collections.Counter()  # by the lower end of their bucket, in ns
-        self.service_seconds = 0.0
+        self.services = Histogram()
         self.of_late = collections.defaultdict(collections.Counter)  # over two slices, by kind of VM
-
-    def add_services(self, before, after, seconds):
-        """The services between two readings of histograms: lists of buckets."""
-        for sign, buckets in ((-1, before), (1, after)):
-            for bucket in buckets:
-                self.services[bucket["from_ns"]] += sign * bucket["count"]
-        self.service_seconds += seconds
 
     def note_longest(self, kind, before, after):
         """Remembers who had long services, until longest_text is asked."""
@@ -67,26 +101,17 @@ class Overruns:
         self.of_late.clear()
         return ", ".join(found) or "none"
 
-    def middle_us(self):
-        """The median of all services."""
-        left = sum(self.services.values()) / 2
-        for from_ns in sorted(self.services):
-            left -= self.services[from_ns]
-            if left <= 0:
-                return from_ns / 1e3
-        return 0.0
-
     def longest_us(self):
         """(what the switch answers for, the longest whatever caused it), both beyond the slice."""
         ours = longest = 0.0
-        count = 0
-        for from_ns in sorted(self.services, reverse=True):
+        count, seconds = 0, self.services.seconds()
+        for from_ns in sorted(self.services.counts, reverse=True):
             over_us = from_ns / 1e3 - self.slice_us
             if over_us < 0:
                 break
-            count += self.services[from_ns]
+            count += self.services.counts[from_ns]
             if count > 0:
                 longest = max(longest, over_us)
-            if count > self.gaps.most(over_us, self.service_seconds):
+            if count > self.gaps.most(over_us, seconds):
                 ours = max(ours, over_us)
         return ours, longest

@@ -7,10 +7,8 @@ seconds. The victims have a guarantee, as VMs that care for latency would; `weig
 one. In mode rate each hostile VM is held to its share of RATE_PPS and RATE_BPS, about what the worker could
 switch of small packets."""
 
-import time
-
 from harness import Stint
-from overruns import Gaps, Overruns
+from overruns import Gaps, Histogram, Overruns
 
 LIMIT_SECONDS = 1800
 BARS = {
@@ -58,14 +56,12 @@ DEAREST = "large"
 NOTES = {
     "isolation.worst_gain": "p99 of the adversary and window that are worst in mode none, over the same in mode time",
     "isolation.longest_service_over_slice_us":
-        "of all VMs in mode time, hostile ones included, without what gaps of the machine explain. Services during "
-        "which the kernel gave the core to another thread are known (base/preempt.h) and left out. Of interrupts "
-        "and the hypervisor, the hiccup meter counts gaps by length on the worker's core, in the same run while no "
-        "switch is on it; services longer than slice + x count only where there are more of them than gaps longer "
-        "than x (bench/overruns.py)",
-    "isolation.packet_us": "the longest service of one 64 KiB packet, with the same allowance for gaps: the same "
-                           "hostile VMs, served in slices of 5 us, which one packet exceeds",
-    "isolation.packet_p50_us": "half of these services are shorter",
+        "of the hostile VMs in mode time, without what gaps of the machine explain. Services during which the kernel "
+        "gave the core to another thread are known (base/preempt.h) and left out. Of interrupts and the hypervisor, "
+        "the hiccup meter and the victims' services, which take microseconds, count gaps by length; services longer "
+        "than slice + x count only where there are more of them than gaps longer than x (bench/overruns.py)",
+    "isolation.packet_us": "p99.9 of services of one 64 KiB packet each: the same hostile VMs, served in slices of "
+                           "5 us, which one packet exceeds",
 }
 
 
@@ -97,7 +93,7 @@ class Session:
         self.switch = switch
         self.adversary = adversary
         self.overruns = overruns  # of services in mode time
-        self.packets = packets  # the same of one packet each
+        self.packets = packets  # services of one packet each
         self.mode = None
         self.before = None
         self.guarantee(True)
@@ -122,21 +118,19 @@ class Session:
         scheduler = mode if mode in ("none", "rate") else "time"
         self.switch.call("scheduler_set", mode=scheduler, slice_us=ONE_PACKET_US if mode == "one" else SLICE_US)
         if mode in ("time", "one"):
-            self.before = self.read(), time.monotonic()
+            self.before = self.read()
 
     def end(self):
         if self.mode not in ("time", "one"):
             return
-        before, began = self.before
-        after = self.read()
-        seconds = (time.monotonic() - began) / len(after)
-        for vm, buckets in after.items():
+        for vm, buckets in self.read().items():
             kind = self.adversary.kinds().get(vm, "victim")
             if self.mode == "time":
-                self.overruns.add_services(before[vm], buckets, seconds)
-                self.overruns.note_longest(kind, before[vm], buckets)
+                to = self.overruns.gaps.victims if kind == "victim" else self.overruns.services
+                to.add(self.before[vm], buckets)
+                self.overruns.note_longest(kind, self.before[vm], buckets)
             elif kind == DEAREST:
-                self.packets.add_services(before[vm], buckets, seconds)
+                self.packets.add(self.before[vm], buckets)
 
     def read(self):
         """{VM: its services' histogram}"""
@@ -232,7 +226,7 @@ def judge(bench, found):
 
 def measure_all(bench, number):
     found, gaps = {}, Gaps()
-    overruns, packets = Overruns(SLICE_US, gaps), Overruns(0, gaps)
+    overruns, packets = Overruns(SLICE_US, gaps), Histogram()
     for name in QUICK if bench.quick else ADVERSARIES:
         if bench.late():
             bench.say(f"the time is up: {name} and what follows are not measured")
@@ -242,8 +236,8 @@ def measure_all(bench, number):
     over, longest = overruns.longest_us()
     bench.figures.add("isolation.longest_service_over_slice_us", over, "us")
     bench.figures.add("isolation.longest_service_over_slice_with_gaps_us", longest, "us")
-    bench.figures.add("isolation.packet_us", packets.longest_us()[0], "us")
-    bench.figures.add("isolation.packet_p50_us", packets.middle_us(), "us")
+    for name, q in (("", 0.999), ("_p50", 0.5), ("_p99", 0.99)):
+        bench.figures.add(f"isolation.packet{name}_us", packets.quantile_us(q), "us")
 
 
 def run(bench):
