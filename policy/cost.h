@@ -22,7 +22,7 @@
 #define COST_FAST_BYTES  (16u << 10) /* copied twice while in the first-level cache */
 #define COST_MAX_DESCS   2048
 #define COST_MAX_DOUBT   3   /* cuts bursts to an eighth */
-#define COST_LONE        128 /* services */
+#define COST_LONE        32 /* services */
 
 struct cost {
 	uint32_t packet; /* cycles with COST_FRAC_BITS bits of fraction, as all that follow */
