@@ -21,7 +21,7 @@
 #define COST_MAX_BYTES   (1u << 20)
 #define COST_FAST_BYTES  (16u << 10) /* copied twice while in the first-level cache */
 #define COST_MAX_DESCS   2048
-#define COST_MAX_DOUBT   3   /* cuts bursts to an eighth */
+#define COST_MAX_DOUBT   3  /* cuts bursts to an eighth */
 #define COST_LONE        32 /* services */
 
 struct cost {

@@ -484,24 +484,32 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc,
 	struct account *a = &s->vm[vm];
 	struct tenant_account *t = &s->tenant[a->tenant];
 	bool in_ring = a->place == PLACE_RING;
+	uint64_t own_tsc = used_tsc > s->instead_tsc ? used_tsc - s->instead_tsc : 0;
 
+	s->instead_tsc = 0;
 	if (!a->is_used)
 		return;
 	advance(s, now);
 	count_service(s, vm, s->now, used_tsc);
-	a->stats.used_tsc += used_tsc;
+	a->stats.used_tsc += own_tsc;
 	a->waiting_since = s->now;
 	learn_typical(s, a, used_tsc, packets);
 	if (!was_interrupted(s, s->now - used_tsc))
-		cost_learn(&a->cost, used_tsc, packets, bytes, descs);
+		cost_learn(&a->cost, own_tsc, packets, bytes, descs);
 	if (s->mode != SCHED_MODE_NONE) {
 		count_rates(&a->purse, packets, bytes);
 		count_rates(&t->purse, packets, bytes);
 	}
 	if (s->mode == SCHED_MODE_TIME)
-		pay(s, a, in_ring, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
+		pay(s, a, in_ring, ring_has(s, TENANT_ID(a->tenant)), own_tsc);
 	if (a->is_awake)
 		replace(s, vm);
+}
+
+void sched_charge_instead(struct sched *s, uint16_t vm, uint64_t used_tsc)
+{
+	s->instead_tsc += used_tsc;
+	sched_charge_other(s, vm, used_tsc);
 }
 
 void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)

@@ -74,6 +74,10 @@ void sched_interrupted(struct sched *s, uint64_t now);
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
 		  uint32_t bytes, uint32_t descs);
 
+/* Time of the service under way that another VM pays: it is no part of what who is served pays, and
+ * nothing of it is learned. [worker] */
+void sched_charge_instead(struct sched *s, uint16_t vm, uint64_t used_tsc);
+
 /* Time spent for a VM outside its services; another worker's VM is only counted. [worker] */
 void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc);
 

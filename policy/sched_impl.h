@@ -89,6 +89,7 @@ struct sched {
 	uint64_t served_until; /* the end of the last service */
 	uint64_t longest_overrun_tsc;
 	uint64_t longest_pause_tsc; /* between it and the next one, while that one was waited for */
+	uint64_t instead_tsc;       /* of the service under way, paid by others */
 	bool has_interrupt;
 	uint64_t interrupt_tsc; /* when the kernel last took the core away, or later */
 	/* Virtual times among tenants: that of who was served last, where those who wake up begin;

@@ -115,7 +115,8 @@ struct virtq {
 	bool event_valid; /* the guest's event index was compared once since vring_open */
 	uint16_t held_at; /* packed: the first used descriptor not yet published, and its flags */
 	uint16_t held_flags;
-	uint16_t toil;        /* descriptors that the packet last placed by itself took */
+	uint16_t toil; /* descriptors of the packet last placed by itself beyond one for each 512
+			  bytes */
 	uint32_t unpublished; /* ring slots used since the last vring_publish */
 	uint32_t unnotified;  /* ring slots published since the last vring_notify */
 	int call_fd;

@@ -16,6 +16,9 @@
 #include "vhost/vring_ring.h"
 #include "vhost/vring_walk.h"
 
+/* Buffers of no less make no more work than the packet's length does. */
+#define LEAST_PIECE 512
+
 /* Flags that something has to be done about. */
 #define WORK_FLAGS                                                               \
 	(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | \
@@ -208,7 +211,7 @@ static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mb
 	if ((m->ol_flags & WORK_FLAGS) && net_hdr_from_mbuf(m, q->features, &h, &patch) < 0)
 		return VRING_NO_OFFLOAD;
 	fate = collect(q, &r, need);
-	q->toil = (uint16_t)r.w.descs;
+	q->toil = (uint16_t)(r.w.descs - RTE_MIN(r.w.descs, need / LEAST_PIECE));
 	if (fate == VRING_DELIVERED) {
 		write_packet(q, &r, m, &h, &patch);
 		give_back(q, &r, need);

@@ -24,6 +24,9 @@
 #define BYTES_PER_WORK  512
 #define PIECES_PER_WORK 16
 
+/* Of a ring whose packets take more than 64 pieces: more than any driver has reason to make. */
+#define LABORIOUS_WORK 5
+
 static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
 	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
 	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
@@ -312,13 +315,34 @@ static void deliver_there(struct outbox *o, struct batch *b)
 	worker_wake(peer);
 }
 
-static void deliver(struct worker *w, struct batch *b)
+/* Who makes it laborious to fill its ring pays for that itself. */
+static void deliver_laborious(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
+{
+	uint16_t receiver = o->to->vm->id;
+
+	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
+	deliver_here(o, b);
+	sched_charge_instead(w->sched, receiver,
+			     ledger_bill_vm(&w->ledger, receiver, STAGE_DELIVER, w->clock()));
+}
+
+static __rte_always_inline void deliver_ours(struct worker *w, struct outbox *o, struct batch *b,
+					     uint16_t vm)
+{
+	if (unlikely(o->work > LABORIOUS_WORK && o->to->vm->id != vm))
+		deliver_laborious(w, o, b, vm);
+	else
+		deliver_here(o, b);
+}
+
+/* On behalf of `vm`. */
+static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
 		struct outbox *o = &w->outbox[i];
 
 		if (likely(o->to->worker == w))
-			deliver_here(o, b);
+			deliver_ours(w, o, b, vm);
 		else
 			deliver_there(o, b);
 	}
@@ -429,7 +453,7 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 			c->drops[reason]++;
 	}
 	ledger_bill_vm(&w->ledger, vm, STAGE_CLASSIFY, w->clock());
-	deliver(w, &b);
+	deliver(w, &b, vm);
 	publish(w);
 	if (unlikely(flood->under_way && done > 0)) {
 		sent--;
@@ -527,7 +551,7 @@ uint16_t forward_arrivals(struct worker *w, uint16_t vm, uint32_t *bytes)
 	b.n_missed = 0;
 	n = gather(w, a, &b);
 	for (uint16_t i = 0; i < w->n_outboxes; i++)
-		deliver_here(&w->outbox[i], &b);
+		deliver_ours(w, &w->outbox[i], &b, vm);
 	publish(w);
 	for (uint16_t i = 0; i < n; i++) {
 		struct handoff *h = arrival(a, i);

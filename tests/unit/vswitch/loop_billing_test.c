@@ -28,6 +28,42 @@ static void test_the_sender_pays(void **state)
 	assert_int_equal(ledger_vm_sum(&s->w->ledger, s->guest[1].vm.id), receiver);
 }
 
+static uint64_t used_tsc(const struct scene *s, unsigned i)
+{
+	struct sched_vm_stats st;
+
+	sched_get_stats(s->w->sched, s->guest[i].vm.id, &st);
+	return st.used_tsc;
+}
+
+/* Once it is known that a ring is laborious to fill. */
+static void test_a_laborious_ring_is_billed_to_the_receiver(void **state)
+{
+	struct scene *s = *state;
+	const uint64_t *rows = s->w->ledger.vm[s->guest[1].vm.id];
+	uint64_t before;
+
+	scene_send_to(s, 1, 0, 1);
+	scene_turns(s, 3);
+	scene_receive_all(s);
+	before = rows[STAGE_DELIVER];
+	s->guest[1].pair.rx.toil = 200;
+	for (unsigned i = 0; i < 3; i++)
+		scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 2);
+	assert_int_equal(scene_received(s, 1), 3);
+	assert_true(rows[STAGE_DELIVER] > before);
+	/* The scheduler charged what the ledger says. */
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(used_tsc(s, i), ledger_vm_sum(&s->w->ledger, s->guest[i].vm.id));
+
+	/* It was not any more: the buffers are whole. */
+	before = rows[STAGE_DELIVER];
+	scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 2);
+	assert_int_equal(rows[STAGE_DELIVER], before);
+}
+
 static void test_every_stage_is_billed(void **state)
 {
 	struct scene *s = *state;
@@ -70,6 +106,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_the_sender_pays),
+		SCENE_CASE(test_a_laborious_ring_is_billed_to_the_receiver),
 		SCENE_CASE(test_every_stage_is_billed),
 		SCENE_CASE(test_device_changes_are_billed_to_the_vm),
 	};

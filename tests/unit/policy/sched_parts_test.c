@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the scheduler makes of services during which the kernel took the core away. */
+/* Services that are not all the VM's: the kernel took the core away, or another VM pays a part. */
 #include "policy/sched.h"
 
 #include <setjmp.h>
@@ -108,6 +108,30 @@ static void test_an_interrupted_pause_is_not_kept(void **state)
 	assert_int_equal(stats().longest_funded_wait_tsc, LONG);
 }
 
+/* What another VM pays of a service lasts as long, but is not charged. */
+static void test_a_part_of_a_service_is_paid_by_another(void **state)
+{
+	const struct budget b = budget_default();
+	struct sched_vm_stats other;
+	struct sched_grant g;
+
+	(void)state;
+	assert_int_equal(sched_add_vm(s, 2, 0, &b), 0);
+	sched_wake(s, 1, now);
+	assert_true(sched_pick(s, now, &g));
+	sched_charge_instead(s, 2, 5 * US);
+	now += 8 * US;
+	sched_charge(s, 1, now, 8 * US, 1, 64, 1);
+	sched_get_stats(s, 2, &other);
+	assert_int_equal(other.used_tsc, 5 * US);
+	assert_int_equal(stats().used_tsc, 3 * US);
+	assert_int_equal(stats().longest_service_tsc, 8 * US);
+	/* Only that service. */
+	sched_sleep(s, 1);
+	serve(0, false, 4 * US, false);
+	assert_int_equal(stats().used_tsc, 7 * US);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -116,7 +140,8 @@ int main(void)
 		CASE(test_an_interrupted_service_is_counted_apart),
 		CASE(test_one_that_was_not_is_an_overrun),
 		CASE(test_an_interrupted_pause_is_not_kept),
+		CASE(test_a_part_of_a_service_is_paid_by_another),
 	};
 
-	return cmocka_run_group_tests_name("sched_interrupt", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("sched_parts", tests, NULL, NULL);
 }
