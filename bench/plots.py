@@ -66,7 +66,7 @@ def save(figure, path):
 
 
 def draw_switch(figures, path):
-    cells = pick(figures, r"switch\.(\w+)\.(\w+)\.mpps")
+    cells = pick(figures, r"switch\.((?:closed\.)?(?:\d+|imix))\.(\w+)\.mpps")
     if cells:
         bars(cells, names(cells, 0), names(cells, 1), "Mpps", False, path)
     return bool(cells)
