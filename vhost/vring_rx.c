@@ -195,8 +195,10 @@ static void write_packet(const struct virtq *q, const struct room *r, const stru
 }
 
 /* Places one packet of any kind into buffers of any shape. A malformed buffer is given back with
- * the ones collected before it, so that the next packet does not meet it again. */
-static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mbuf *m)
+ * the ones collected before it, so that the next packet does not meet it again. Adds to *toil how
+ * laborious the buffers were (see struct virtq). */
+static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mbuf *m,
+					    uint32_t *toil)
 {
 	uint32_t need = q->hdr_len + rte_pktmbuf_pkt_len(m);
 	struct net_hdr_patch patch = {.n = 0};
@@ -212,6 +214,7 @@ static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mb
 		return VRING_NO_OFFLOAD;
 	fate = collect(q, &r, need);
 	q->toil = (uint16_t)(r.w.descs - RTE_MIN(r.w.descs, need / LEAST_PIECE));
+	*toil += q->toil;
 	if (fate == VRING_DELIVERED) {
 		write_packet(q, &r, m, &h, &patch);
 		give_back(q, &r, need);
@@ -239,14 +242,13 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 			delivered += run.n;
 			continue;
 		}
-		fate[done] = (uint8_t)place(q, pkts[done]);
+		fate[done] = (uint8_t)place(q, pkts[done], &toil);
 		if (fate[done] == VRING_RING_FULL || fate[done] == VRING_RING_BROKEN) {
 			memset(&fate[done], fate[done], n - done);
 			break;
 		}
 		delivered += fate[done] == VRING_DELIVERED;
 		done++;
-		toil += q->toil;
 		if (unlikely(toil > VRING_MAX_TOIL)) {
 			memset(&fate[done], VRING_LABORIOUS, n - done);
 			break;

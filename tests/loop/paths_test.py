@@ -189,14 +189,5 @@ def addresses_age():
         wait_for(lambda: d.port('p1')['macs'] == 0, 30, 'they are counted no more')
 
 
-def two_workers():
-    if len(os.sched_getaffinity(0)) < 2:
-        raise AssertionError('needs two cores')
-    with Stintd(workers=','.join(str(c) for c in sorted(os.sched_getaffinity(0))[-2:])) as d:
-        make_ports(d)
-        assert d.port('p0')['worker'] != d.port('p1')['worker']
-        exchange(d, at_least=1000)
-
-
 if __name__ == '__main__':
-    sys.exit(run_tests([*path_tests(), switch_as_client, front_end_reconnects, addresses_age, two_workers]))
+    sys.exit(run_tests([*path_tests(), switch_as_client, front_end_reconnects, addresses_age]))

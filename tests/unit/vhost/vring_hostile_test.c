@@ -343,6 +343,33 @@ static void test_laborious_buffers_end_a_call(void **state)
 	rig_close(&g, pool);
 }
 
+/* What was not placed at all is no work, however laborious the packet before it was. */
+static void test_what_is_refused_is_not_laborious(void **state)
+{
+	enum { PACKETS = 40 };
+	struct driver_buf buf = {0, 2048, true};
+	const struct rig_conf conf = {.size = RING, .features = V1};
+	static const uint8_t data[60];
+	struct rte_mbuf *m[PACKETS];
+	uint8_t fate[PACKETS];
+	struct rig g;
+
+	(void)state;
+	rig_open(&g, &conf);
+	buf.gpa = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, 2048, 64));
+	assert_true(driver_ring_add(&g.ring, &buf, 1, false) >= 0);
+	for (unsigned i = 0; i < PACKETS; i++) {
+		m[i] = fake_eal_packet(pool, data, sizeof(data), 0);
+		m[i]->ol_flags = RTE_MBUF_F_TX_TCP_SEG;
+	}
+	g.q.toil = VRING_MAX_CHAIN;
+	assert_int_equal(vring_enqueue(&g.q, m, PACKETS, fate), 0);
+	for (unsigned i = 0; i < PACKETS; i++)
+		assert_int_equal(fate[i], VRING_NO_OFFLOAD);
+	rte_pktmbuf_free_bulk(m, PACKETS);
+	rig_close(&g, pool);
+}
+
 /* --- indices -------------------------------------------------------------------------------------
  */
 
@@ -483,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_chains_are_capped),
 		cmocka_unit_test(test_tiny_buffers_cost_little),
 		cmocka_unit_test(test_laborious_buffers_end_a_call),
+		cmocka_unit_test(test_what_is_refused_is_not_laborious),
 		cmocka_unit_test(test_an_index_that_jumps_breaks_the_ring),
 		cmocka_unit_test(test_an_index_that_retreats_breaks_the_ring),
 		cmocka_unit_test(test_heads_beyond_the_ring_are_dropped),
