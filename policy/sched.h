@@ -127,10 +127,10 @@ struct sched_vm_stats {
 /* [worker] */
 void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *stats);
 
-/* Begins anew with the longest times: those of a VM, and the longest pause below. Counters, sums
- * and histograms go on. [worker] */
-void sched_reset_peaks(struct sched *s, uint16_t vm);
-void sched_reset_pause(struct sched *s);
+/* Begins anew with the longest times: those of a VM, and the longest pause and overrun below.
+ * Counters, sums and histograms go on. [worker] */
+void sched_reset_vm_peaks(struct sched *s, uint16_t vm);
+void sched_reset_peaks(struct sched *s);
 
 enum sched_hist_kind { SCHED_HIST_SERVICE, SCHED_HIST_WAIT, SCHED_HIST_COUNT };
 

@@ -236,7 +236,7 @@ void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *
 	stats->balance_tsc = balance(s, &s->vm[vm]);
 }
 
-void sched_reset_peaks(struct sched *s, uint16_t vm)
+void sched_reset_vm_peaks(struct sched *s, uint16_t vm)
 {
 	struct sched_vm_stats *st = &s->vm[vm].stats;
 
@@ -246,7 +246,7 @@ void sched_reset_peaks(struct sched *s, uint16_t vm)
 	st->longest_funded_wait_tsc = 0;
 }
 
-void sched_reset_pause(struct sched *s)
+void sched_reset_peaks(struct sched *s)
 {
 	s->longest_pause_tsc = 0;
 	s->longest_overrun_tsc = 0;

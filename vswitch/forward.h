@@ -19,15 +19,4 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 /* Counts a packet that goes no further than *flood tells. [worker] */
 void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood);
 
-/* Takes packets that other workers handed over, at most `max`, to wait for services of the VMs that
- * sent them. Returns how many. [worker] */
-unsigned forward_accept(struct worker *w, unsigned max);
-
-/* Delivers some of what a VM handed over, a burst's worth of work at most, and frees it; bills the
- * VM. Adds up their bytes. Returns how many packets there were. [worker] */
-uint16_t forward_arrivals(struct worker *w, uint16_t vm, uint32_t *bytes);
-
-/* Frees what a VM handed over and was accepted, undelivered. [worker] */
-void forward_drop_arrivals(struct worker *w, uint16_t vm);
-
 #endif

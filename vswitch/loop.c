@@ -13,6 +13,7 @@
 
 #include "vhost/vring_loan.h"
 #include "vswitch/forward.h"
+#include "vswitch/handoff.h"
 
 #define MESSAGES_PER_TURN 8
 #define ACCEPT_PER_TURN   64
@@ -184,7 +185,7 @@ static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct 
 	struct service *s = &w->service[vm];
 
 	if (unlikely(w->arrivals[vm].n > 0)) {
-		t->packets += forward_arrivals(w, vm, &t->bytes);
+		t->packets += handoff_deliver(w, vm, &t->bytes);
 		return true;
 	}
 	if (s->n_held == 0 && !take(w, s, left_tsc, t))
@@ -268,7 +269,7 @@ bool turn(struct worker *w)
 	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
 
 	poll_ports(w, w->attached, w->n_attached, w->ledger.last_tsc);
-	busy |= forward_accept(w, ACCEPT_PER_TURN) > 0;
+	busy |= handoff_accept(w, ACCEPT_PER_TURN) > 0;
 	w->polled_tsc = w->ledger.last_tsc;
 	ledger_bill_sys(&w->ledger, SYSROW_POLL, w->clock());
 

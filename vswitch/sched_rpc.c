@@ -39,19 +39,19 @@ static void add_stats(struct worker *w, void *arg)
 	s->n = 0;
 }
 
-static void reset_peaks(struct worker *w, void *arg)
+static void reset_vm_peaks(struct worker *w, void *arg)
 {
 	struct some_vms *s = arg;
 
 	for (unsigned i = 0; i < s->n; i++)
-		sched_reset_peaks(w->sched, s->vm[i]->id);
+		sched_reset_vm_peaks(w->sched, s->vm[i]->id);
 	s->n = 0;
 }
 
-static void reset_pause(struct worker *w, void *arg)
+static void reset_worker_peaks(struct worker *w, void *arg)
 {
 	(void)arg;
-	sched_reset_pause(w->sched);
+	sched_reset_peaks(w->sched);
 }
 
 /* Calls fn on the worker with all VMs, some at a time; it sets n to 0. */
@@ -87,8 +87,8 @@ json_t *rpc_handle_stats_reset_peaks(struct rpc_ctx *ctx, const struct rpc_stats
 	(void)p;
 	(void)e;
 	for (unsigned i = 0; i < sw->n_workers; i++) {
-		call_for_vms(sw, sw->worker[i], reset_peaks, NULL);
-		worker_call(sw->worker[i], reset_pause, NULL);
+		call_for_vms(sw, sw->worker[i], reset_vm_peaks, NULL);
+		worker_call(sw->worker[i], reset_worker_peaks, NULL);
 	}
 	return json_true();
 }

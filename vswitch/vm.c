@@ -9,7 +9,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
-#include "vswitch/forward.h"
+#include "vswitch/handoff.h"
 #include "vswitch/switch.h"
 
 /* Enough for what a VM may have held back and handed over; beyond it the VM's packets wait in its
@@ -86,13 +86,14 @@ static void leave(struct worker *w, void *arg)
 static void forget(struct worker *w, void *arg)
 {
 	struct vm_call *c = arg;
-	unsigned n = forward_accept(w, ACCEPT_PER_MESSAGE);
+	unsigned n = handoff_accept(w, ACCEPT_PER_MESSAGE);
 
-	/* The worker takes some itself between two messages: less than asked for is all there was. */
+	/* The worker takes some itself between two messages: less than asked for is all there was.
+	 */
 	c->left = n == ACCEPT_PER_MESSAGE && n < c->left ? c->left - n : 0;
 	if (c->left > 0)
 		return;
-	forward_drop_arrivals(w, c->vm->id);
+	handoff_drop(w, c->vm->id);
 	sched_remove_vm(w->sched, c->vm->id);
 	ledger_depart(&w->ledger, c->vm->id);
 }

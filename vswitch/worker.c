@@ -199,10 +199,9 @@ unsigned worker_take_messages(struct worker *w, unsigned max)
 /* --- what is served ----------------------------------------------------------------------------
  */
 
-int worker_add_vm(struct worker *w, struct vm *vm)
+void worker_add_vm(struct worker *w, struct vm *vm)
 {
 	w->service[vm->id].vm = vm;
-	return 0;
 }
 
 void worker_remove_vm(struct worker *w, struct vm *vm)

@@ -176,7 +176,7 @@ void worker_detach(struct worker *w, struct port *port);
 void worker_find_urgent(struct worker *w);
 
 /* Makes a VM known to, or forgotten by, the worker. [worker] */
-int worker_add_vm(struct worker *w, struct vm *vm);
+void worker_add_vm(struct worker *w, struct vm *vm);
 void worker_remove_vm(struct worker *w, struct vm *vm);
 
 #endif

@@ -18,7 +18,7 @@
 
 #include <rte_mbuf.h>
 
-#include "vswitch/forward.h"
+#include "vswitch/handoff.h"
 #include "vswitch/loop.h"
 
 #define TSC_HZ   1000000000ULL
@@ -105,8 +105,8 @@ static void leave_worker(struct scene_guest *g)
 /* As control does with a VM that has no ports any more. */
 static void forget_vm(struct worker *w, const struct vm *vm)
 {
-	forward_accept(w, UINT_MAX);
-	forward_drop_arrivals(w, vm->id);
+	handoff_accept(w, UINT_MAX);
+	handoff_drop(w, vm->id);
 	sched_remove_vm(w->sched, vm->id);
 }
 

@@ -64,6 +64,17 @@ def populate(d):
     d.call('fdb_add', network='blue', mac='52:54:00:00:00:07', port='web0')
 
 
+def restart_with_ports(d, **params):
+    """Restarts it with a configuration that says something else of all ports."""
+    d.stop()
+    config = json.loads(d.config.read_text())
+    for call in config['calls']:
+        if call['method'] == 'port_create':
+            call['params'].update(params)
+    d.config.write_text(json.dumps(config))
+    d.start()
+
+
 def refusals_name_the_field_and_change_nothing():
     with Stintd() as d:
         populate(d)
@@ -144,13 +155,7 @@ def a_vm_joins_its_tenants_networks_only():
                 raise AssertionError(f'{method} was done')
         assert d.call('port_set', name='web0', network='red')['network'] == 'red'
         # Nor by a configuration that says so.
-        d.stop()
-        config = json.loads(d.config.read_text())
-        for call in config['calls']:
-            if call['method'] == 'port_create':
-                call['params']['network'] = 'theirs'
-        d.config.write_text(json.dumps(config))
-        d.start()
+        restart_with_ports(d, network='theirs')
         assert d.call('port_list') == []
         assert "network 'theirs' belongs to tenant 'umbrella'" in d.read_log()
 
@@ -313,13 +318,7 @@ def killed_at_any_moment_the_file_is_whole():
 def one_bad_call_keeps_nothing_else_down():
     with Stintd() as d:
         populate(d)
-        d.stop()
-        config = json.loads(d.config.read_text())
-        for call in config['calls']:
-            if call['method'] == 'port_create':
-                call['params']['group'] = 'no-such-group'
-        d.config.write_text(json.dumps(config))
-        d.start()
+        restart_with_ports(d, group='no-such-group')
         assert d.call('port_list') == []
         assert [n['name'] for n in d.call('network_list')] == ['blue', 'red']
         assert 'no-such-group' in d.read_log()

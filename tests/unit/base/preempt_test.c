@@ -21,12 +21,11 @@ static void sleep_a_little(void)
 static void test_a_thread_that_slept_lost_its_core(void **state)
 {
 	(void)state;
-	if (__rseq_size == 0)
-		skip();
 	preempt_happened();
 	for (int i = 0; i < 20; i++) {
 		sleep_a_little();
-		assert_true(preempt_happened());
+		/* Where the C library has no such memory, nothing is ever said to have happened. */
+		assert_int_equal(preempt_happened(), __rseq_size > 0);
 	}
 }
 

@@ -56,9 +56,9 @@ static void test_peaks_begin_anew(void **state)
 
 	serve(300, 90);
 	assert_peaks(90, 70, 300);
-	sched_reset_peaks(s, VM);
+	sched_reset_vm_peaks(s, VM);
 	assert_int_equal(sched_longest_pause_tsc(s), 300 * US);
-	sched_reset_pause(s);
+	sched_reset_peaks(s);
 	assert_peaks(0, 0, 0);
 
 	now += 1000 * US;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packets that go from one worker's VM to another worker's. */
-#include "vswitch/forward.h"
+#include "vswitch/handoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,16 +56,22 @@ static void test_a_vm_has_its_share_of_a_handoff_ring(void **state)
 	scene_assert_conserved(s);
 }
 
-static void test_what_is_handed_to_a_port_that_goes_is_dropped(void **state)
+/* Guest 1 goes to the second worker, where a packet from guest 0 waits for it. */
+static void hand_over_one(struct scene *s)
 {
-	struct scene *s = *state;
-
 	scene_move(s, 1);
 	scene_send_to(s, 1, 0, 1);
 	turn(s->w2);
 	scene_turns(s, 2);
 	scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 2);
+}
+
+static void test_what_is_handed_to_a_port_that_goes_is_dropped(void **state)
+{
+	struct scene *s = *state;
+
+	hand_over_one(s);
 	s->ports[s->guest[1].port.id] = NULL;
 	turn(s->w2);
 	assert_int_equal(s->w2->counters[s->guest[0].port.id].drops[DROP_PORT_GONE], 1);
@@ -78,12 +84,7 @@ static void test_what_is_handed_to_another_port_is_dropped(void **state)
 {
 	struct scene *s = *state;
 
-	scene_move(s, 1);
-	scene_send_to(s, 1, 0, 1);
-	turn(s->w2);
-	scene_turns(s, 2);
-	scene_send_to(s, 0, 1, 1);
-	scene_turns(s, 2);
+	hand_over_one(s);
 	atomic_fetch_add(&s->guest[1].port.epoch, 1);
 	turn(s->w2);
 	assert_int_equal(scene_received(s, 1), 0);
@@ -97,12 +98,7 @@ static void test_a_successor_does_not_pay_for_its_predecessor(void **state)
 	struct scene *s = *state;
 	const struct port_counters *c = &s->w2->counters[s->guest[0].port.id];
 
-	scene_move(s, 1);
-	scene_send_to(s, 1, 0, 1);
-	turn(s->w2);
-	scene_turns(s, 2);
-	scene_send_to(s, 0, 1, 1);
-	scene_turns(s, 2);
+	hand_over_one(s);
 	atomic_fetch_add(&s->guest[0].port.epoch, 1);
 	s->guest[1].pair.rx_on = false;
 	turn(s->w2);
@@ -187,7 +183,7 @@ static void test_arrivals_go_with_their_vm(void **state)
 		scene_send_to(s, 0, 1, 7);
 	scene_turns(s, 3);
 	assert_true(rte_mempool_in_use_count(s->guest[0].vm.pool) > 0);
-	assert_int_equal(forward_accept(s->w2, 10), 10);
+	assert_int_equal(handoff_accept(s->w2, 10), 10);
 }
 
 int main(void)
@@ -203,7 +199,7 @@ int main(void)
 		SCENE_CASE(test_arrivals_go_with_their_vm),
 	};
 
-	if (fake_eal_init("forward_handoff_test") < 0)
+	if (fake_eal_init("handoff_test") < 0)
 		return 1;
-	return cmocka_run_group_tests_name("forward_handoff", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("handoff", tests, NULL, NULL);
 }

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside forwarding: batches and outboxes; for forward.c (what goes where), outbox.c (into rings)
+ * and handoff.c (from worker to worker) only. */
+#ifndef VSWITCH_FORWARD_IMPL_H
+#define VSWITCH_FORWARD_IMPL_H
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_mbuf.h>
+
+#include "vswitch/forward.h"
+
+/* Work after which a batch is cut, in deliveries of small packets into plain buffers; these take as
+ * long as one, or nearly: */
+#define MAX_WORK        64
+#define BYTES_PER_WORK  512
+#define PIECES_PER_WORK 16
+
+/* The addresses last seen in the batch, and the port behind the destination: packets come in runs.
+ */
+struct memo {
+	uint64_t src;
+	uint64_t dst;
+	uint16_t to;
+};
+
+/* A batch, and where its packets stand: deliveries asked for and missed, and why the last one was.
+ * Most batches miss none, and then only the sums are looked at. */
+struct batch {
+	struct port *from;
+	uint16_t pair;
+	uint32_t mtu;
+	struct memo memo;
+	struct flood *flood; /* of its first packet, later of its last */
+	uint32_t work;       /* planned */
+	uint32_t deliveries; /* asked for, in all */
+	uint16_t n_missed;
+	uint16_t asked[FORWARD_MAX_BURST];
+	uint16_t missed[FORWARD_MAX_BURST];
+	uint8_t reason[FORWARD_MAX_BURST];
+};
+
+static inline void batch_miss(struct batch *b, uint16_t index, uint8_t reason)
+{
+	b->n_missed++;
+	b->missed[index]++;
+	b->reason[index] = reason;
+}
+
+/* An empty outbox for a port. */
+void outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair);
+
+/* Puts a packet into the outbox of a port. Returns the work that is. */
+static __rte_always_inline uint32_t outbox_put(struct worker *w, struct port *to,
+					       struct rte_mbuf *m, uint16_t index, uint16_t pair)
+{
+	struct outbox *o;
+
+	if (w->outbox_of[to->id] == 0) {
+		o = &w->outbox[w->n_outboxes++];
+		w->outbox_of[to->id] = w->n_outboxes;
+		outbox_open(w, o, to, pair);
+	} else {
+		o = &w->outbox[w->outbox_of[to->id] - 1];
+	}
+	o->pkt[o->n] = m;
+	o->index[o->n] = (uint8_t)index;
+	o->n++;
+	return o->work + m->pkt_len / BYTES_PER_WORK;
+}
+
+/* Delivers an outbox into the receiver's ring, which is this worker's, on behalf of VM `vm`: it
+ * pays, but for rings that are laborious to fill. */
+void outbox_deliver(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm);
+
+/* Shows the receivers what they got, and empties the outboxes. */
+void outbox_publish(struct worker *w);
+
+/* Hands an outbox to the worker that serves the receiver, within the sending VM's share. */
+void handoff_send(struct outbox *o, struct batch *b);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From outboxes into receivers' rings. */
+#include "vswitch/forward_impl.h"
+
+/* Of a ring whose packets take that many pieces: more than any driver has reason to make. */
+#define LABORIOUS_PIECES 80
+
+static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
+	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
+	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
+	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
+};
+
+void outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair)
+{
+	uint16_t queue;
+
+	o->to = to;
+	o->n = 0;
+	o->work = 1;
+	o->rx = NULL;
+	if (unlikely(to->worker != w || to->n_pairs == 0))
+		return;
+	queue = to->n_pairs == 1 ? 0 : pair % to->n_pairs;
+	if (unlikely(!to->pairs[queue].rx_on))
+		return;
+	o->rx = &to->pairs[queue].rx;
+	o->work += o->rx->toil / PIECES_PER_WORK;
+	o->counters = &w->counters[to->id].queue[queue];
+}
+
+/* Delivers an outbox into the receiver's ring on this worker. */
+static void deliver_here(struct outbox *o, struct batch *b)
+{
+	uint8_t fate[FORWARD_MAX_BURST];
+	uint64_t bytes = 0;
+	uint16_t delivered;
+
+	if (unlikely(!o->rx)) {
+		for (uint16_t i = 0; i < o->n; i++)
+			batch_miss(b, o->index[i], DROP_PORT_DOWN);
+		return;
+	}
+	for (uint16_t i = 0; i < o->n; i++)
+		bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
+	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate);
+	if (unlikely(delivered < o->n)) {
+		for (uint16_t i = 0; i < o->n; i++) {
+			if (fate[i] == VRING_DELIVERED)
+				continue;
+			batch_miss(b, o->index[i], drop_of_fate[fate[i]]);
+			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
+		}
+	}
+	o->counters->tx_packets += delivered;
+	o->counters->tx_bytes += bytes;
+}
+
+/* Who makes it laborious to fill its ring pays for that itself. */
+static void deliver_laborious(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
+{
+	uint16_t receiver = o->to->vm->id;
+
+	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
+	deliver_here(o, b);
+	sched_charge_instead(w->sched, receiver,
+			     ledger_bill_vm(&w->ledger, receiver, STAGE_DELIVER, w->clock()));
+}
+
+void outbox_deliver(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
+{
+	if (unlikely(o->work > LABORIOUS_PIECES / PIECES_PER_WORK && o->to->vm->id != vm))
+		deliver_laborious(w, o, b, vm);
+	else
+		deliver_here(o, b);
+}
+
+void outbox_publish(struct worker *w)
+{
+	for (uint16_t i = 0; i < w->n_outboxes; i++) {
+		struct outbox *o = &w->outbox[i];
+
+		w->outbox_of[o->to->id] = 0;
+		if (likely(o->rx))
+			notify_later(w, o->rx, &o->counters->notifications);
+	}
+	w->n_outboxes = 0;
+}
