@@ -256,8 +256,12 @@ int config_start(struct rpc_ctx *ctx, struct err *e)
 	unsigned done = 0;
 
 	ctx->refused = json_array();
-	if (!ctx->config_file || (access(ctx->config_file, F_OK) < 0 && errno == ENOENT))
+	if (!ctx->config_file)
 		return 0;
+	if (access(ctx->config_file, F_OK) < 0 && errno == ENOENT) {
+		log_info("configuration %s: not there, starting without", ctx->config_file);
+		return 0;
+	}
 	calls = read_calls(ctx->config_file, e);
 	if (!calls)
 		return -EINVAL;

@@ -267,6 +267,7 @@ def events_have_numbers():
 
 def configuration_survives():
     with Stintd() as d:
+        assert f'configuration {d.config}: not there, starting without' in d.read_log()
         populate(d)
         d.call('port_set', name='web0', mac_limit=7)
         before = configuration(d)
