@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import pathlib
 import platform
 import subprocess
 import time
@@ -153,3 +154,10 @@ def describe():
         ("Open vSwitch", _dpkg_version("openvswitch-switch-dpdk")),
         ("compiler", _dpkg_version("gcc")),
     ]
+
+
+def halted_seconds(core):
+    """How long a core was halted, or in a deeper power state, since boot; None where the kernel does not say."""
+    states = list(pathlib.Path(f"/sys/devices/system/cpu/cpu{core}/cpuidle").glob("state*"))
+    deep = [s for s in states if (s / "name").read_text().strip() != "POLL"]
+    return sum(int((s / "time").read_text()) for s in deep) / 1e6 if states else None

@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/log.h"
+#include "base/wake_latency.h"
 #include "rpc/server.h"
 #include "rpc_schema.h"
 #include "vhost/ring_state.h"
@@ -165,6 +166,18 @@ static int open_server(struct daemon *d, struct err *e)
 	return d->server ? 0 : -1;
 }
 
+/* Held until the process ends, by whatever end. */
+static int hold_wake_latency(const struct options *o, struct err *e)
+{
+	if (o->wake_latency_us < 0)
+		return 0;
+	if (wake_latency_hold((unsigned)o->wake_latency_us, e) < 0)
+		return -1;
+	log_info("idle cores of this machine wake up within %d us, while this process lives",
+		 o->wake_latency_us);
+	return 0;
+}
+
 static int open_switch(struct daemon *d, struct err *e)
 {
 	const struct sched_conf sched = {
@@ -270,6 +283,8 @@ int main(int argc, char **argv)
 	/* First of all the socket and its lock: a second instance ends here. */
 	if (ret == 0)
 		ret = open_server(&d, &e);
+	if (ret == 0)
+		ret = hold_wake_latency(&d.options, &e);
 	if (ret == 0)
 		ret = run_with_server(&d, &e);
 	sd_event_unref(d.loop);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@ static const char usage[] =
 	"  --readonly-socket PATH  a second socket that answers only calls that change nothing\n"
 	"  --socket-group GROUP    group that may use the sockets\n"
 	"  --workers CORES         cores that switch, such as 1 or 1,3-5 (default: the last one)\n"
+	"  --wake-latency US       let idle cores sleep no deeper than they wake in US; 0: not at "
+	"all\n"
 	"  --no-huge               do without hugepages although there are some\n"
 	"  --memory MIB            without hugepages: memory to set aside (default 1024)\n"
 	"  --log-level LEVEL       error, warn, info or debug (default info)\n"
@@ -35,6 +38,7 @@ enum {
 	OPT_READONLY,
 	OPT_GROUP,
 	OPT_WORKERS,
+	OPT_WAKE_LATENCY,
 	OPT_NO_HUGE,
 	OPT_MEMORY,
 	OPT_LOG,
@@ -48,6 +52,7 @@ static const struct option longopts[] = {
 	{"readonly-socket", required_argument, NULL, OPT_READONLY},
 	{"socket-group", required_argument, NULL, OPT_GROUP},
 	{"workers", required_argument, NULL, OPT_WORKERS},
+	{"wake-latency", required_argument, NULL, OPT_WAKE_LATENCY},
 	{"no-huge", no_argument, NULL, OPT_NO_HUGE},
 	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"log-level", required_argument, NULL, OPT_LOG},
@@ -56,12 +61,30 @@ static const struct option longopts[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static int parse_memory(const char *text, struct options *o, struct err *e)
+static bool parse_number(const char *text, unsigned long min, unsigned long max, unsigned long *n)
 {
 	char *end;
-	unsigned long mib = strtoul(text, &end, 10);
 
-	if (end == text || *end || text[0] == '-' || mib < 64 || mib > 1024 * 1024)
+	*n = strtoul(text, &end, 10);
+	return end != text && !*end && text[0] != '-' && *n >= min && *n <= max;
+}
+
+static int parse_wake_latency(const char *text, struct options *o, struct err *e)
+{
+	unsigned long us;
+
+	if (!parse_number(text, 0, 1000000, &us))
+		return err_set(e, ERR_INVALID, "wake-latency",
+			       "--wake-latency '%s': not a number of us from 0 to 1000000", text);
+	o->wake_latency_us = (int)us;
+	return 0;
+}
+
+static int parse_memory(const char *text, struct options *o, struct err *e)
+{
+	unsigned long mib;
+
+	if (!parse_number(text, 64, 1024 * 1024, &mib))
 		return err_set(e, ERR_INVALID, "memory",
 			       "--memory '%s': not a number of MiB from 64 to 1048576", text);
 	o->eal.memory_mb = (unsigned)mib;
@@ -106,6 +129,8 @@ static int set(struct options *o, int option, struct err *e)
 		return 0;
 	case OPT_WORKERS:
 		return eal_parse_cores(optarg, &o->eal, e);
+	case OPT_WAKE_LATENCY:
+		return parse_wake_latency(optarg, o, e);
 	case OPT_NO_HUGE:
 		o->eal.no_huge = true;
 		return 0;
@@ -122,7 +147,8 @@ enum options_result options_parse(int argc, char **argv, struct options *o, stru
 {
 	int option;
 
-	*o = (struct options){.socket = DEFAULT_SOCKET, .eal.memory_mb = 1024};
+	*o = (struct options){
+		.socket = DEFAULT_SOCKET, .wake_latency_us = -1, .eal.memory_mb = 1024};
 	eal_default_core(&o->eal);
 	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (option == OPT_HELP) {

@@ -13,6 +13,7 @@ struct options {
 	const char *socket;
 	const char *readonly_socket; /* NULL: none */
 	const char *socket_group;    /* NULL: the daemon's own */
+	int wake_latency_us;         /* -1: the machine's own */
 	struct eal_conf eal;
 };
 

@@ -24,8 +24,9 @@ def load_driver(build):
 class Stint:
     name = "stint"
 
-    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tenants=None):
-        """tenants: {name: numbers of its VMs}, each with a network of its own."""
+    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tenants=None, args=()):
+        """tenants: {name: numbers of its VMs}, each with a network of its own; args: more for stintd."""
+        self.args = list(args)
         self.tenants = tenants or {"bench": range(ports)}
         self.driver = load_driver(os.environ.get("STINT_BUILD", "build"))
         self.ports = ports
@@ -38,7 +39,7 @@ class Stint:
 
     def start(self):
         began = time.monotonic()
-        args = ["--log-level", "warn"] + ([] if self.huge else ["--no-huge"])
+        args = ["--log-level", "warn", *self.args] + ([] if self.huge else ["--no-huge"])
         self.daemon = self._start_daemon(args)
         self.start_seconds = time.monotonic() - began
         if self.huge and not self.call("version_get")["hugepages"]:

@@ -350,7 +350,7 @@ def a_second_instance_is_refused():
 
 def bad_arguments_are_refused():
     for args, word in ((['--workers', '999'], '999'), (['--workers', 'x'], 'x'), (['--what'], 'what'),
-                       (['extra'], 'extra'), (['--memory', '1'], '1'), (['--log-level', 'x'], 'x'),
+                       (['extra'], 'extra'), (['--memory', '1'], '1'), (['--wake-latency', '-1'], '-1'), (['--log-level', 'x'], 'x'),
                        (['--socket', '/' + 'x' * 200], 'socket')):
         run = subprocess.run([BUILD / 'stintd', *args], capture_output=True, text=True, timeout=30)
         assert run.returncode == 2, (args, run)
@@ -359,6 +359,24 @@ def bad_arguments_are_refused():
                                      check=True).stdout
     assert 'stintd ' in subprocess.run([BUILD / 'stintd', '--version'], capture_output=True,
                                        text=True, check=True).stdout
+
+
+def holds_the_wake_latency_while_it_lives():
+    """Asked of the kernel, which tells the least of what everybody holds."""
+    def held():
+        with open('/dev/cpu_dma_latency', 'rb') as f:
+            return int.from_bytes(f.read(4), sys.byteorder)
+
+    if not os.path.exists('/dev/cpu_dma_latency'):
+        run = subprocess.run([BUILD / 'stintd', '--wake-latency', '17'], capture_output=True, text=True, timeout=30)
+        assert run.returncode == 1 and '--wake-latency 17' in run.stderr, run
+        return
+    before = held()
+    with Stintd(args=['--wake-latency', '17']) as d:
+        assert held() == min(before, 17)
+        assert 'within 17 us' in d.read_log()
+        d.kill()
+        assert held() == before
 
 
 def stops_on_a_signal():
@@ -467,6 +485,7 @@ if __name__ == '__main__':
         a_huge_request_is_cut_short, slow_clients_hold_up_nobody, events_have_numbers,
         configuration_survives, killed_at_any_moment_the_file_is_whole,
         one_bad_call_keeps_nothing_else_down, a_broken_file_is_refused_at_start,
-        a_second_instance_is_refused, bad_arguments_are_refused, stops_on_a_signal,
+        a_second_instance_is_refused, bad_arguments_are_refused,
+        holds_the_wake_latency_while_it_lives, stops_on_a_signal,
         keeps_few_privileges, runs_as_the_unit_says, owners_may_be_numbers,
         the_read_only_socket_changes_nothing, many_objects_come_and_go]))
