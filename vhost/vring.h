@@ -143,9 +143,9 @@ const char *vring_fate_text(enum vring_fate fate);
 const char *vring_drop_text(enum vring_drop drop);
 
 /* Takes packets that the guest sent, within the limits (limits->packets may exceed VRING_MAX_BURST,
- * pkts needs no more room than that). Packets of one piece that ask for nothing are lent
- * (vhost/vring_loan.h) if there is a loan, which must have been settled; all others are copied to
- * mbufs from the pool, which are the caller's. ol_flags and tx_offload follow vhost/net_hdr.h.
+ * pkts needs no more room than that). Packets in a few pieces that ask for nothing are
+ * lent (vhost/vring_loan.h) if there is a loan, which must have been settled; all others are copied
+ * to mbufs from the pool, which are the caller's. ol_flags and tx_offload follow vhost/net_hdr.h.
  * Malformed chains are dropped and counted in *work. Returns the number of packets. [worker] */
 uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct vring_loan *loan,
 		       struct rte_mbuf **pkts, const struct vring_limits *limits,

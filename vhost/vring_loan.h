@@ -18,10 +18,13 @@
 /* Ethernet, VLAN tags, IPv6 with some extension headers, TCP with options. */
 #define VRING_VIEW_BYTES 128
 
+/* Pieces of guest memory that a view has at most: a header and some pages. */
+#define VRING_VIEW_PIECES 4
+
 /* Belongs to no pool, and is never freed. */
 struct vring_view {
-	struct rte_mbuf head; /* of bytes[] */
-	struct rte_mbuf rest; /* of the guest's memory behind them */
+	struct rte_mbuf head;                    /* of bytes[] */
+	struct rte_mbuf rest[VRING_VIEW_PIECES]; /* of the guest's memory behind them */
 	uint8_t bytes[VRING_VIEW_BYTES];
 };
 
@@ -30,7 +33,8 @@ struct vring_view {
 struct vring_loan {
 	uint16_t n;
 	uint16_t id[VRING_MAX_BURST];
-	uint8_t slots[VRING_MAX_BURST];
+	uint16_t slots[VRING_MAX_BURST];
+	uint16_t descs[VRING_MAX_BURST];
 	struct vring_view view[VRING_MAX_BURST];
 };
 

@@ -13,6 +13,7 @@
 #include <rte_prefetch.h>
 
 #include "vhost/net_hdr.h"
+#include "vhost/vring_loan.h"
 #include "vhost/vring_ring.h"
 #include "vhost/vring_walk.h"
 
@@ -68,7 +69,7 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 	for (i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 
-		if (unlikely(m->nb_segs > 2 || (m->ol_flags & WORK_FLAGS)))
+		if (unlikely(m->nb_segs > 1 + VRING_VIEW_PIECES || (m->ol_flags & WORK_FLAGS)))
 			break;
 		if (unlikely(!vring_peek(q, &c, &e, packed)))
 			break;
@@ -87,13 +88,12 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 	run->n = i;
 }
 
-/* Starts loading a packet's second segment, and what it will be written to. */
+/* Starts loading a packet's segments behind the first, and what they will be written to. */
 static __rte_always_inline void prefetch_rest(const struct rte_mbuf *m, const uint8_t *to)
 {
-	const struct rte_mbuf *rest = m->next;
-
-	vring_prefetch_read(rte_pktmbuf_mtod(rest, const uint8_t *), rest->data_len);
-	vring_prefetch_write(to + m->data_len, rest->data_len);
+	vring_prefetch_write(to + m->data_len, m->pkt_len - m->data_len);
+	for (m = m->next; m; m = m->next)
+		vring_prefetch_read(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 }
 
 static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *const *pkts,
@@ -103,17 +103,22 @@ static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *cons
 	uint16_t n = run->n;
 
 	q->toil = 0;
+	for (uint16_t i = 0; i < 2 && i < n; i++)
+		if (pkts[i]->nb_segs > 1)
+			prefetch_rest(pkts[i], run->at[i] + hdr_len);
 	for (uint16_t i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 		uint8_t *at = run->at[i] + hdr_len;
 
-		if (i + 2 < n && pkts[i + 2]->nb_segs == 2)
+		if (i + 2 < n && pkts[i + 2]->nb_segs > 1)
 			prefetch_rest(pkts[i + 2], run->at[i + 2] + hdr_len);
 		write_plain_hdr(run->at[i], hdr_len);
 		vring_copy(at, rte_pktmbuf_mtod(m, const void *), m->data_len);
-		if (m->nb_segs == 2)
-			vring_copy(at + m->data_len, rte_pktmbuf_mtod(m->next, const void *),
-				   m->next->data_len);
+		for (const struct rte_mbuf *rest = m->next; rest; rest = rest->next) {
+			at += m->data_len;
+			vring_copy(at, rte_pktmbuf_mtod(rest, const void *), rest->data_len);
+			m = rest;
+		}
 	}
 	for (uint16_t i = 0; i < n; i++)
 		vring_give_back(q, run->id[i], hdr_len + pkts[i]->pkt_len, 1, packed);
@@ -185,12 +190,12 @@ static void write_packet(const struct virtq *q, const struct room *r, const stru
 	struct virtio_net_hdr_mrg_rxbuf hdr = {.hdr = *h, .num_buffers = (uint16_t)r->n_chains};
 	struct vring_pos pos = {0, 0};
 
-	vring_walk_write(&r->w, &pos, &hdr, q->hdr_len);
+	vring_walk_write(r->w.segs, &pos, &hdr, q->hdr_len);
 	for (; m; m = m->next)
-		vring_walk_write(&r->w, &pos, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		vring_walk_write(r->w.segs, &pos, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	for (uint32_t i = 0; i < patch->n; i++) {
-		pos = vring_walk_seek(&r->w, q->hdr_len + patch->at[i].offset);
-		vring_walk_write(&r->w, &pos, &patch->at[i].value, sizeof(patch->at[i].value));
+		pos = vring_walk_seek(r->w.segs, q->hdr_len + patch->at[i].offset);
+		vring_walk_write(r->w.segs, &pos, &patch->at[i].value, sizeof(patch->at[i].value));
 	}
 }
 

@@ -2,10 +2,10 @@
 /* From a guest's transmit ring into mbufs.
  *
  * The common chain is one descriptor, or one for the header and one for the packet, each in one
- * piece of memory, and its packet fits one mbuf. Runs of those are taken in two plain loops: look
- * (read descriptors, prefetch what they name) and act (lend, or copy). A chain of any other shape
- * ends the run and is taken by itself. One thread owns the ring; memory is the caller's pool and
- * loan, and the stack. */
+ * piece of memory, and its packet fits one mbuf; or it has a few pieces (vhost/vring_pieces.h).
+ * Runs of those are taken in two plain loops: look (read descriptors, prefetch what they name) and
+ * act (lend, or copy). A chain of any other shape ends the run and is taken by itself. One thread
+ * owns the ring; memory is the caller's pool and loan, and the stack. */
 #include "vhost/vring.h"
 
 #include <stdlib.h>
@@ -17,6 +17,7 @@
 
 #include "vhost/net_hdr.h"
 #include "vhost/vring_loan.h"
+#include "vhost/vring_pieces.h"
 #include "vhost/vring_ring.h"
 #include "vhost/vring_walk.h"
 
@@ -47,12 +48,14 @@ struct take {
 /* Chains of a common shape: where header and packet are. */
 struct run {
 	uint16_t n;
-	uint16_t n_descs;
+	uint16_t n_slots;
+	uint8_t slots[VRING_MAX_BURST];
 	uint8_t descs[VRING_MAX_BURST];
 	uint16_t id[VRING_MAX_BURST];
 	uint32_t len[VRING_MAX_BURST];
 	const uint8_t *hdr[VRING_MAX_BURST];
-	const uint8_t *at[VRING_MAX_BURST];
+	const uint8_t *at[VRING_MAX_BURST]; /* NULL: in a few pieces */
+	struct vring_pieces pieces[VRING_MAX_BURST];
 };
 
 static inline bool within_limits(const struct take *t)
@@ -91,8 +94,35 @@ static __rte_always_inline bool read_second(const struct virtq *q, const struct 
 	return true;
 }
 
-/* Writes the chain that begins with *first behind the run, if it is of a common shape. Returns its
- * number of descriptors, 0 when it is not. */
+/* The longest packet that is taken. */
+static inline uint32_t longest(const struct take *t)
+{
+	return RTE_MIN(VRING_MAX_PACKET, t->room * MAX_PACKET_MBUFS);
+}
+
+/* Writes the chain that begins with *first behind the run, if it is of a few pieces. Returns how
+ * much of the ring it takes up, 0 when it is not. */
+static __rte_noinline uint16_t add_pieces(struct virtq *q, const struct take *t, struct run *run,
+					  const struct vring_cursor *c,
+					  const struct vring_entry *first)
+{
+	struct vring_pieces *p = &run->pieces[run->n];
+	uint16_t n = run->n;
+
+	if (first->flags == VRING_DESC_F_INDIRECT && n == 0)
+		vring_prefetch_tables(q, c);
+	if (!vring_read_pieces(q, c, first, p) || p->len < RTE_ETHER_HDR_LEN || p->len > longest(t))
+		return 0;
+	run->hdr[n] = p->hdr;
+	run->at[n] = NULL;
+	run->len[n] = p->len;
+	run->id[n] = p->id;
+	run->slots[n] = (uint8_t)p->slots;
+	run->descs[n] = (uint8_t)p->descs;
+	return p->slots;
+}
+
+/* The same, of any common shape. */
 static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, struct run *run,
 					const struct vring_cursor *c,
 					const struct vring_entry *first, const bool packed)
@@ -110,7 +140,7 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 		descs = 2;
 	}
 	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || e.len > skip + t->room))
-		return 0;
+		return add_pieces(q, t, run, c, first);
 	at = vring_at(q, e.addr, e.len);
 	if (unlikely(!at))
 		return 0;
@@ -123,6 +153,7 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 	run->at[n] = at + skip;
 	run->len[n] = e.len - skip;
 	run->id[n] = e.id;
+	run->slots[n] = (uint8_t)descs;
 	run->descs[n] = (uint8_t)descs;
 	return descs;
 }
@@ -133,26 +164,26 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 				     struct vring_entry *odd, const bool packed)
 {
 	struct vring_cursor c = {q->avail_at, q->avail_wrap};
-	uint16_t descs;
+	uint16_t slots;
 
 	run->n = 0;
-	run->n_descs = 0;
+	run->n_slots = 0;
 	if (!packed && c.at == q->avail_seen)
 		vring_look(q);
 	vring_prefetch(q, &c, t->max - t->chains, packed);
 	while (t->chains < t->max && within_limits(t) && vring_peek(q, &c, odd, packed)) {
-		descs = add(q, t, run, &c, odd, packed);
-		if (unlikely(descs == 0))
+		slots = add(q, t, run, &c, odd, packed);
+		if (unlikely(slots == 0))
 			return true;
 		/* A guest may make slots available that were not yet given back. */
-		if (packed && unlikely(run->n_descs + descs > q->size))
+		if (packed && unlikely(run->n_slots + slots > q->size))
 			break;
-		run->n++;
-		run->n_descs += descs;
 		t->chains++;
-		t->descs += descs;
-		t->bytes += run->len[run->n - 1];
-		vring_advance(q, &c, descs, packed);
+		t->descs += run->descs[run->n];
+		t->bytes += run->len[run->n];
+		run->n++;
+		run->n_slots += slots;
+		vring_advance(q, &c, slots, packed);
 	}
 	return false;
 }
@@ -168,7 +199,9 @@ struct vring_loan *vring_loan_create(void)
 		struct vring_view *v = &loan->view[i];
 
 		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
-		*(mbuf_word *)(void *)&v->rest.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		for (unsigned j = 0; j < VRING_VIEW_PIECES; j++)
+			*(mbuf_word *)(void *)&v->rest[j].rearm_data =
+				MBUF_REARM - RTE_PKTMBUF_HEADROOM;
 		v->head.buf_addr = v->bytes;
 		v->head.buf_len = VRING_VIEW_BYTES;
 	}
@@ -180,7 +213,14 @@ void vring_loan_destroy(struct vring_loan *loan)
 	free(loan);
 }
 
-/* Makes a view of a packet. */
+/* Guest memory as a part of a view: it is only read. */
+static __rte_always_inline void set_rest(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
+{
+	m->buf_addr = (void *)(uintptr_t)at;
+	m->buf_len = m->data_len = (uint16_t)len;
+}
+
+/* Makes a view of a packet in one piece. */
 static __rte_always_inline struct rte_mbuf *view_packet(struct vring_view *v, const uint8_t *at,
 							uint32_t len)
 {
@@ -191,13 +231,11 @@ static __rte_always_inline struct rte_mbuf *view_packet(struct vring_view *v, co
 	v->head.data_len = (uint16_t)copied;
 	if (unlikely(v->head.nb_segs != segs)) {
 		v->head.nb_segs = segs;
-		v->head.next = segs == 2 ? &v->rest : NULL;
+		v->head.next = segs == 2 ? &v->rest[0] : NULL;
+		v->rest[0].next = NULL;
 	}
-	if (segs == 2) {
-		/* It is only read. */
-		v->rest.buf_addr = (void *)(uintptr_t)(at + copied);
-		v->rest.buf_len = v->rest.data_len = (uint16_t)(len - copied);
-	}
+	if (segs == 2)
+		set_rest(&v->rest[0], at + copied, len - copied);
 	vring_copy(v->bytes, at, copied);
 	return &v->head;
 }
@@ -214,6 +252,59 @@ static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool
 	return m;
 }
 
+/* Copies a packet of `len` bytes from segments, from *pos on, into as many mbufs as it takes. NULL
+ * when the pool has not enough. */
+static struct rte_mbuf *gather(struct take *t, const struct vring_seg *segs, struct vring_pos *pos,
+			       uint32_t len)
+{
+	uint32_t n = (len + t->room - 1) / t->room, part;
+	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
+
+	if (rte_mempool_get_bulk(t->pool, (void **)seg, n) < 0)
+		return NULL;
+	for (uint32_t i = 0, left = len; i < n; i++, left -= part) {
+		part = left < t->room ? left : t->room;
+		mbuf_start(seg[i], part);
+		vring_walk_read(segs, pos, rte_pktmbuf_mtod(seg[i], void *), part);
+		if (i > 0)
+			seg[i - 1]->next = seg[i];
+	}
+	seg[0]->nb_segs = (uint16_t)n;
+	seg[0]->pkt_len = len;
+	return seg[0];
+}
+
+/* Makes a view of a packet in a few pieces. */
+static struct rte_mbuf *view_pieces(struct vring_view *v, const struct vring_pieces *p)
+{
+	uint32_t copied = RTE_MIN(p->len, (uint32_t)VRING_VIEW_BYTES);
+	struct rte_mbuf *last = &v->head;
+	struct vring_pos pos = {0, 0};
+
+	vring_walk_read(p->seg, &pos, v->bytes, copied);
+	v->head.pkt_len = p->len;
+	v->head.data_len = (uint16_t)copied;
+	v->head.nb_segs = 1;
+	for (; pos.seg < p->n; pos = (struct vring_pos){pos.seg + 1, 0}) {
+		last->next = &v->rest[v->head.nb_segs - 1];
+		last = last->next;
+		set_rest(last, p->seg[pos.seg].at + pos.offset, p->seg[pos.seg].len - pos.offset);
+		v->head.nb_segs++;
+	}
+	last->next = NULL;
+	return &v->head;
+}
+
+static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, const struct vring_pieces *p,
+						      bool asks)
+{
+	struct vring_pos pos = {0, 0};
+
+	if (t->loan && !asks)
+		return view_pieces(&t->loan->view[t->loan->n], p);
+	return gather(t, p->seg, &pos, p->len);
+}
+
 /* Applies the header of a packet that asks for offloads. False when it does not fit the packet,
  * which is freed. */
 static bool apply_hdr(const struct virtq *q, const struct virtio_net_hdr *h, struct rte_mbuf *m)
@@ -225,15 +316,16 @@ static bool apply_hdr(const struct virtq *q, const struct virtio_net_hdr *h, str
 }
 
 /* The chain is given back at once, or with the loan. */
-static __rte_always_inline void give_back(struct virtq *q, struct vring_loan *loan, uint16_t id,
-					  uint8_t slots, const bool packed)
+static __rte_always_inline void give_back(struct virtq *q, struct vring_loan *loan,
+					  const struct run *run, uint16_t i, const bool packed)
 {
 	if (!loan) {
-		vring_give_back(q, id, 0, slots, packed);
+		vring_give_back(q, run->id[i], 0, run->slots[i], packed);
 		return;
 	}
-	loan->id[loan->n] = id;
-	loan->slots[loan->n++] = slots;
+	loan->id[loan->n] = run->id[i];
+	loan->slots[loan->n] = run->slots[i];
+	loan->descs[loan->n++] = run->descs[i];
 }
 
 /* Lends or copies the run's packets. False when there were not enough mbufs: the rest stays in the
@@ -244,8 +336,9 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 	struct vring_loan *loan;
 	struct virtio_net_hdr h;
 	uint32_t bytes = 0;
-	uint16_t descs = 0, n;
+	uint32_t descs = 0, slots = 0;
 	bool enough = true;
+	uint16_t n;
 
 	for (n = 0; n < run->n; n++) {
 		uint32_t len = run->len[n];
@@ -254,7 +347,9 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		struct rte_mbuf *m;
 
 		loan = t->loan;
-		if (likely(loan && !asks))
+		if (unlikely(!run->at[n]))
+			m = make_of_pieces(t, &run->pieces[n], asks);
+		else if (likely(loan && !asks))
 			m = view_packet(&loan->view[loan->n], run->at[n], len);
 		else
 			m = copy_packet(t->pool, run->at[n], len);
@@ -277,34 +372,13 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		t->n_pkts += m != NULL;
 		bytes += len;
 		descs += run->descs[n];
-		give_back(q, loan, run->id[n], run->descs[n], packed);
+		slots += run->slots[n];
+		give_back(q, loan, run, n, packed);
 	}
-	vring_consume(q, n, descs, packed);
+	vring_consume(q, n, (uint16_t)slots, packed);
 	t->work->bytes += bytes;
 	t->work->descs += descs;
 	return enough;
-}
-
-/* Copies a packet of `len` bytes from a walk, after the header, into as many mbufs as it takes.
- * NULL when the pool has not enough. */
-static struct rte_mbuf *gather(struct take *t, const struct vring_walk *w, struct vring_pos *pos,
-			       uint32_t len)
-{
-	uint32_t n = (len + t->room - 1) / t->room, part;
-	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
-
-	if (rte_mempool_get_bulk(t->pool, (void **)seg, n) < 0)
-		return NULL;
-	for (uint32_t i = 0, left = len; i < n; i++, left -= part) {
-		part = left < t->room ? left : t->room;
-		mbuf_start(seg[i], part);
-		vring_walk_read(w, pos, rte_pktmbuf_mtod(seg[i], void *), part);
-		if (i > 0)
-			seg[i - 1]->next = seg[i];
-	}
-	seg[0]->nb_segs = (uint16_t)n;
-	seg[0]->pkt_len = len;
-	return seg[0];
 }
 
 /* Makes the packet of a chain that was walked over. False when the pool has not enough mbufs. */
@@ -312,20 +386,20 @@ static bool take_packet(const struct virtq *q, struct take *t, const struct vrin
 {
 	struct vring_pos pos = {0, 0};
 	struct virtio_net_hdr_mrg_rxbuf h; /* as long as headers get */
-	uint32_t len, longest = RTE_MIN(VRING_MAX_PACKET, t->room * MAX_PACKET_MBUFS);
 	struct rte_mbuf *m;
+	uint32_t len;
 
 	if (w->len < (uint64_t)q->hdr_len + RTE_ETHER_HDR_LEN) {
 		t->work->drops[VRING_DROP_TOO_SHORT]++;
 		return true;
 	}
-	if (w->len > (uint64_t)q->hdr_len + longest) {
+	if (w->len > (uint64_t)q->hdr_len + longest(t)) {
 		t->work->drops[VRING_DROP_TOO_LONG]++;
 		return true;
 	}
 	len = (uint32_t)w->len - q->hdr_len;
-	vring_walk_read(w, &pos, &h, q->hdr_len);
-	m = gather(t, w, &pos, len);
+	vring_walk_read(w->segs, &pos, &h, q->hdr_len);
+	m = gather(t, w->segs, &pos, len);
 	if (!m)
 		return false;
 	t->work->bytes += len;
@@ -390,12 +464,14 @@ static __rte_always_inline void dequeue(struct virtq *q, struct take *t, const b
 
 uint32_t vring_return(struct virtq *q, struct vring_loan *loan, uint16_t n)
 {
-	uint16_t descs = 0, slots;
+	uint16_t slots = 0;
+	uint32_t descs = 0;
 
 	loan->n -= n;
-	for (uint16_t i = 0; i < n; i++)
-		descs += loan->slots[loan->n + i];
-	slots = q->packed ? descs : n;
+	for (uint16_t i = 0; i < n; i++) {
+		slots += q->packed ? loan->slots[loan->n + i] : 1;
+		descs += loan->descs[loan->n + i];
+	}
 	if (q->packed && slots > q->avail_at) {
 		q->avail_at += q->size;
 		q->avail_wrap = !q->avail_wrap;

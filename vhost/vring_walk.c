@@ -153,9 +153,9 @@ enum vring_walked vring_walk_chain(struct virtq *q, const struct vring_cursor *c
 }
 
 /* The next piece of at most `len` bytes, and moves *pos behind it. */
-static uint8_t *piece(const struct vring_walk *w, struct vring_pos *pos, uint32_t *len)
+static uint8_t *piece(const struct vring_seg *segs, struct vring_pos *pos, uint32_t *len)
 {
-	const struct vring_seg *s = &w->segs[pos->seg];
+	const struct vring_seg *s = &segs[pos->seg];
 	uint8_t *at = s->at + pos->offset;
 
 	if (*len >= s->len - pos->offset) {
@@ -168,7 +168,7 @@ static uint8_t *piece(const struct vring_walk *w, struct vring_pos *pos, uint32_
 	return at;
 }
 
-void vring_walk_read(const struct vring_walk *w, struct vring_pos *pos, void *to, uint32_t len)
+void vring_walk_read(const struct vring_seg *segs, struct vring_pos *pos, void *to, uint32_t len)
 {
 	uint8_t *dst = to;
 	const uint8_t *src;
@@ -176,12 +176,12 @@ void vring_walk_read(const struct vring_walk *w, struct vring_pos *pos, void *to
 
 	for (; len > 0; len -= n, dst += n) {
 		n = len;
-		src = piece(w, pos, &n);
+		src = piece(segs, pos, &n);
 		memcpy(dst, src, n);
 	}
 }
 
-void vring_walk_write(const struct vring_walk *w, struct vring_pos *pos, const void *from,
+void vring_walk_write(const struct vring_seg *segs, struct vring_pos *pos, const void *from,
 		      uint32_t len)
 {
 	const uint8_t *src = from;
@@ -190,17 +190,17 @@ void vring_walk_write(const struct vring_walk *w, struct vring_pos *pos, const v
 
 	for (; len > 0; len -= n, src += n) {
 		n = len;
-		dst = piece(w, pos, &n);
+		dst = piece(segs, pos, &n);
 		memcpy(dst, src, n);
 	}
 }
 
-struct vring_pos vring_walk_seek(const struct vring_walk *w, uint32_t offset)
+struct vring_pos vring_walk_seek(const struct vring_seg *segs, uint32_t offset)
 {
 	struct vring_pos pos = {0, offset};
 
-	while (pos.offset >= w->segs[pos.seg].len) {
-		pos.offset -= w->segs[pos.seg].len;
+	while (pos.offset >= segs[pos.seg].len) {
+		pos.offset -= segs[pos.seg].len;
 		pos.seg++;
 	}
 	return pos;

@@ -48,11 +48,11 @@ enum vring_walked vring_walk_chain(struct virtq *q, const struct vring_cursor *c
 				   struct vring_walk *w, struct vring_chain *chain);
 
 /* Copies between segments and memory, from *pos on; the segments must hold that much. */
-void vring_walk_read(const struct vring_walk *w, struct vring_pos *pos, void *to, uint32_t len);
-void vring_walk_write(const struct vring_walk *w, struct vring_pos *pos, const void *from,
+void vring_walk_read(const struct vring_seg *segs, struct vring_pos *pos, void *to, uint32_t len);
+void vring_walk_write(const struct vring_seg *segs, struct vring_pos *pos, const void *from,
 		      uint32_t len);
 
 /* The position `offset` bytes into the segments. */
-struct vring_pos vring_walk_seek(const struct vring_walk *w, uint32_t offset);
+struct vring_pos vring_walk_seek(const struct vring_seg *segs, uint32_t offset);
 
 #endif

@@ -22,7 +22,9 @@
 
 static struct rte_mempool *pool;
 
-static const uint64_t formats[] = {V1, V1 | PACKED, V1 | RIG_F(VIRTIO_NET_F_CSUM),
+#define IND RIG_F(VIRTIO_RING_F_INDIRECT_DESC)
+
+static const uint64_t formats[] = {V1 | IND, V1 | PACKED | IND, V1 | RIG_F(VIRTIO_NET_F_CSUM),
 				   V1 | PACKED | RIG_F(VIRTIO_NET_F_CSUM)};
 #define N_FORMATS (sizeof(formats) / sizeof(formats[0]))
 
@@ -52,11 +54,12 @@ static void close_stage(struct stage *s)
 	rig_close(&s->from, pool);
 }
 
-/* Sends a packet in `n` descriptors; returns where it stands in guest memory, header first. */
-static uint8_t *send(struct stage *s, uint32_t size, unsigned n)
+/* Sends a packet in `n` descriptors of equal length; returns where it stands in guest memory,
+ * header first. */
+static uint8_t *send_cut(struct stage *s, uint32_t size, unsigned n, bool indirect)
 {
 	uint8_t *at = driver_mem_alloc(&s->from.mem, 0, s->from.hdr_len + size, 64);
-	struct driver_buf bufs[3];
+	struct driver_buf bufs[VRING_VIEW_PIECES + 1];
 	uint32_t len = s->from.hdr_len + size, part;
 
 	rig_pattern(at + s->from.hdr_len, size, size);
@@ -65,8 +68,13 @@ static uint8_t *send(struct stage *s, uint32_t size, unsigned n)
 		bufs[i] = (struct driver_buf){driver_mem_gpa(&s->from.mem, at + i * (len / n)),
 					      part, false};
 	}
-	assert_true(driver_ring_add(&s->from.ring, bufs, n, false) >= 0);
+	assert_true(driver_ring_add(&s->from.ring, bufs, n, indirect) >= 0);
 	return at;
+}
+
+static uint8_t *send(struct stage *s, uint32_t size, unsigned n)
+{
+	return send_cut(s, size, n, false);
 }
 
 /* Sends a packet whose header has a descriptor of its own. */
@@ -116,6 +124,46 @@ static void test_given_back_when_settled(void **state)
 		vring_settle(&s.from.q, s.loan);
 		assert_int_equal(s.loan->n, 0);
 		assert_int_equal(given_back(&s), 5);
+		close_stage(&s);
+	}
+}
+
+static void assert_lent(struct stage *s, const uint8_t *data, uint32_t size, uint16_t descs)
+{
+	uint8_t copy[9000];
+	const void *got;
+
+	assert_int_equal(take(s), 1);
+	assert_true(vring_is_view(s->m[0]));
+	assert_int_equal(s->m[0]->pkt_len, size);
+	assert_int_equal(s->loan->descs[0], descs);
+	got = rte_pktmbuf_read(s->m[0], 0, size, copy);
+	assert_non_null(got);
+	assert_memory_equal(got, data, size);
+	vring_settle(&s->from.q, s->loan);
+	assert_int_equal(given_back(s), 1);
+}
+
+/* Packets in a few pieces are lent too, from the ring and from tables, also when they are longer
+ * than an mbuf has room for, and when the bytes that are copied are in several pieces. */
+static void test_pieces_are_lent(void **state)
+{
+	static const uint32_t sizes[] = {60, 3 * VRING_VIEW_BYTES, SIZE, 9000};
+
+	(void)state;
+	for (unsigned f = 0; f < N_FORMATS; f++) {
+		struct stage s;
+
+		open_stage(&s, formats[f]);
+		for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+			for (unsigned n = 1; n <= VRING_VIEW_PIECES; n++)
+				for (int table = 0; table <= (formats[f] & IND ? 1 : 0); table++) {
+					uint8_t *at = send_cut(&s, sizes[i], n, table);
+
+					assert_lent(&s, at + s.from.hdr_len, sizes[i],
+						    (uint16_t)(n + (unsigned)table));
+				}
+		assert_true(rte_mempool_full(pool));
 		close_stage(&s);
 	}
 }
@@ -181,7 +229,7 @@ static void test_offloads_are_copied(void **state)
 	close_stage(&s);
 }
 
-/* A chain of three waits for those before it to be given back. */
+/* A chain of more pieces than a view has waits for those before it to be given back. */
 static void test_an_odd_chain_ends_a_loan(void **state)
 {
 	(void)state;
@@ -190,7 +238,7 @@ static void test_an_odd_chain_ends_a_loan(void **state)
 
 		open_stage(&s, formats[f]);
 		send(&s, SIZE, 1);
-		send(&s, SIZE, 3);
+		send(&s, SIZE, VRING_VIEW_PIECES + 1);
 		send(&s, SIZE, 1);
 		assert_int_equal(take(&s), 1);
 		assert_int_equal(s.loan->n, 1);
@@ -246,10 +294,10 @@ static void test_what_is_returned_comes_again(void **state)
 			uint16_t n, back;
 
 			for (unsigned i = 0; i < round % 7 && sent - taken < 20; i++, sent++) {
-				if (sent % 2)
+				if (sent % 3 == 1)
 					send_apart(&s, 60 + sent % 500);
 				else
-					send(&s, 60 + sent % 500, 1);
+					send(&s, 60 + sent % 500, 1 + sent % 3);
 			}
 			n = take(&s);
 			assert_int_equal(n, sent - taken);
@@ -258,7 +306,7 @@ static void test_what_is_returned_comes_again(void **state)
 				assert_int_equal(s.m[i]->pkt_len, 60 + (taken + i) % 500);
 			descs = 0;
 			for (uint16_t i = n - back; i < n; i++)
-				descs += 1 + (taken + i) % 2;
+				descs += 1 + (taken + i) % 3;
 			assert_int_equal(vring_return(&s.from.q, s.loan, back), descs);
 			assert_int_equal(s.loan->n, n - back);
 			vring_settle(&s.from.q, s.loan);
@@ -302,6 +350,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_given_back_when_settled),
+		cmocka_unit_test(test_pieces_are_lent),
 		cmocka_unit_test(test_the_head_does_not_change),
 		cmocka_unit_test(test_offloads_are_copied),
 		cmocka_unit_test(test_an_odd_chain_ends_a_loan),
