@@ -28,6 +28,9 @@
 typedef uint64_t hdr_word __attribute__((may_alias, aligned(1)));
 typedef uint16_t hdr_count __attribute__((may_alias, aligned(1)));
 
+/* Buffers of the next packet that are loaded ahead: 64 KiB take more, and have time enough. */
+#define PREFETCH_BUFFERS 8
+
 /* Buffers for a run of common packets. */
 struct run {
 	uint16_t n;
@@ -199,11 +202,33 @@ static void write_packet(const struct virtq *q, const struct room *r, const stru
 	}
 }
 
-/* Places one packet of any kind into buffers of any shape. A malformed buffer is given back with
- * the ones collected before it, so that the next packet does not meet it again. Adds to *toil how
- * laborious the buffers were (see struct virtq). */
+/* Starts loading a packet, and the buffers from the cursor on that it will be written to, while the
+ * one before it is written. */
+static void prefetch_packet(struct virtq *q, struct vring_cursor c, const struct rte_mbuf *m)
+{
+	uint32_t left = q->hdr_len + m->pkt_len, part;
+	struct vring_entry e = {0};
+	const uint8_t *at;
+
+	for (int i = 0; i < PREFETCH_BUFFERS && left > 0; i++, left -= part) {
+		if (!peek(q, &c, &e) || e.flags != VRING_DESC_F_WRITE)
+			break;
+		part = RTE_MIN(left, e.len);
+		at = vring_at(q, e.addr, part);
+		if (!at)
+			break;
+		vring_prefetch_write(at, part);
+		vring_advance(q, &c, 1, q->packed);
+	}
+	for (m = m->next; m; m = m->next)
+		vring_prefetch_read(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+}
+
+/* Places one packet of any kind into buffers of any shape, and prefetches `next` (or NULL). A
+ * malformed buffer is given back with the ones collected before it, so that the next packet does
+ * not meet it again. Adds to *toil how laborious the buffers were (see struct virtq). */
 static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mbuf *m,
-					    uint32_t *toil)
+					    const struct rte_mbuf *next, uint32_t *toil)
 {
 	uint32_t need = q->hdr_len + rte_pktmbuf_pkt_len(m);
 	struct net_hdr_patch patch = {.n = 0};
@@ -221,6 +246,8 @@ static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mb
 	q->toil = (uint16_t)(r.w.descs - RTE_MIN(r.w.descs, need / LEAST_PIECE));
 	*toil += q->toil;
 	if (fate == VRING_DELIVERED) {
+		if (next)
+			prefetch_packet(q, r.c, next);
 		write_packet(q, &r, m, &h, &patch);
 		give_back(q, &r, need);
 	} else if (fate == VRING_BAD_BUFFER) {
@@ -247,7 +274,11 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 			delivered += run.n;
 			continue;
 		}
-		fate[done] = (uint8_t)place(q, pkts[done], &toil);
+		if (done == 0)
+			prefetch_packet(q, (struct vring_cursor){q->avail_at, q->avail_wrap},
+					pkts[0]);
+		fate[done] =
+			(uint8_t)place(q, pkts[done], done + 1 < n ? pkts[done + 1] : NULL, &toil);
 		if (fate[done] == VRING_RING_FULL || fate[done] == VRING_RING_BROKEN) {
 			memset(&fate[done], fate[done], n - done);
 			break;
