@@ -7,7 +7,9 @@
 #include "vhost/vdev.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #include <rte_vhost.h>
 
 #include "base/log.h"
+#include "vhost/guest_fd.h"
 #include "vhost/ring_state.h"
 #include "vhost/unixsock.h"
 
@@ -235,6 +238,26 @@ static void take_back(struct vdev *dev)
 	dev->used_pairs = 0;
 }
 
+/* What keeps a device from its worker until the front end says something else. */
+__attribute__((format(printf, 2, 3))) static void note_broken(struct vdev *dev, const char *fmt,
+							      ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	pthread_mutex_lock(&dev->lock);
+	vsnprintf(dev->broken, sizeof(dev->broken), fmt, args);
+	pthread_mutex_unlock(&dev->lock);
+	va_end(args);
+}
+
+/* Whether a page fault in the file is served from memory: only such files have seals. One on a disk
+ * or in a FUSE file system would hold the worker, and all other VMs, for as long as that takes. */
+static bool is_memory(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
 /* Whether a region lies within its file. A file that shrinks later is met by vhost/sigbus.h. */
 static bool is_backed(const struct rte_vhost_mem_region *r)
 {
@@ -243,6 +266,20 @@ static bool is_backed(const struct rte_vhost_mem_region *r)
 
 	return fstat(r->fd, &st) == 0 && (uint64_t)st.st_size >= offset &&
 	       (uint64_t)st.st_size - offset >= r->size;
+}
+
+static bool is_usable(struct vdev *dev, uint32_t i, const struct rte_vhost_mem_region *r)
+{
+	if (!is_memory(r->fd))
+		note_broken(dev,
+			    "memory region %u is a file that is not in memory (memfd, tmpfs "
+			    "or hugetlbfs)",
+			    i);
+	else if (!is_backed(r))
+		note_broken(dev, "memory region %u reaches beyond its file", i);
+	else
+		return true;
+	return false;
 }
 
 static bool snapshot_memory(struct vdev *dev)
@@ -255,12 +292,8 @@ static bool snapshot_memory(struct vdev *dev)
 	for (uint32_t i = 0; i < mem->nregions && i < GUEST_MEM_MAX_REGIONS; i++) {
 		const struct rte_vhost_mem_region *r = &mem->regions[i];
 
-		if (!is_backed(r)) {
+		if (!is_usable(dev, i, r)) {
 			dev->mem.n = 0;
-			pthread_mutex_lock(&dev->lock);
-			snprintf(dev->broken, sizeof(dev->broken),
-				 "memory region %u reaches beyond its file", i);
-			pthread_mutex_unlock(&dev->lock);
 			break;
 		}
 		dev->mem.r[dev->mem.n++] = (struct guest_region){
@@ -273,6 +306,18 @@ static bool snapshot_memory(struct vdev *dev)
 	return dev->mem.n > 0;
 }
 
+/* Workers write to the one and wait for the other. */
+static bool are_eventfds(struct vdev *dev, uint16_t queue, const struct rte_vhost_vring *v)
+{
+	bool call = v->callfd < 0 || guest_fd_is_eventfd(v->callfd);
+	bool kick = v->kickfd < 0 || guest_fd_is_eventfd(v->kickfd);
+
+	if (!call || !kick)
+		note_broken(dev, "ring %u: its %s descriptor is no eventfd", queue,
+			    call ? "kick" : "call");
+	return call && kick;
+}
+
 /* Opens one ring from what the library knows of it; false when it is not usable yet. */
 static bool open_ring(struct vdev *dev, uint16_t queue, uint64_t features, struct virtq *vring,
 		      int *kick_fd)
@@ -283,6 +328,8 @@ static bool open_ring(struct vdev *dev, uint16_t queue, uint64_t features, struc
 	if (!dev->enabled[queue] || rte_vhost_get_vhost_vring(dev->vid, queue, &v) < 0)
 		return false;
 	if (!v.desc || !v.avail || !v.used || v.size == 0)
+		return false;
+	if (!are_eventfds(dev, queue, &v))
 		return false;
 	if (rte_vhost_get_vring_base(dev->vid, queue, &conf.last_avail, &conf.last_used) < 0)
 		return false;
@@ -326,6 +373,8 @@ static void hand_over(struct vdev *dev)
 		if (p->rx_on || p->tx_on)
 			used = i + 1;
 	}
+	if (dev->broken[0])
+		return;
 	dev->used_pairs = used;
 	if (used > 0) {
 		dev->with_worker = true;

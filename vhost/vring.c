@@ -4,15 +4,13 @@
 #include "vhost/vring.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <linux/vhost.h>
 #include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
+#include "vhost/guest_fd.h"
 #include "vhost/ring_state.h"
 #include "vhost/vring_ring.h"
 
@@ -82,23 +80,6 @@ static bool is_laid_out(const struct vring_conf *conf, bool packed)
 	return is_aligned(conf->avail, 2) && (conf->size & (conf->size - 1)) == 0;
 }
 
-/* The front end chose the descriptor. Anonymous files, which an eventfd is, have no type: sockets
- * and pipes could block or raise signals. */
-static int prepare_call_fd(int fd)
-{
-	struct stat st;
-	int flags;
-
-	if (fd < 0)
-		return 0;
-	if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
-		return -EINVAL;
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -EINVAL;
-	return 0;
-}
-
 static void set_start(struct virtq *q, const struct vring_conf *conf)
 {
 	if (!q->packed) {
@@ -117,16 +98,14 @@ int vring_open(struct virtq *q, const struct vring_conf *conf)
 {
 	bool packed = conf->features & BIT(VIRTIO_F_RING_PACKED);
 	bool long_hdr = conf->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF));
-	int rc;
 
 	memset(q, 0, sizeof(*q));
 	if (conf->features & (BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL)))
 		return -ENOTSUP;
 	if (!is_laid_out(conf, packed))
 		return -EINVAL;
-	rc = prepare_call_fd(conf->call_fd);
-	if (rc < 0)
-		return rc;
+	if (conf->call_fd >= 0 && !guest_fd_is_eventfd(conf->call_fd))
+		return -EINVAL;
 
 	q->desc = conf->desc;
 	q->avail = conf->avail;
@@ -198,13 +177,9 @@ static bool wants_split(const struct virtq *q, uint32_t n)
 	return (uint16_t)(q->used_at - event - 1) < n;
 }
 
-/* The front end shares the file, and may make it blocking again or close it in odd ways. A full
- * counter (EAGAIN) is a notification that the guest did not take yet. */
 static bool notify(struct virtq *q)
 {
-	const uint64_t one = 1;
-
-	if (write(q->call_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (guest_fd_signal(q->call_fd) < 0)
 		vring_break(q, VRING_BREAK_CALL_FD);
 	return true;
 }

@@ -128,8 +128,7 @@ struct virtq {
 
 /* Starts using a ring whose parts are mapped. -EINVAL when it cannot be one (size, alignment, a
  * call descriptor that is no eventfd), -ENOTSUP with VIRTIO_F_ACCESS_PLATFORM or VHOST_F_LOG_ALL.
- * Makes call_fd non-blocking. Takes no ownership of anything: a ring needs no closing. [control,
- * vhost] */
+ * Takes no ownership of anything: a ring needs no closing. [control, vhost] */
 int vring_open(struct virtq *q, const struct vring_conf *conf);
 
 /* Where a later vring_open can go on, in the form of vring_conf. Complete the ring first. [any

@@ -17,6 +17,7 @@
 #include "rpc/server.h"
 #include "rpc_schema.h"
 #include "vhost/ring_state.h"
+#include "vhost/guest_fd.h"
 #include "vhost/sigbus.h"
 #include "vswitch/budget_watch.h"
 #include "vswitch/config.h"
@@ -241,14 +242,31 @@ static int run_with_switch(struct daemon *d, struct err *e)
 	return ret;
 }
 
+/* Guests take memory away, and what they are notified through. */
+static int prepare_for_guests(struct err *e)
+{
+	int rc;
+
+	if (sigbus_init() < 0)
+		return err_set(e, ERR_INTERNAL, NULL, "cannot handle SIGBUS");
+	rc = guest_fd_init();
+	if (rc < 0)
+		return err_set(e, ERR_INTERNAL, NULL,
+			       "no asynchronous I/O to notify guests with (io_setup, see "
+			       "fs.aio-max-nr): %s",
+			       strerror(-rc));
+	return 0;
+}
+
 static int run_with_server(struct daemon *d, struct err *e)
 {
 	int ret = -1;
 
 	if (privileges_drop(e) == 0 && eal_init(&d->options.eal, "stintd", e) == 0) {
 		d->ctx.hugepages = rte_eal_has_hugepages();
-		ret = sigbus_init() < 0 ? err_set(e, ERR_INTERNAL, NULL, "cannot handle SIGBUS")
-					: run_with_switch(d, e);
+		ret = prepare_for_guests(e);
+		if (ret == 0)
+			ret = run_with_switch(d, e);
 		/* Clients are gone before what their requests work on. */
 		rpc_server_destroy(d->server);
 		d->server = NULL;

@@ -26,6 +26,7 @@
 
 #include "base/log.h"
 #include "base/preempt.h"
+#include "vhost/guest_fd.h"
 #include "vhost/vring_loan.h"
 #include "vswitch/loop.h"
 
@@ -374,6 +375,10 @@ int worker_main(void *worker)
 	struct worker *w = worker;
 	uint64_t spin_tsc = w->tsc_hz / 1000000 * IDLE_SPIN_US;
 
+	int rc = guest_fd_warm();
+
+	if (rc < 0)
+		log_warn("worker %u: cannot notify guests yet: %s", w->index, strerror(-rc));
 	atomic_store(&w->tid, gettid());
 	/* A sleep until a limit's time ends then, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);

@@ -2,12 +2,14 @@
 /* A hostile front end: plays one named case against a port's socket. Exits 0 when it could do what
  * the case is about; whether the switch survived is for the caller to see. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +84,16 @@ static int wait_used(struct fe_ring *r)
 	}
 	fprintf(stderr, "the chain never came back\n");
 	return -ETIMEDOUT;
+}
+
+/* Returns when the caller wrote a line, or will not. */
+static void await_line(void)
+{
+	int c;
+
+	do
+		c = getchar();
+	while (c != '\n' && c != EOF);
 }
 
 /* A good frame, to an unknown address. */
@@ -274,6 +286,30 @@ static int memory_vanishes(void)
 	return 0;
 }
 
+/* Guest memory in a file on a disk: each page fault would wait for it. */
+static int memory_on_disk(void)
+{
+	char name[] = "/var/tmp/fe_hostile.XXXXXX";
+
+	if (vhost_fe_connect(&fe, path) < 0 ||
+	    vhost_fe_negotiate(&fe, split.features | FE_F(FE_PROTOCOL), 0) < 0 ||
+	    vhost_fe_map(&fe, MEM_BYTES, false) < 0)
+		return -1;
+	close(fe.mem_fd);
+	fe.mem_fd = mkstemp(name);
+	if (fe.mem_fd < 0 || unlink(name) < 0 || ftruncate(fe.mem_fd, MEM_BYTES) < 0 ||
+	    vhost_fe_set_mem_table(&fe, 1) < 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++) {
+		if (fe_ring_init(&fe, i, RING_SIZE) < 0)
+			return -1;
+		vhost_fe_ring_start(&fe, i);
+		vhost_fe_ring_enable(&fe, i, true);
+	}
+	await_line();
+	return 0;
+}
+
 static int memory_table_storm(void)
 {
 	if (open_fe(&split) < 0)
@@ -291,6 +327,58 @@ static int kick_storm(void)
 	for (int i = 0; i < 20000; i++)
 		fe_ring_kick(&fe.ring[i % 2]);
 	return 0;
+}
+
+/* A front end holds the same open files as the switch: here writes to them never return. */
+static int call_fds_that_block(void)
+{
+	uint64_t full = UINT64_MAX - 1;
+	size_t len;
+
+	if (open_fe(&split) < 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = fe.ring[i].callfd;
+
+		if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0 ||
+		    write(fd, &full, sizeof(full)) != sizeof(full))
+			return -errno;
+	}
+	for (int i = 0; i < 50; i++) {
+		uint64_t gpa = frame(&len);
+		struct fe_buf b = {gpa, (uint32_t)len, false};
+
+		fe_ring_add(&fe.ring[TX], &b, 1);
+		fe_ring_publish(&fe.ring[TX]);
+		fe_ring_kick(&fe.ring[TX]);
+		if (wait_used(&fe.ring[TX]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Sets a ring up with a descriptor of another kind. */
+static int other_file(uint32_t request, int fd)
+{
+	uint64_t ring = TX;
+	int rc;
+
+	if (open_fe(&split) < 0)
+		return -1;
+	rc = vhost_fe_send(&fe, request, &ring, sizeof(ring), &fd, 1);
+	close(fd);
+	await_line();
+	return rc;
+}
+
+static int call_is_a_timer(void)
+{
+	return other_file(FE_SET_VRING_CALL, timerfd_create(CLOCK_MONOTONIC, 0));
+}
+
+static int kick_is_a_timer(void)
+{
+	return other_file(FE_SET_VRING_KICK, timerfd_create(CLOCK_MONOTONIC, 0));
 }
 
 static int reconnects(void)
@@ -333,16 +421,6 @@ static int avail_index_jumps(void)
 	fe_ring_kick(&fe.ring[TX]);
 	rest_ms(100);
 	return 0;
-}
-
-/* Returns when the caller wrote a line, or will not. */
-static void await_line(void)
-{
-	int c;
-
-	do
-		c = getchar();
-	while (c != '\n' && c != EOF);
 }
 
 /* Breaks a ring, then goes on without it, then with it repaired, each when it is told to. */
@@ -568,26 +646,18 @@ static const struct {
 	{               \
 #fn, fn \
 	}
-	CASE(hang_up_half_way),
-	CASE(garbage_bytes),
-	CASE(half_a_message),
-	CASE(bad_requests),
-	CASE(bad_ring_setup),
-	CASE(region_beyond_file),
-	CASE(memory_vanishes),
-	CASE(memory_table_storm),
-	CASE(kick_storm),
-	CASE(reconnects),
-	CASE(second_front_end),
-	CASE(avail_index_jumps),
-	CASE(bad_descriptors),
-	CASE(long_chains_split),
-	CASE(long_chains_packed),
-	CASE(endless_chain_packed),
-	CASE(scribble_split),
-	CASE(scribble_packed),
-	CASE(broken_ring_comes_back),
-	CASE(tells_its_mtu),
+	CASE(hang_up_half_way),       CASE(garbage_bytes),
+	CASE(half_a_message),         CASE(bad_requests),
+	CASE(bad_ring_setup),         CASE(region_beyond_file),
+	CASE(memory_vanishes),        CASE(memory_on_disk),
+	CASE(memory_table_storm),     CASE(kick_storm),
+	CASE(call_fds_that_block),    CASE(call_is_a_timer),
+	CASE(kick_is_a_timer),        CASE(reconnects),
+	CASE(second_front_end),       CASE(avail_index_jumps),
+	CASE(bad_descriptors),        CASE(long_chains_split),
+	CASE(long_chains_packed),     CASE(endless_chain_packed),
+	CASE(scribble_split),         CASE(scribble_packed),
+	CASE(broken_ring_comes_back), CASE(tells_its_mtu),
 	CASE(inflight_region),
 #undef CASE
 };

@@ -65,6 +65,19 @@ class Scene:
         assert broken and 'index' in broken[-1]['state_text'], broken
         progress(d)
 
+    def what_could_block_a_worker_is_refused(self):
+        """Files whose operations may wait, for as long as a front end likes."""
+        d = self.d
+        for case, why in (('memory_on_disk', 'memory region 0'), ('call_is_a_timer', 'call descriptor'),
+                          ('kick_is_a_timer', 'kick descriptor')):
+            with self.front_end(case) as front_end:
+                d.wait_state('evil', 'down')
+                assert why in d.port('evil')['state_text'], d.port('evil')
+                progress(d)
+                go_on(front_end)
+                assert front_end.wait(timeout=60) == 0
+            d.wait_state('evil', 'waiting')
+
     def the_front_ends_mtu_is_shown(self):
         d = self.d
         with self.front_end('tells_its_mtu') as front_end:
@@ -108,6 +121,7 @@ def tests():
         yield test
 
     yield scene.a_broken_ring_may_come_back
+    yield scene.what_could_block_a_worker_is_refused
     yield scene.the_front_ends_mtu_is_shown
 
     def afterwards_all_is_accounted_for():
