@@ -61,13 +61,17 @@ static const uint8_t drop_of_ring[VRING_DROP_COUNT] = {
 	[VRING_DROP_BAD_OFFLOAD] = DROP_BAD_OFFLOAD,
 };
 
-/* Counts what the ring dropped by itself, while dequeuing. */
-static void count_ring_drops(struct port_counters *c, const struct vring_work *work)
+/* Counts what the ring dropped by itself, while dequeuing. Returns how much that was. */
+static uint32_t count_ring_drops(struct port_counters *c, const struct vring_work *work)
 {
+	uint32_t n = 0;
+
 	for (int i = 0; i < VRING_DROP_COUNT; i++) {
-		c->in += work->drops[i];
+		n += work->drops[i];
 		c->drops[drop_of_ring[i]] += work->drops[i];
 	}
+	c->in += n;
+	return n;
 }
 
 /* What a service has used up, for the scheduler. */
@@ -93,8 +97,8 @@ static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct 
 	s->held_port = tap->port;
 	s->held_pair = tap->pair;
 	s->n_held = vring_dequeue(tap->tx, s->vm->pool, w->loan, s->held, &limits, &work);
-	count_ring_drops(&w->counters[tap->port->id], &work);
-	t->packets += s->n_held;
+	/* Dropped ones are packets too: their cost is learned, and they count against a rate. */
+	t->packets += s->n_held + count_ring_drops(&w->counters[tap->port->id], &work);
 	t->bytes += work.bytes;
 	t->descs += work.descs;
 	ledger_bill_vm(&w->ledger, s->vm->id, STAGE_DEQUEUE, w->clock());

@@ -61,6 +61,40 @@ static void test_without_a_guarantee_a_slice_is_served(void **state)
 	assert_int_equal(packets_before(s, 0), 60);
 }
 
+/* A chain that is nowhere in the guest's memory. */
+static void send_nonsense(struct scene_guest *g)
+{
+	const struct fe_buf b = {UINT64_MAX / 2, 64, false};
+
+	assert_true(fe_ring_add(&g->fe.ring[1], &b, 1) >= 0);
+	fe_ring_publish(&g->fe.ring[1]);
+}
+
+/* What is dropped on the way in is not for free: the switch looked at it. */
+static void test_nonsense_counts_against_a_rate(void **state)
+{
+	struct scene *s = *state;
+	struct budget b = budget_default();
+
+	b.rate_pps = 1000;
+	assert_int_equal(sched_set_conf(s->w->sched, SCHED_MODE_RATE, 20), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(sched_set_vm(s->w->sched, s->guest[i].vm.id, &b), 0);
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < SCENE_RING_SIZE / 2; i++) {
+			scene_send_to(s, 0, 2, 1);
+			send_nonsense(&s->guest[1]);
+		}
+		scene_turns(s, 5);
+		for (unsigned i = 0; i < 2; i++)
+			scene_reclaim(s, i);
+		if (scene_counters(s, 0)->in < (round + 1) * SCENE_RING_SIZE / 2)
+			break;
+	}
+	assert_in_range(scene_counters(s, 0)->in, 1, 2 * SCENE_RING_SIZE - 1);
+	assert_int_equal(scene_dropped(s, 1, DROP_BAD_DESCRIPTOR), scene_counters(s, 0)->in);
+}
+
 static void test_an_idle_turn_says_so(void **state)
 {
 	struct scene *s = *state;
@@ -124,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_a_guarantee_preempts_between_bursts),
 		SCENE_CASE(test_without_a_guarantee_a_slice_is_served),
+		SCENE_CASE(test_nonsense_counts_against_a_rate),
 		SCENE_CASE(test_an_idle_turn_says_so),
 		SCENE_CASE(test_detaching_drops_what_is_held),
 		SCENE_CASE(test_a_detached_ring_is_left_alone),
