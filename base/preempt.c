@@ -31,6 +31,11 @@ __attribute__((constructor)) static void name_section(void)
 	never.abort_ip = (uintptr_t)&nowhere[1];
 }
 
+static void arm(struct rseq *r)
+{
+	__atomic_store_n(&r->rseq_cs, (uintptr_t)&never, __ATOMIC_RELAXED);
+}
+
 bool preempt_happened(void)
 {
 	bool happened;
@@ -41,6 +46,12 @@ bool preempt_happened(void)
 	r = area();
 	happened = is_armed && __atomic_load_n(&r->rseq_cs, __ATOMIC_RELAXED) == 0;
 	is_armed = true;
-	__atomic_store_n(&r->rseq_cs, (uintptr_t)&never, __ATOMIC_RELAXED);
+	arm(r);
 	return happened;
+}
+
+void preempt_forget(void)
+{
+	if (is_armed)
+		arm(area());
 }

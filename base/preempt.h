@@ -15,4 +15,8 @@
  * where the kernel or the C library do not have it. [any] */
 bool preempt_happened(void);
 
+/* For the end of a signal handler: a signal makes the kernel forget the name too, though it takes
+ * the core from nobody. What happened before it is forgotten. Async-signal-safe. [any] */
+void preempt_forget(void);
+
 #endif

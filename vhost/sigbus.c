@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "base/preempt.h"
+
 #define PAGE_BYTES      4096UL
 #define HUGE_PAGE_BYTES (2UL << 20)
 
@@ -36,6 +38,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	(void)context;
 	if (info->si_code == BUS_ADRERR && replace_page((uintptr_t)info->si_addr) == 0) {
 		atomic_fetch_add_explicit(&replaced, 1, memory_order_relaxed);
+		/* That the service took long is the front end's doing, not the machine's. */
+		preempt_forget();
 		errno = saved;
 		return;
 	}

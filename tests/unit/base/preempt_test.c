@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/rseq.h>
 #include <time.h>
 
@@ -59,12 +60,35 @@ static void test_a_thread_begins_with_its_first_call(void **state)
 	assert_false(happened);
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+	preempt_forget();
+}
+
+/* The kernel forgets the name to deliver a signal. */
+static void test_a_signal_takes_the_core_from_nobody(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	signal(SIGUSR1, on_signal);
+	preempt_happened();
+	for (int i = 0; i < 1000; i++) {
+		raise(SIGUSR1);
+		n += preempt_happened();
+	}
+	signal(SIGUSR1, SIG_DFL);
+	assert_true(n < 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_thread_that_slept_lost_its_core),
 		cmocka_unit_test(test_nothing_happened_to_who_just_ran),
 		cmocka_unit_test(test_a_thread_begins_with_its_first_call),
+		cmocka_unit_test(test_a_signal_takes_the_core_from_nobody),
 	};
 
 	return cmocka_run_group_tests_name("preempt", tests, NULL, NULL);
