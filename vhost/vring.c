@@ -227,6 +227,7 @@ bool vring_notify(struct virtq *q)
 		return false;
 	wanted = q->packed ? wants_packed(q, n) : wants_split(q, n);
 	q->event_valid = true;
+	q->notifies = wanted;
 	return wanted && notify(q);
 }
 

@@ -113,6 +113,7 @@ struct virtq {
 	uint16_t used_at;
 	bool used_wrap;   /* packed */
 	bool event_valid; /* the guest's event index was compared once since vring_open */
+	bool notifies;    /* the guest wanted the last notification that was due */
 	uint16_t held_at; /* packed: the first used descriptor not yet published, and its flags */
 	uint16_t held_flags;
 	uint16_t toil; /* descriptors of the packet last placed by itself beyond one for each 512

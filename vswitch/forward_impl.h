@@ -15,6 +15,8 @@
 #define MAX_WORK        64
 #define BYTES_PER_WORK  512
 #define PIECES_PER_WORK 16
+/* And a notification is so much, a system call: */
+#define WORK_PER_NOTICE 16
 
 /* The addresses last seen in the batch, and the port behind the destination: packets come in runs.
  */
@@ -47,26 +49,27 @@ static inline void batch_miss(struct batch *b, uint16_t index, uint8_t reason)
 	b->reason[index] = reason;
 }
 
-/* An empty outbox for a port. */
-void outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair);
+/* An empty outbox for a port. Returns the work that is, beside that of its packets. */
+uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair);
 
 /* Puts a packet into the outbox of a port. Returns the work that is. */
 static __rte_always_inline uint32_t outbox_put(struct worker *w, struct port *to,
 					       struct rte_mbuf *m, uint16_t index, uint16_t pair)
 {
 	struct outbox *o;
+	uint32_t once = 0;
 
 	if (w->outbox_of[to->id] == 0) {
 		o = &w->outbox[w->n_outboxes++];
 		w->outbox_of[to->id] = w->n_outboxes;
-		outbox_open(w, o, to, pair);
+		once = outbox_open(w, o, to, pair);
 	} else {
 		o = &w->outbox[w->outbox_of[to->id] - 1];
 	}
 	o->pkt[o->n] = m;
 	o->index[o->n] = (uint8_t)index;
 	o->n++;
-	return o->work + m->pkt_len / BYTES_PER_WORK;
+	return once + o->work + m->pkt_len / BYTES_PER_WORK;
 }
 
 /* Delivers an outbox into the receiver's ring, which is this worker's, on behalf of VM `vm`: it

@@ -11,7 +11,7 @@ static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
 	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
-void outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair)
+uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair)
 {
 	uint16_t queue;
 
@@ -20,13 +20,15 @@ void outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t p
 	o->work = 1;
 	o->rx = NULL;
 	if (unlikely(to->worker != w || to->n_pairs == 0))
-		return;
+		return 0;
 	queue = to->n_pairs == 1 ? 0 : pair % to->n_pairs;
 	if (unlikely(!to->pairs[queue].rx_on))
-		return;
+		return 0;
 	o->rx = &to->pairs[queue].rx;
 	o->work += o->rx->toil / PIECES_PER_WORK;
 	o->counters = &w->counters[to->id].queue[queue];
+	/* The first is nothing odd, and one that is due already comes once. */
+	return w->n_outboxes > 1 && o->rx->notifies && o->rx->unnotified == 0 ? WORK_PER_NOTICE : 0;
 }
 
 /* Delivers an outbox into the receiver's ring on this worker. */

@@ -103,7 +103,7 @@ static void test_a_flood_goes_on_in_the_next_service(void **state)
 	struct scene *s = *state;
 	unsigned whole = cut_by_the_slice(s);
 
-	assert_in_range(whole, 1, FLOODS - 2);
+	assert_in_range(whole, 10, FLOODS - 2);
 	/* What was not begun is in the ring again. */
 	assert_int_equal(s->guest[0].fe.ring[1].split.used->idx, 1 + whole + 1);
 	scene_turns(s, 3);
@@ -111,6 +111,16 @@ static void test_a_flood_goes_on_in_the_next_service(void **state)
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + FLOODS);
 	assert_int_equal(scene_counters(s, 0)->copies, 3 * FLOODS);
 	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+}
+
+/* A notification takes as long as many small packets. */
+static void test_receivers_to_notify_make_batches_shorter(void **state)
+{
+	struct scene *s = *state;
+
+	for (unsigned i = 0; i < SCENE_GUESTS; i++)
+		s->guest[i].pair.rx.notifies = true;
+	assert_in_range(cut_by_the_slice(s), 1, 5);
 }
 
 static void test_a_flood_that_cannot_be_kept_ends(void **state)
@@ -177,6 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_a_flood_is_cut_into_batches),
 		SCENE_CASE(test_a_flood_goes_on_in_the_next_service),
+		SCENE_CASE(test_receivers_to_notify_make_batches_shorter),
 		SCENE_CASE(test_a_flood_that_cannot_be_kept_ends),
 		SCENE_CASE(test_a_flood_ends_with_its_port),
 		SCENE_CASE(test_a_flood_outlives_a_change_of_members),
