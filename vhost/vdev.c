@@ -551,10 +551,12 @@ static int on_new_connection(int vid)
 		return -1;
 
 	pthread_mutex_lock(&dev->lock);
-	if (refused)
+	if (refused) {
 		dev->status.refused++;
-	else
+	} else {
 		dev->status.connects++;
+		dev->broken[0] = '\0'; /* that was about the one before */
+	}
 	pthread_mutex_unlock(&dev->lock);
 	if (refused) {
 		log_warn("port socket %s: refused a second front end", path);
