@@ -167,6 +167,16 @@ void vring_settle(struct virtq *q, struct vring_loan *loan);
  * [worker] */
 uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate);
 
+/* For who enqueues to many rings, whose cache lines all have to come from elsewhere: each step
+ * starts loading what the next one reads, and takes effect some hundred cycles later. They change
+ * nothing, but a ring that turns out to be broken is. [worker]
+ *   vring_expect_ring     the guest's entry for the next buffer, and ours
+ *   vring_expect_entry    the buffer's descriptor
+ *   vring_expect_buffers  the buffers for m, and m itself */
+void vring_expect_ring(const struct virtq *q);
+void vring_expect_entry(struct virtq *q);
+void vring_expect_buffers(struct virtq *q, const struct rte_mbuf *m);
+
 /* Shows the guest what was done since the last call. True when vring_notify has become due: the
  * guest may wait for a notification. [worker] */
 bool vring_publish(struct virtq *q);

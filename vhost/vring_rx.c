@@ -224,6 +224,36 @@ static void prefetch_packet(struct virtq *q, struct vring_cursor c, const struct
 		vring_prefetch_read(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 }
 
+void vring_expect_ring(const struct virtq *q)
+{
+	const uint16_t mask = q->size - 1;
+
+	if (q->packed) {
+		__builtin_prefetch(&q->packed_desc[q->avail_at], 1);
+		rte_prefetch0(q->driver_event);
+		return;
+	}
+	rte_prefetch0(q->avail_idx);
+	rte_prefetch0(&q->avail->ring[q->avail_at & mask]);
+	__builtin_prefetch(&q->used->ring[q->used_at & mask], 1);
+	__builtin_prefetch(&q->used->idx, 1);
+}
+
+void vring_expect_entry(struct virtq *q)
+{
+	const struct vring_cursor c = {q->avail_at, q->avail_wrap};
+
+	if (q->packed || q->broken || (c.at == q->avail_seen && !vring_look(q)))
+		return;
+	vring_prefetch(q, &c, 1, false);
+}
+
+void vring_expect_buffers(struct virtq *q, const struct rte_mbuf *m)
+{
+	if (likely(!q->broken))
+		prefetch_packet(q, (struct vring_cursor){q->avail_at, q->avail_wrap}, m);
+}
+
 /* Places one packet of any kind into buffers of any shape, and prefetches `next` (or NULL). A
  * malformed buffer is given back with the ones collected before it, so that the next packet does
  * not meet it again. Adds to *toil how laborious the buffers were (see struct virtq). */
@@ -275,8 +305,7 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 			continue;
 		}
 		if (done == 0)
-			prefetch_packet(q, (struct vring_cursor){q->avail_at, q->avail_wrap},
-					pkts[0]);
+			vring_expect_buffers(q, pkts[0]);
 		fate[done] =
 			(uint8_t)place(q, pkts[done], done + 1 < n ? pkts[done + 1] : NULL, &toil);
 		if (fate[done] == VRING_RING_FULL || fate[done] == VRING_RING_BROKEN) {

@@ -13,6 +13,10 @@
 
 #include "vswitch/forward_impl.h"
 
+/* How many outboxes ahead the descriptors and the buffers are loaded. */
+#define ENTRY_AHEAD  6
+#define BUFFER_AHEAD 3
+
 /* Where in the list the first port is whose id is `id` or higher. */
 static uint32_t find_member(const struct members *members, uint16_t id)
 {
@@ -144,12 +148,17 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 	return copies;
 }
 
-/* On behalf of `vm`. */
+/* Delivers all outboxes on behalf of `vm`. Where they are many, each ring's cache lines have to
+ * come from the guest's core, or from memory: they are asked for some outboxes ahead. */
 static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
 		struct outbox *o = &w->outbox[i];
 
+		if (i + ENTRY_AHEAD < w->n_outboxes)
+			outbox_expect_entry(&w->outbox[i + ENTRY_AHEAD]);
+		if (i + BUFFER_AHEAD < w->n_outboxes)
+			outbox_expect_buffer(&w->outbox[i + BUFFER_AHEAD]);
 		if (likely(o->to->worker == w))
 			outbox_deliver(w, o, b, vm);
 		else

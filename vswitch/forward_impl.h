@@ -72,6 +72,19 @@ static __rte_always_inline uint32_t outbox_put(struct worker *w, struct port *to
 	return once + o->work + m->pkt_len / BYTES_PER_WORK;
 }
 
+/* Start loading what delivering it will touch: hints. */
+static inline void outbox_expect_entry(const struct outbox *o)
+{
+	if (likely(o->rx))
+		vring_expect_entry(o->rx);
+}
+
+static inline void outbox_expect_buffer(const struct outbox *o)
+{
+	if (likely(o->rx))
+		vring_expect_buffers(o->rx, o->pkt[0]);
+}
+
 /* Delivers an outbox into the receiver's ring, which is this worker's, on behalf of VM `vm`: it
  * pays, but for rings that are laborious to fill. */
 void outbox_deliver(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm);
