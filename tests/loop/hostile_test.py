@@ -96,10 +96,13 @@ class Scene:
 
     def play(self, case):
         d = self.d
-        run = subprocess.run([FRONT_END, d.path('evil.sock'), case], capture_output=True, text=True,
-                             timeout=60)
-        assert d.process.poll() is None, f'stintd died:\n{d.read_log()[-3000:]}'
-        assert run.returncode == 0, run.stderr
+        with subprocess.Popen([FRONT_END, d.path('evil.sock'), case], stdin=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True) as front_end:
+            while front_end.poll() is None and d.process.poll() is None:
+                progress(d)
+            assert d.process.poll() is None, f'stintd died:\n{d.read_log()[-3000:]}'
+            _, said = front_end.communicate(timeout=60)
+        assert front_end.returncode == 0, said
         progress(d)
         d.wait_state('evil', 'waiting')
         wait_for(lambda: d.open_files() == self.files, 5,
