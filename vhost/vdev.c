@@ -577,6 +577,10 @@ static void on_destroy_connection(int vid)
 	was_up = dev->running || dev->status.state == VDEV_DOWN;
 	take_back(dev);
 	dev->running = false;
+	/* The next one's state is not about this one. */
+	pthread_mutex_lock(&dev->lock);
+	dev->broken[0] = '\0';
+	pthread_mutex_unlock(&dev->lock);
 	pthread_mutex_lock(&table_lock);
 	by_vid[vid] = NULL;
 	dev->vid = -1;
