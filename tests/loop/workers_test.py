@@ -78,6 +78,45 @@ class Flood:
         d.call('vm_set', name='vm1', worker=cores[1])
         self.wait_received()
 
+    def what_was_measured_stays_when_a_vm_moves(self):
+        """Its histogram is that of all workers; beside its bound is what it waited for where it is now."""
+        d = self.d
+        cores = [w['worker'] for w in d.call('worker_list')]
+        for i in range(2):
+            d.call('vm_set', name=f'vm{i}', worker=cores[0])
+        d.call('budget_set', vm='vm0', guarantee_us=100)
+        self.wait_received()  # nothing is on its way to the other worker any more
+        d.call('stats_reset_peaks')
+        wait_for(lambda: d.call('budget_get_bound', vm='vm0')['longest_wait_us'] > 0, 20, 'vm0 waits')
+        self.pmd.command('stop')
+        check_conservation(d)
+        wait_for(self.is_quiet, 20, 'nothing is served any more')
+        before = [self.histogram(kind) for kind in ('service', 'wait')]
+        there = d.call('budget_get_bound', vm='vm0')
+        assert there['worker'] == cores[0] and min(h['count'] for h in before) > 0, (there, before)
+        d.call('vm_set', name='vm0', worker=cores[1])
+        assert [self.histogram(kind) for kind in ('service', 'wait')] == before
+        here = d.call('budget_get_bound', vm='vm0')
+        assert here['worker'] == cores[1] and here['longest_wait_us'] == 0, here
+        self.pmd.command('start')
+        wait_for(lambda: self.histogram('service')['count'] > before[0]['count'] + 100, 20, 'it is served here')
+        vm = d.call('stats_vms', vm='vm0')[0]
+        assert vm['services'] - vm['interrupted'] <= self.histogram('service')['count'], vm
+        d.call('budget_set', vm='vm0', guarantee_us=0)
+        d.call('vm_set', name='vm1', worker=cores[1])
+        d.call('vm_set', name='vm0', worker=cores[0])
+        self.wait_received()
+
+    def histogram(self, kind):
+        h = self.d.call('histogram_get', vm='vm0', kind=kind)
+        assert h['count'] == sum(b['count'] for b in h['buckets']), h
+        return h
+
+    def is_quiet(self):
+        before = self.histogram('service')['count']
+        time.sleep(0.2)
+        return self.histogram('service')['count'] == before
+
     def a_port_changes_networks(self):
         d = self.d
         d.call('network_create', name='apart', tenant='t', vni=2)
@@ -108,6 +147,7 @@ def changes_under_traffic():
         flood.vms_come_and_go()
         flood.ports_come_and_go()
         flood.vms_move()
+        flood.what_was_measured_stays_when_a_vm_moves()
         flood.a_port_changes_networks()
         flood.all_is_accounted_for()
     finally:
