@@ -32,6 +32,7 @@ class Scene:
     """Two good ports under traffic and one more, for the hostile front end."""
 
     def __init__(self):
+        self.started = time.monotonic()
         self.d = Stintd()
         make_ports(self.d)
         self.d.call('vm_create', name='evil', tenant='t')
@@ -131,6 +132,13 @@ class Scene:
         wait_for(lambda: d.open_files() == self.files, 5,
                  f'files are back ({self.files} before)')
 
+    def refusals_do_not_fill_the_log(self):
+        """Front ends decide how often they come, not how long the log gets."""
+        seconds = time.monotonic() - self.started
+        lines = self.d.read_log().count('refused a second front end')
+        assert 1 <= lines <= seconds + 1, lines
+        assert self.d.port('evil')['refused'] >= lines
+
     def close(self):
         self.pmd.close()
         self.d.close()
@@ -150,6 +158,7 @@ def tests():
     yield scene.a_broken_ring_may_come_back
     yield scene.what_could_block_a_worker_is_refused
     yield scene.the_front_ends_mtu_is_shown
+    yield scene.refusals_do_not_fill_the_log
 
     def afterwards_all_is_accounted_for():
         scene.pmd.command('stop')
