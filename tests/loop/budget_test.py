@@ -167,7 +167,9 @@ class Scene:
         assert vm['used_us'] >= vm['services'] * 0.1
         budgets = d.call('budget_get', tenant='t')
         assert [b.get('vm') for b in budgets] == [None, 'vm0', 'vm1']
-        assert budgets[0]['used_us'] >= budgets[1]['used_us']
+        for key in 'used_us', 'waited_us':
+            both = budgets[1][key] + budgets[2][key]  # of which each is rounded down
+            assert 0 < both <= budgets[0][key] <= both + 1, (key, budgets)
         assert -5000 <= budgets[1]['balance_us'] <= 20, budgets[1]
         for kind in 'service', 'wait':
             h = d.call('histogram_get', vm='vm0', kind=kind)
