@@ -80,3 +80,14 @@ void log_write(enum log_level level, const char *fmt, ...)
 	if (write(STDERR_FILENO, line, (size_t)used) < 0)
 		return;
 }
+
+bool log_pace_allows(struct log_pace *pace, uint64_t now_ns, uint64_t *left_out)
+{
+	if (pace->was_written && now_ns - pace->written_ns < 1000000000u) {
+		pace->left_out++;
+		return false;
+	}
+	*left_out = pace->left_out;
+	*pace = (struct log_pace){.was_written = true, .written_ns = now_ns};
+	return true;
+}

@@ -3,6 +3,9 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 enum log_level {
 #define X(name, text) LOG_##name,
 #include "base/log_levels.def"
@@ -23,6 +26,18 @@ const char *log_level_text(enum log_level level);
  * logged. Never call it from a worker's per-packet path; what a worker may reach goes through
  * counters and events. [any] */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* For a line that others can provoke as often as they like: one a second at most, with the number
+ * of those that were left out. */
+struct log_pace {
+	bool was_written;
+	uint64_t written_ns;
+	uint64_t left_out;
+};
+
+/* Whether to write a line now; then *left_out are those that were not written since the last. A
+ * pace belongs to one thread at a time. [any] */
+bool log_pace_allows(struct log_pace *pace, uint64_t now_ns, uint64_t *left_out);
 
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)

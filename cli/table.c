@@ -14,6 +14,7 @@ void table_init(struct table *t, size_t columns)
 {
 	memset(t, 0, sizeof(*t));
 	t->columns = columns;
+	t->gap = 2;
 	t->right = calloc(columns ? columns : 1, sizeof(*t->right));
 	if (!t->right)
 		abort();
@@ -83,7 +84,9 @@ void table_print(const struct table *t, FILE *out)
 			fputs(text ? text : "", out);
 			if (!t->right[column] && !last)
 				fprintf(out, "%*s", pad, "");
-			fputs(last ? "\n" : "  ", out);
+			fprintf(out, "%*s", last ? 0 : t->gap, "");
+			if (last)
+				fputc('\n', out);
 		}
 	}
 	free(width);

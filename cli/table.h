@@ -13,6 +13,7 @@ struct table {
 	size_t rows;
 	char **cell;
 	bool *right; /* columns of numbers */
+	int gap;     /* spaces between columns: 2 unless changed */
 };
 
 /* Cells are copied; control bytes in them, which could command a terminal, become '?'. */

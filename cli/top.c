@@ -12,7 +12,10 @@
 #include "cli/client.h"
 #include "cli/table.h"
 
-#define FRAME_ROWS 10 /* lines of the screen that are not VMs */
+#define FRAME_ROWS   10  /* lines of the screen that are not VMs */
+#define COLUMNS      100 /* as wide as VMs' lines get where the terminal is no wider */
+#define NUMBERS      80  /* of these, what is not names */
+#define TENANT_WIDTH 8
 
 /* --- rates --- */
 
@@ -77,13 +80,17 @@ static json_t *vm_rates(const json_t *before, const json_t *after, double passed
 	double cycles = since(before, after, "cycles"), packets = since(before, after, "packets");
 	double per_s = seconds > 0 ? 1 / seconds : 0;
 
-	return json_pack("{s:O, s:O, s:O, s:f, s:f, s:f, s:f, s:f}", "vm",
-			 json_object_get(after, "vm"), "tenant", json_object_get(after, "tenant"),
-			 "worker", json_object_get(after, "worker"), "share_percent",
-			 percent(cycles, passed), "cycles_per_packet",
-			 packets > 0 ? cycles / packets : 0, "pps", packets * per_s, "bps",
-			 8 * since(before, after, "bytes") * per_s, "drops_per_s",
-			 since(before, after, "drops") * per_s);
+	return json_pack(
+		"{s:O, s:O, s:O, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "vm",
+		json_object_get(after, "vm"), "tenant", json_object_get(after, "tenant"), "worker",
+		json_object_get(after, "worker"), "share_percent", percent(cycles, passed),
+		"used_us", since(before, after, "used_us"), "waited_us",
+		since(before, after, "waited_us"), "overruns", since(before, after, "overruns"),
+		"longest_service_us", number(after, "longest_service_us"), "longest_wait_us",
+		number(after, "longest_wait_us"), "balance_us", number(after, "balance_us"),
+		"cycles_per_packet", packets > 0 ? cycles / packets : 0, "pps", packets * per_s,
+		"bps", 8 * since(before, after, "bytes") * per_s, "drops_per_s",
+		since(before, after, "drops") * per_s);
 }
 
 static int by_share(const void *a, const void *b)
@@ -156,12 +163,45 @@ const char *top_number(double value, char *buf)
 	return buf;
 }
 
+const char *top_time(double us, char *buf)
+{
+	static const char *const unit[] = {"us", "ms", "s"};
+	double value = us < 0 ? -us : us;
+	int i = 0;
+
+	for (; value >= 999.5 && i < 2; i++)
+		value /= 1000;
+	if (value < 0.005)
+		snprintf(buf, 16, "0");
+	else
+		snprintf(buf, 16, "%s%.*f%s", us < 0 ? "-" : "",
+			 value < 9.995   ? 2
+			 : value < 99.95 ? 1
+					 : 0,
+			 value, unit[i]);
+	return buf;
+}
+
 static void add_text(struct table *t, size_t column, const json_t *value)
 {
 	char *text = table_cell(value);
 
 	table_add(t, column, text);
 	free(text);
+}
+
+/* A name, cut where it would make the line too long. */
+static void add_name(struct table *t, size_t column, const json_t *value, size_t width)
+{
+	const char *name = json_string_value(value);
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s", name ? name : "-");
+	if (strlen(text) > width && width < sizeof(text)) {
+		text[width - 1] = '~';
+		text[width] = '\0';
+	}
+	table_add(t, column, text);
 }
 
 static void print_workers(const json_t *workers, FILE *out)
@@ -189,33 +229,45 @@ static void print_workers(const json_t *workers, FILE *out)
 	table_uninit(&t);
 }
 
-void top_print(const json_t *rates, size_t rows, FILE *out)
+static void print_vm(struct table *t, const json_t *vm, size_t more)
 {
-	static const char *const titles[] = {"VM",         "TENANT", "WORKER", "SHARE%",
-					     "CYCLES/PKT", "PPS",    "BPS",    "DROPS/S"};
+	static const char *const times[] = {"used_us", "waited_us", "longest_service_us",
+					    "balance_us"};
+	static const char *const numbers[] = {"overruns", "cycles_per_packet", "pps", "bps",
+					      "drops_per_s"};
+	char buf[16];
+
+	add_name(t, 0, json_object_get(vm, "vm"), COLUMNS - NUMBERS - TENANT_WIDTH + more / 2);
+	add_name(t, 1, json_object_get(vm, "tenant"), TENANT_WIDTH + more / 2);
+	add_text(t, 2, json_object_get(vm, "worker"));
+	add_text(t, 3, json_object_get(vm, "share_percent"));
+	for (size_t i = 0; i < 4; i++)
+		table_add(t, 4 + i, top_time(number(vm, times[i]), buf));
+	for (size_t i = 0; i < 5; i++)
+		table_add(t, 8 + i, top_number(number(vm, numbers[i]), buf));
+}
+
+void top_print(const json_t *rates, size_t rows, size_t columns, FILE *out)
+{
+	static const char *const titles[] = {"VM",     "TENANT",  "CORE",    "SHARE%",   "USED",
+					     "WAITED", "LONGEST", "BALANCE", "OVERRUNS", "CYC/PKT",
+					     "PPS",    "BPS",     "DROPS/S"};
 	const json_t *vms = json_object_get(rates, "vms"), *vm;
 	struct table t;
-	char buf[16];
 	size_t i;
 
 	print_workers(json_object_get(rates, "workers"), out);
 	fputc('\n', out);
-	table_init(&t, 8);
-	for (i = 0; i < 8; i++) {
+	table_init(&t, 13);
+	t.gap = 1;
+	for (i = 0; i < 13; i++) {
 		t.right[i] = i >= 2;
 		table_add(&t, i, titles[i]);
 	}
 	json_array_foreach (vms, i, vm) {
 		if (rows && i == rows)
 			break;
-		add_text(&t, 0, json_object_get(vm, "vm"));
-		add_text(&t, 1, json_object_get(vm, "tenant"));
-		add_text(&t, 2, json_object_get(vm, "worker"));
-		add_text(&t, 3, json_object_get(vm, "share_percent"));
-		table_add(&t, 4, top_number(number(vm, "cycles_per_packet"), buf));
-		table_add(&t, 5, top_number(number(vm, "pps"), buf));
-		table_add(&t, 6, top_number(number(vm, "bps"), buf));
-		table_add(&t, 7, top_number(number(vm, "drops_per_s"), buf));
+		print_vm(&t, vm, columns > COLUMNS ? columns - COLUMNS : 0);
 	}
 	table_print(&t, out);
 	table_uninit(&t);
@@ -270,13 +322,13 @@ static void show(struct top *t, const json_t *rates)
 	}
 	if (tty) {
 		if (ioctl(fileno(out), TIOCGWINSZ, &size))
-			size.ws_row = 0;
+			size = (struct winsize){0};
 		fputs("\033[H\033[J", out);
 	}
 	strftime(stamp, sizeof(stamp), "%H:%M:%S", localtime_r(&now, &tm));
 	if (!t->once)
 		fprintf(out, "stintctl top, %s, every %g s\n\n", stamp, t->interval_s);
-	top_print(rates, size.ws_row > FRAME_ROWS ? size.ws_row - FRAME_ROWS : 0, out);
+	top_print(rates, size.ws_row > FRAME_ROWS ? size.ws_row - FRAME_ROWS : 0, size.ws_col, out);
 	if (t->batch && !t->once)
 		fputc('\n', out);
 }
@@ -344,9 +396,18 @@ int cli_top(struct cli *cli, int argc, char **argv)
 		fputs("usage: stintctl top [--interval SECONDS] [--once] [--batch]\n\n"
 		      "Shows who uses the switch's time: workers, then VMs sorted by their share "
 		      "of\n"
-		      "their worker. --once prints one reading over one interval and ends; "
-		      "--batch\n"
-		      "prints one after the other without clearing the screen.\n",
+		      "their worker, with the time that they used and waited for with work, how "
+		      "many of\n"
+		      "their services took longer than a slice, packets, bits and drops per "
+		      "second, "
+		      "all\n"
+		      "over the interval; the longest service since `stats reset-peaks`; and the "
+		      "balance,\n"
+		      "the time that a VM may use before others go first: negative, it is in "
+		      "debt.\n"
+		      "--once prints one reading over one interval and ends; --batch prints one "
+		      "after the\n"
+		      "other without clearing the screen.\n",
 		      cli->out);
 		return CLI_OK;
 	}

@@ -8,14 +8,21 @@
 
 /* From two snapshots {"workers": what stats_workers answers, "vms": what stats_vms answers}:
  * {"workers": [{worker, vms_percent, idle_percent, poll_percent, ...}], "vms": [{vm, tenant,
- * worker, share_percent, cycles_per_packet, pps, bps, drops_per_s}]}, VMs sorted by share. Counters
- * that went back (an object made anew) count from 0. New reference. */
+ * worker, share_percent, used_us, waited_us, overruns, longest_service_us, longest_wait_us,
+ * balance_us, cycles_per_packet, pps, bps, drops_per_s}]}, VMs sorted by share. The longest and the
+ * balance are as they are in `after`, all else is over the interval. Counters that went back (an
+ * object made anew) count from 0. New reference. */
 json_t *top_rates(const json_t *before, const json_t *after);
 
-/* Prints rates as two tables, at most `rows` VMs (0: all). */
-void top_print(const json_t *rates, size_t rows, FILE *out);
+/* Prints rates as two tables, at most `rows` VMs (0: all), names cut where lines would be longer
+ * than 100 columns, or `columns` if that is more. */
+void top_print(const json_t *rates, size_t rows, size_t columns, FILE *out);
 
 /* A number with a suffix: 999, 1.23k, 45.6M. `buf` has 16 bytes. Returns buf. */
 const char *top_number(double value, char *buf);
+
+/* Microseconds with a unit, to three digits: 0, 19.5us, -1.23ms, 2.00s. `buf` has 16 bytes. Returns
+ * buf. */
+const char *top_time(double us, char *buf);
 
 #endif

@@ -8,12 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_vhost.h>
@@ -52,8 +54,9 @@ struct vdev {
 	struct guest_mem mem;
 	struct vdev_pair pair[VDEV_MAX_PAIRS];
 
-	pthread_mutex_t lock; /* of status and broken */
+	pthread_mutex_t lock; /* of what follows */
 	struct vdev_status status;
+	struct log_pace refusals;
 	char broken[96];
 };
 
@@ -524,6 +527,21 @@ static enum rte_vhost_msg_result after_message(int vid, void *msg)
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
+static void log_refusal(const char *path, struct log_pace *pace)
+{
+	char others[64] = "";
+	struct timespec now;
+	uint64_t more;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!log_pace_allows(pace, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+			     &more))
+		return;
+	if (more > 0)
+		snprintf(others, sizeof(others), ", after %" PRIu64 " others", more);
+	log_warn("port socket %s: refused a second front end%s", path, others);
+}
+
 static int on_new_connection(int vid)
 {
 	static const struct rte_vhost_user_extern_ops messages = {
@@ -553,15 +571,13 @@ static int on_new_connection(int vid)
 	pthread_mutex_lock(&dev->lock);
 	if (refused) {
 		dev->status.refused++;
+		log_refusal(path, &dev->refusals);
 	} else {
 		dev->status.connects++;
-		dev->broken[0] = '\0'; /* that was about the one before */
 	}
 	pthread_mutex_unlock(&dev->lock);
-	if (refused) {
-		log_warn("port socket %s: refused a second front end", path);
+	if (refused)
 		return -1;
-	}
 	unixsock_bound_blocking(path, dev->conf.is_client, READ_TIMEOUT_MS);
 	rte_vhost_extern_callback_register(vid, &messages, NULL);
 	memset(dev->enabled, 0, sizeof(dev->enabled));
@@ -579,6 +595,10 @@ static void on_destroy_connection(int vid)
 	was_up = dev->running || dev->status.state == VDEV_DOWN;
 	take_back(dev);
 	dev->running = false;
+	/* The next one's state is not about this one. */
+	pthread_mutex_lock(&dev->lock);
+	dev->broken[0] = '\0';
+	pthread_mutex_unlock(&dev->lock);
 	pthread_mutex_lock(&table_lock);
 	by_vid[vid] = NULL;
 	dev->vid = -1;

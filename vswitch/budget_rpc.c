@@ -43,6 +43,8 @@ static json_t *vm_budget(struct vswitch *sw, const struct vm *vm, const struct s
 	budget_to_json(o, &vm->budget);
 	json_object_set_new(o, "used_us",
 			    json_integer((json_int_t)tsc_to_us(sw, st[vm->id].used_tsc)));
+	json_object_set_new(o, "waited_us",
+			    json_integer((json_int_t)tsc_to_us(sw, st[vm->id].waited_tsc)));
 	json_object_set_new(
 		o, "balance_us",
 		json_integer(st[vm->id].balance_tsc * 1000000 / (int64_t)sw->sched.tsc_hz));
@@ -53,14 +55,18 @@ static json_t *tenant_budget(struct vswitch *sw, const struct tenant *t,
 			     const struct sched_vm_stats *st)
 {
 	json_t *o = json_pack("{s:s}", "tenant", t->name);
-	uint64_t used_tsc = 0;
+	uint64_t used_tsc = 0, waited_tsc = 0;
 	const struct vm *vm;
 
-	TAILQ_FOREACH (vm, &sw->vms, link)
-		if (vm->tenant == t)
-			used_tsc += st[vm->id].used_tsc;
+	TAILQ_FOREACH (vm, &sw->vms, link) {
+		if (vm->tenant != t)
+			continue;
+		used_tsc += st[vm->id].used_tsc;
+		waited_tsc += st[vm->id].waited_tsc;
+	}
 	budget_to_json(o, &t->budget);
 	json_object_set_new(o, "used_us", json_integer((json_int_t)tsc_to_us(sw, used_tsc)));
+	json_object_set_new(o, "waited_us", json_integer((json_int_t)tsc_to_us(sw, waited_tsc)));
 	return o;
 }
 

@@ -30,6 +30,8 @@ void port_counters_add(struct port_counters *a, const struct port_counters *b)
 	a->flooded += b->flooded;
 	for (int i = 0; i < DROP_COUNT; i++)
 		a->drops[i] += b->drops[i];
+	a->bad_buffers += b->bad_buffers;
+	a->laborious += b->laborious;
 	for (int i = 0; i < MAX_PAIRS; i++) {
 		a->queue[i].rx_packets += b->queue[i].rx_packets;
 		a->queue[i].rx_bytes += b->queue[i].rx_bytes;

@@ -31,6 +31,10 @@ struct port_counters {
 	uint64_t copies;    /* deliveries beyond each packet's first */
 	uint64_t flooded;   /* packets whose destination was not known or a group */
 	uint64_t drops[DROP_COUNT];
+	/* What others sent to it and that was dropped because of its own receive rings: these are
+	 * among the senders' drops. */
+	uint64_t bad_buffers;
+	uint64_t laborious;
 	struct queue_counters queue[MAX_PAIRS];
 };
 

@@ -25,6 +25,7 @@
 #include "vswitch/mailbox.h"
 #include "vswitch/options.h"
 #include "vswitch/privileges.h"
+#include "vswitch/ring_watch.h"
 
 #define TICK_US  1000000
 #define WATCH_US (WATCH_INTERVAL_MS * 1000)
@@ -90,12 +91,30 @@ static int again(sd_event_source *s, uint64_t in_us)
 	return ret < 0 ? ret : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
+static void tell_hostile(void *ctx, const struct port *port, const uint64_t *since)
+{
+	struct daemon *d = ctx;
+	json_t *reasons = json_object();
+	json_int_t count = 0;
+
+	for (unsigned i = 0; i < HOSTILE_KINDS; i++) {
+		count += (json_int_t)since[i];
+		if (since[i])
+			json_object_set_new(reasons, drop_reason_text(ring_watch_reason(i)),
+					    json_integer((json_int_t)since[i]));
+	}
+	rpc_server_event(d->server, "ring_hostile",
+			 json_pack("{s:s, s:s, s:I, s:o}", "port", port->name, "vm", port->vm->name,
+				   "count", count, "reasons", reasons));
+}
+
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct daemon *d = userdata;
 
 	(void)usec;
 	switch_tick(d->ctx.sw);
+	ring_watch(d->ctx.sw, tell_hostile, d);
 	return again(s, TICK_US);
 }
 

@@ -33,8 +33,15 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16
 	return w->n_outboxes > 1 && o->rx->notifies && o->rx->unnotified == 0 ? WORK_PER_NOTICE : 0;
 }
 
+/* What a guest's own buffers are to blame for is counted as its, besides as the sender's drops. */
+static void blame(struct port_counters *c, enum vring_fate fate)
+{
+	c->bad_buffers += fate == VRING_BAD_BUFFER;
+	c->laborious += fate == VRING_LABORIOUS;
+}
+
 /* Delivers an outbox into the receiver's ring on this worker. */
-static void deliver_here(struct outbox *o, struct batch *b)
+static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 {
 	uint8_t fate[FORWARD_MAX_BURST];
 	uint64_t bytes = 0;
@@ -53,6 +60,7 @@ static void deliver_here(struct outbox *o, struct batch *b)
 			if (fate[i] == VRING_DELIVERED)
 				continue;
 			batch_miss(b, o->index[i], drop_of_fate[fate[i]]);
+			blame(&w->counters[o->to->id], fate[i]);
 			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
 		}
 	}
@@ -66,7 +74,7 @@ static void deliver_laborious(struct worker *w, struct outbox *o, struct batch *
 	uint16_t receiver = o->to->vm->id;
 
 	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
-	deliver_here(o, b);
+	deliver_here(w, o, b);
 	sched_charge_instead(w->sched, receiver,
 			     ledger_bill_vm(&w->ledger, receiver, STAGE_DELIVER, w->clock()));
 }
@@ -76,7 +84,7 @@ void outbox_deliver(struct worker *w, struct outbox *o, struct batch *b, uint16_
 	if (unlikely(o->work > LABORIOUS_PIECES / PIECES_PER_WORK && o->to->vm->id != vm))
 		deliver_laborious(w, o, b, vm);
 	else
-		deliver_here(o, b);
+		deliver_here(w, o, b);
 }
 
 void outbox_publish(struct worker *w)

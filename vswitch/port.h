@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "policy/budget.h"
+#include "policy/hostile.h"
 #include "policy/watch.h"
 #include "vhost/vdev.h"
 #include "vswitch/fdb.h"
@@ -81,6 +82,7 @@ struct port {
 	struct vdev *dev;
 	struct vdev_conf conf;
 	enum vdev_state told; /* the last state that an event told of */
+	struct hostile hostile;
 	char owner[32], group[32];
 	uint64_t mac; /* noted by the operator, 0 when none; not enforced */
 	char name[NAME_SIZE];

@@ -162,13 +162,18 @@ struct bound_call {
 	uint64_t overrun_tsc;
 	uint64_t pause_tsc;
 	uint64_t bound_tsc;
+	uint64_t longest_wait_tsc;
 	unsigned services;
 };
 
 static void compute_bound(struct worker *w, void *arg)
 {
 	struct bound_call *c = arg;
+	struct sched_vm_stats st;
 
+	sched_get_stats(w->sched, c->vm, &st);
+	/* This worker's alone: it is about this worker that the bound is. */
+	c->longest_wait_tsc = st.longest_funded_wait_tsc;
 	c->overrun_tsc = sched_longest_overrun_tsc(w->sched);
 	c->pause_tsc = sched_longest_pause_tsc(w->sched);
 	c->services = sched_bound_services(w->sched);
@@ -181,10 +186,8 @@ json_t *rpc_handle_budget_get_bound(struct rpc_ctx *ctx, const struct rpc_budget
 	struct vswitch *sw = ctx->sw;
 	struct vm *vm = vm_find(sw, p->vm);
 	struct bound_call c = {0};
-	struct sched_vm_stats *st;
 	struct worker *w;
 	char text[192];
-	json_t *o;
 
 	if (!vm) {
 		err_set(e, ERR_NOT_FOUND, "vm", "vm '%s' does not exist", p->vm);
@@ -196,11 +199,6 @@ json_t *rpc_handle_budget_get_bound(struct rpc_ctx *ctx, const struct rpc_budget
 			p->vm);
 		return NULL;
 	}
-	st = sched_stats_snapshot(sw);
-	if (!st) {
-		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
-		return NULL;
-	}
 	w = vm->worker;
 	c.vm = vm->id;
 	worker_call(w, compute_bound, &c);
@@ -208,28 +206,26 @@ json_t *rpc_handle_budget_get_bound(struct rpc_ctx *ctx, const struct rpc_budget
 		 "%u service%s, of others with a guarantee or in progress: each a slice, the "
 		 "longest overrun and the longest pause after it so far",
 		 c.services, c.services == 1 ? "" : "s");
-	o = json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "vm", vm->name, "worker",
-		      (int)w->core, "slice_us", (int)sw->sched.slice_us, "overrun_us",
-		      us(sw, c.overrun_tsc), "pause_us", us(sw, c.pause_tsc), "bound_us",
-		      us(sw, c.bound_tsc), "longest_wait_us",
-		      us(sw, st[vm->id].longest_funded_wait_tsc), "text", text);
-	free(st);
-	return o;
+	return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "vm", vm->name, "worker",
+			 (int)w->core, "slice_us", (int)sw->sched.slice_us, "overrun_us",
+			 us(sw, c.overrun_tsc), "pause_us", us(sw, c.pause_tsc), "bound_us",
+			 us(sw, c.bound_tsc), "longest_wait_us", us(sw, c.longest_wait_tsc), "text",
+			 text);
 }
 
 struct hist_call {
 	uint16_t vm;
 	enum sched_hist_kind kind;
-	struct hist copy;
+	struct hist sum;
 };
 
-static void copy_hist(struct worker *w, void *arg)
+static void add_hist(struct worker *w, void *arg)
 {
 	struct hist_call *c = arg;
 	const struct hist *h = sched_hist(w->sched, c->vm, c->kind);
 
 	if (h)
-		c->copy = *h;
+		hist_merge(&c->sum, h);
 }
 
 static json_t *buckets_to_json(const struct vswitch *sw, const struct hist *h)
@@ -268,13 +264,15 @@ json_t *rpc_handle_histogram_get(struct rpc_ctx *ctx, const struct rpc_histogram
 	}
 	c->vm = vm->id;
 	c->kind = p->kind == RPC_HISTOGRAM_KIND_SERVICE ? SCHED_HIST_SERVICE : SCHED_HIST_WAIT;
-	worker_call(vm->worker, copy_hist, c);
+	/* A VM that was moved was served by others before. */
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], add_hist, c);
 	o = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "vm", vm->name, "kind",
-		      rpc_histogram_kind_texts[p->kind], "count", (json_int_t)c->copy.count,
-		      "p50_us", us(sw, hist_quantile(&c->copy, 1, 2)), "p99_us",
-		      us(sw, hist_quantile(&c->copy, 99, 100)), "p999_us",
-		      us(sw, hist_quantile(&c->copy, 999, 1000)), "max_us", us(sw, c->copy.max),
-		      "buckets", buckets_to_json(sw, &c->copy));
+		      rpc_histogram_kind_texts[p->kind], "count", (json_int_t)c->sum.count,
+		      "p50_us", us(sw, hist_quantile(&c->sum, 1, 2)), "p99_us",
+		      us(sw, hist_quantile(&c->sum, 99, 100)), "p999_us",
+		      us(sw, hist_quantile(&c->sum, 999, 1000)), "max_us", us(sw, c->sum.max),
+		      "buckets", buckets_to_json(sw, &c->sum));
 	free(c);
 	return o;
 }

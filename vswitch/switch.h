@@ -80,8 +80,9 @@ struct vm_conf {
 struct vm *vm_find(struct vswitch *sw, const char *name);
 struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e);
 int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget, struct err *e);
-/* Moves a VM and its ports to another worker while traffic flows. */
-int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e);
+/* Moves a VM and its ports to another worker while traffic flows, where it has this budget. */
+int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budget *budget,
+	    struct err *e);
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e);
 
 /* --- networks --- */

@@ -244,26 +244,30 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 	return set_budget_on_all(sw, vm, set);
 }
 
-int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, struct err *e)
+int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budget *budget,
+	    struct err *e)
 {
 	struct worker *from = vm->worker, *to = choose_worker(sw, (int)core, e);
 	struct vm_call c = {.vm = vm};
 	struct port *port;
+	int ret;
 
 	if (!to)
 		return -ENOENT;
-	if (to == from) {
-		vm->is_pinned = true;
-		return 0;
-	}
-	if (switch_admit(sw, to, vm, NULL, &vm->budget, e) < 0)
-		return -ENOSPC;
+	ret = budget_validate(budget, e);
+	if (ret == 0)
+		ret = switch_admit(sw, to, vm, NULL, budget, e);
+	if (ret < 0)
+		return ret;
+	vm->budget = *budget;
+	vm->is_pinned = true;
+	if (to == from)
+		return set_budget_on_all(sw, vm, set);
 	worker_call(to, enter, &c);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)
 			port_leave_worker(port, to);
 	vm->worker = to;
-	vm->is_pinned = true;
 	set_budget_on_all(sw, vm, set);
 	/* Nobody takes the old worker for the rings' owner any more. */
 	switch_quiesce(sw);

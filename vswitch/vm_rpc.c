@@ -47,20 +47,16 @@ json_t *rpc_handle_vm_set(struct rpc_ctx *ctx, const struct rpc_vm_set *p, struc
 {
 	struct vswitch *sw = ctx->sw;
 	struct vm *vm = find(sw, p->name, e);
-	struct budget old, b;
+	struct budget b;
+	int ret;
 
 	if (!vm)
 		return NULL;
-	old = b = vm->budget;
+	b = vm->budget;
 	budget_overlay(&b, &p->budget);
-	if (vm_set_budget(sw, vm, &b, e) < 0)
-		return NULL;
-	/* All or nothing: a move that is refused takes the budget back. */
-	if (p->has_worker && vm_move(sw, vm, (unsigned)p->worker, e) < 0) {
-		vm_set_budget(sw, vm, &old, NULL);
-		return NULL;
-	}
-	return vm_to_json(vm);
+	ret = p->has_worker ? vm_move(sw, vm, (unsigned)p->worker, &b, e)
+			    : vm_set_budget(sw, vm, &b, e);
+	return ret < 0 ? NULL : vm_to_json(vm);
 }
 
 json_t *rpc_handle_vm_delete(struct rpc_ctx *ctx, const struct rpc_vm_delete *p, struct err *e)

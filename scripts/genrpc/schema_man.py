@@ -73,8 +73,12 @@ ends after so many.
 .TP
 .B top
 Shows who uses the switch's time: for each worker, the percentage of its time spent on VMs, on looking for
-work, on control and idle; then VMs by their share of their worker, with cycles per packet, packets, bits
-and drops per second. Refreshed every
+work, on control and idle; then VMs by their share of their worker, with the time that they used and that they
+waited for with work, their longest service, their balance (negative: a debt), overruns, cycles per packet,
+packets, bits and drops per second. Longest services are since
+.BR "stats reset-peaks" ,
+balances present ones, all else is over the interval. Names are cut where lines would exceed the terminal and 100
+columns. Refreshed every
 .B \-\-interval
 seconds (1);
 .B \-\-once

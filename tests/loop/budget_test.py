@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Budgets of two VMs that flood each other: set while traffic flows, read back, watched and refused."""
+import json
 import pathlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from paths_test import Testpmd, check_conservation, check_ledger, make_ports  # noqa: E402
-from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
+from stintd import BUILD, RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
 
 LIMIT = 3  # percent: well below what testpmd makes a VM use
@@ -166,7 +167,9 @@ class Scene:
         assert vm['used_us'] >= vm['services'] * 0.1
         budgets = d.call('budget_get', tenant='t')
         assert [b.get('vm') for b in budgets] == [None, 'vm0', 'vm1']
-        assert budgets[0]['used_us'] >= budgets[1]['used_us']
+        for key in 'used_us', 'waited_us':
+            both = budgets[1][key] + budgets[2][key]  # of which each is rounded down
+            assert 0 < both <= budgets[0][key] <= both + 1, (key, budgets)
         assert -5000 <= budgets[1]['balance_us'] <= 20, budgets[1]
         for kind in 'service', 'wait':
             h = d.call('histogram_get', vm='vm0', kind=kind)
@@ -175,6 +178,25 @@ class Scene:
             assert h['p50_us'] <= h['p99_us'] <= h['p999_us'] <= h['max_us'], h
             assert h['max_us'] > 0
         d.call('budget_set', vm='vm0', limit_percent=100)
+
+    def top_shows_who_waits_and_who_owes(self):
+        """The same numbers as in the statistics, over its interval."""
+        before = {v['vm']: v for v in self.d.call('stats_vms')}
+        command = [BUILD / 'stintctl', '-s', self.d.socket, 'top', '--once', '--interval', '0.5']
+        top = json.loads(subprocess.run([*command, '--json'], check=True, capture_output=True, timeout=30).stdout)
+        after = {v['vm']: v for v in self.d.call('stats_vms')}
+        assert len(top['vms']) == 2, top
+        for vm in top['vms']:
+            then, now = before[vm['vm']], after[vm['vm']]
+            for key in ('used_us', 'waited_us', 'overruns'):
+                assert 0 <= vm[key] <= now[key] - then[key], (key, vm, then, now)
+            for key in ('longest_service_us', 'longest_wait_us'):
+                assert then[key] <= vm[key] <= now[key], (key, vm, then, now)
+            assert vm['used_us'] > 0 and vm['waited_us'] > 0 and -5000 <= vm['balance_us'] <= 1000, vm
+        text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        assert all(len(line) <= 100 for line in text.splitlines()), text
+        for title in ('SHARE%', 'USED', 'WAITED', 'LONGEST', 'BALANCE', 'OVERRUNS'):
+            assert title in text, text
 
     @staticmethod
     def one_service(bound):
@@ -267,6 +289,7 @@ def main():
                           scene.a_shared_core_shows,
                           scene.rate_limits_hold,
                           scene.guarantees_that_do_not_fit_are_refused, scene.use_can_be_read,
+                          scene.top_shows_who_waits_and_who_owes,
                           scene.the_bound_can_be_read, scene.the_longest_times_begin_anew,
                           scene.staying_over_a_budget_is_an_event,
                           scene.afterwards_all_is_accounted_for])

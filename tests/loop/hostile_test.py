@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Front ends that break every rule (tests/loop/fe_hostile.c) on one port, while two others exchange
 packets: the switch goes on, the others do not notice, files and buffers are back afterwards."""
+import datetime
 import pathlib
 import subprocess
 import sys
@@ -31,6 +32,7 @@ class Scene:
     """Two good ports under traffic and one more, for the hostile front end."""
 
     def __init__(self):
+        self.started = time.monotonic()
         self.d = Stintd()
         make_ports(self.d)
         self.d.call('vm_create', name='evil', tenant='t')
@@ -64,6 +66,31 @@ class Scene:
         broken = [e for e in d.call('events_list') if e['type'] == 'ring_broken' and e['port'] == 'evil']
         assert broken and 'index' in broken[-1]['state_text'], broken
         progress(d)
+
+    def going_on_with_bad_chains_is_an_event(self):
+        """At once, then every ten seconds at most; who behaves has nothing to do with it."""
+        d = self.d
+
+        def told():
+            return [e for e in d.call('events_list') if e['type'] == 'ring_hostile']
+
+        def play_on():
+            self.play('bad_descriptors')
+            return told()
+
+        if not told():  # a single run's chains may have come in two of the seconds that are looked at
+            wait_for(play_on, 30, 'ring_hostile')
+        before = d.counters('evil')['drops']
+        time.sleep(2.2)  # what came so far is in the counters, and told or not
+        n = len(told())
+        wait_for(lambda: len(play_on()) > n, 30, 'it is told again')
+        events = told()
+        assert all(e['port'] == 'evil' and e['vm'] == 'evil' for e in events), events
+        assert all(e['count'] == sum(e['reasons'].values()) > 5 for e in events), events
+        assert 'bad_descriptor' in events[-1]['reasons'], events
+        assert sum(e['reasons'].get('bad_descriptor', 0) for e in events) > before['bad_descriptor'], events
+        times = [datetime.datetime.fromisoformat(e['time'].rstrip('Z')).timestamp() for e in events]
+        assert all(b - a > 9 for a, b in zip(times, times[1:])), events
 
     def what_could_block_a_worker_is_refused(self):
         """Files whose operations may wait, for as long as a front end likes."""
@@ -108,6 +135,13 @@ class Scene:
         wait_for(lambda: d.open_files() == self.files, 5,
                  f'files are back ({self.files} before)')
 
+    def refusals_do_not_fill_the_log(self):
+        """Front ends decide how often they come, not how long the log gets."""
+        seconds = time.monotonic() - self.started
+        lines = self.d.read_log().count('refused a second front end')
+        assert 1 <= lines <= seconds + 1, lines
+        assert self.d.port('evil')['refused'] >= lines
+
     def close(self):
         self.pmd.close()
         self.d.close()
@@ -123,9 +157,11 @@ def tests():
         test.__name__ = name
         yield test
 
+    yield scene.going_on_with_bad_chains_is_an_event
     yield scene.a_broken_ring_may_come_back
     yield scene.what_could_block_a_worker_is_refused
     yield scene.the_front_ends_mtu_is_shown
+    yield scene.refusals_do_not_fill_the_log
 
     def afterwards_all_is_accounted_for():
         scene.pmd.command('stop')

@@ -84,9 +84,30 @@ static void test_levels_have_names(void **state)
 	assert_true(log_level_parse("loud", &level) < 0);
 }
 
+static void test_pace(void **state)
+{
+	const uint64_t s = 1000000000u;
+	struct log_pace pace = {0};
+	uint64_t left_out;
+
+	(void)state;
+	assert_true(log_pace_allows(&pace, 5, &left_out));
+	assert_int_equal(left_out, 0);
+	for (uint64_t i = 1; i <= 1000; i++)
+		assert_false(log_pace_allows(&pace, 5 + i * (s / 1001), &left_out));
+	assert_true(log_pace_allows(&pace, 5 + s, &left_out));
+	assert_int_equal(left_out, 1000);
+	assert_false(log_pace_allows(&pace, 4 + 2 * s, &left_out));
+	assert_true(log_pace_allows(&pace, 9 * s, &left_out));
+	assert_int_equal(left_out, 1);
+	assert_true(log_pace_allows(&pace, 10 * s, &left_out));
+	assert_int_equal(left_out, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_control_bytes_are_escaped),
 		cmocka_unit_test(test_level_filters),
 		cmocka_unit_test(test_journald_gets_a_priority),

@@ -75,9 +75,11 @@ static json_t *stats_vms(struct rpc_ctx *ctx, const void *params, struct err *e)
 	(void)params;
 	(void)e;
 	calls++;
-	return json_pack("[{s:s, s:s, s:i, s:i, s:i, s:i, s:i}]", "vm", "web1", "tenant", "acme",
-			 "worker", 1, "cycles", 250 * calls, "packets", 10 * calls, "bytes",
-			 600 * calls, "drops", 0);
+	return json_pack("[{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:i}]", "vm",
+			 "web1", "tenant", "acme", "worker", 1, "cycles", 250 * calls, "packets",
+			 10 * calls, "bytes", 600 * calls, "drops", 0, "used_us", 250000 * calls,
+			 "waited_us", 41 * calls, "overruns", 3 * calls, "longest_service_us", 21.5,
+			 "balance_us", -7);
 }
 
 static json_t *subscribe(struct rpc_conn *c, const void *p, struct err *e)
@@ -291,9 +293,13 @@ static void top_shows_rates(void **state)
 			    "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%  LOST%\n"
 			    "     1  50.0      -         -          -   50.0    2.0\n"
 			    "\n"
-			    "VM    TENANT  WORKER  SHARE%  CYCLES/PKT  PPS    BPS  DROPS/S\n"
-			    "web1  acme         1    25.0          25   10  4.80k        0\n");
+			    "VM   TENANT CORE SHARE%  USED WAITED LONGEST BALANCE OVERRUNS "
+			    "CYC/PKT PPS   BPS DROPS/S\n"
+			    "web1 acme      1   25.0 250ms 41.0us  21.5us -7.00us        3 "
+			    "     25  10 4.80k       0\n");
 	expect("top --once --interval 0.05 --json", 0, "\"share_percent\": 25.0", NULL);
+	expect("top --once --interval 0.05 --json", 0, "\"waited_us\": 41.0", NULL);
+	expect("top --once --interval 0.05 --json", 0, "\"overruns\": 3.0", NULL);
 }
 
 static void events_are_followed(void **state)

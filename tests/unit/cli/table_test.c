@@ -194,58 +194,109 @@ static void numbers_with_suffix(void **state)
 		assert_string_equal(top_number(cases[i].value, buf), cases[i].text);
 }
 
+static void times_with_unit(void **state)
+{
+	static const struct {
+		double us;
+		const char *text;
+	} cases[] = {
+		{0, "0"},         {0.2, "0.20us"},   {19.5, "19.5us"},
+		{999.4, "999us"}, {999.6, "1.00ms"}, {-1234, "-1.23ms"},
+		{412e3, "412ms"}, {2e6, "2.00s"},    {5e9, "5000s"},
+	};
+	char buf[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(top_time(cases[i].us, buf), cases[i].text);
+}
+
+/* What stats_workers and stats_vms say, before and after two seconds. */
+#define WORKER(cycles, lost, idle, poll)                                           \
+	"[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":" #cycles ",\"lost_us\":" #lost \
+	",\"system\":{\"idle\":" #idle ",\"poll\":" #poll "}}]"
+#define VM(name, cycles, packets, bytes, drops, used, waited, overruns, longest, balance)        \
+	"{\"vm\":\"" name "\",\"tenant\":\"t\",\"worker\":1,\"cycles\":" #cycles                 \
+	",\"packets\":" #packets ",\"bytes\":" #bytes ",\"drops\":" #drops ",\"used_us\":" #used \
+	",\"waited_us\":" #waited ",\"overruns\":" #overruns ",\"longest_service_us\":" #longest \
+	",\"longest_wait_us\":41.5,\"balance_us\":" #balance "}"
+#define RATES(name, share, used, waited, overruns, longest, balance, cost, pps, bps, drops)      \
+	"{\"vm\":\"" name "\",\"tenant\":\"t\",\"worker\":1,\"share_percent\":" #share           \
+	",\"used_us\":" #used ",\"waited_us\":" #waited ",\"overruns\":" #overruns               \
+	",\"longest_service_us\":" #longest ",\"longest_wait_us\":41.5,\"balance_us\":" #balance \
+	",\"cycles_per_packet\":" #cost ",\"pps\":" #pps ",\"bps\":" #bps                        \
+	",\"drops_per_s\":" #drops "}"
+
 static void rates_from_two_snapshots(void **state)
 {
-	json_t *before = parse(
-		"{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":5000,\"lost_us\":1000,"
-		"\"system\":{\"idle\":"
-		"1000,"
-		"\"poll\":500}}],\"vms\":[{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,\"cycles\":"
-		"100,"
-		"\"packets\":10,\"bytes\":600,\"drops\":0},{\"vm\":\"reset\",\"tenant\":\"t\","
-		"\"worker\":1,\"cycles\":900,\"packets\":90,\"bytes\":0,\"drops\":0}]}");
-	json_t *after =
-		parse("{\"workers\":[{\"worker\":1,\"tsc_hz\":1000,\"cycles\":7000,\"lost_us\":"
-		      "51000,\"system\":{"
-		      "\"idle\":2000,"
-		      "\"poll\":600}}],\"vms\":[{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,"
-		      "\"cycles\":200,"
-		      "\"packets\":30,\"bytes\":1600,\"drops\":4},{\"vm\":\"new\",\"tenant\":\"t\","
-		      "\"worker\":1,\"cycles\":600,\"packets\":0,\"bytes\":0,\"drops\":0},{\"vm\":"
-		      "\"reset\","
-		      "\"tenant\":\"t\",\"worker\":1,\"cycles\":10,\"packets\":1,\"bytes\":0,"
-		      "\"drops\":0}]}");
+	json_t *before = parse("{\"workers\":" WORKER(5000, 1000, 1000, 500) ",\"vms\":[" VM(
+		"a", 100, 10, 600, 0, 100000, 3000, 4, 19.5,
+		1000) "," VM("reset", 900, 90, 0, 0, 900000, 9000, 9, 25.0, 0) "]}");
+	json_t *after = parse("{\"workers\":" WORKER(7000, 51000, 2000, 600) ",\"vms\":[" VM(
+		"a", 200, 30, 1600, 4, 200000, 3750, 6, 21.5,
+		-1500) "," VM("new", 600, 0, 0, 0, 600000, 12, 0, 19.0,
+			      20) "," VM("reset", 10, 1, 0, 0, 10000, 0, 1, 20.5, 0) "]}");
 	json_t *rates = top_rates(before, after);
-	json_t *want =
-		parse("{\"workers\":[{\"worker\":1,\"vms_percent\":45.0,\"idle_percent\":50.0,"
-		      "\"poll_percent\":5.0,\"lost_percent\":2.5}],\"vms\":[{\"vm\":\"new\","
-		      "\"tenant\":\"t\",\"worker\":1,"
-		      "\"share_percent\":30.0,\"cycles_per_packet\":0.0,\"pps\":0.0,\"bps\":0.0,"
-		      "\"drops_per_s\":0.0},{\"vm\":\"a\",\"tenant\":\"t\",\"worker\":1,\"share_"
-		      "percent\":5.0,"
-		      "\"cycles_per_packet\":5.0,\"pps\":10.0,\"bps\":4000.0,\"drops_per_s\":2.0},"
-		      "{\"vm\":\"reset\",\"tenant\":\"t\",\"worker\":1,\"share_percent\":0.5,"
-		      "\"cycles_per_packet\":10.0,\"pps\":0.5,\"bps\":0.0,\"drops_per_s\":0.0}]}");
+	json_t *want = parse(
+		"{\"workers\":[{\"worker\":1,\"vms_percent\":45.0,\"idle_percent\":50.0,"
+		"\"poll_percent\":5.0,\"lost_percent\":2.5}],\"vms\":[" RATES(
+			"new", 30.0, 600000.0, 12.0, 0.0, 19.0, 20.0, 0.0, 0.0, 0.0,
+			0.0) "," RATES("a", 5.0, 100000.0, 750.0, 2.0, 21.5, -1500.0, 5.0, 10.0,
+				       4000.0, 2.0) "," RATES("reset", 0.5, 10000.0, 0.0, 1.0, 20.5,
+							      0.0, 10.0, 0.5, 0.0, 0.0) "]}");
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
 	(void)state;
 	assert_true(json_equal(rates, want));
-	top_print(rates, 2, f);
+	top_print(rates, 2, 0, f);
 	fclose(f);
 	assert_string_equal(text, "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%  LOST%\n"
 				  "     1  45.0    5.0         -          -   50.0    2.5\n"
 				  "\n"
-				  "VM   TENANT  WORKER  SHARE%  CYCLES/PKT  PPS    BPS  DROPS/S\n"
-				  "new  t            1    30.0           0    0      0        0\n"
-				  "a    t            1     5.0           5   10  4.00k        2\n"
+				  "VM  TENANT CORE SHARE%  USED WAITED LONGEST BALANCE OVERRUNS "
+				  "CYC/PKT PPS   BPS DROPS/S\n"
+				  "new t         1   30.0 600ms 12.0us  19.0us  20.0us        0    "
+				  "   0   0     0       0\n"
+				  "a   t         1    5.0 100ms  750us  21.5us -1.50ms        2    "
+				  "   5  10 4.00k       2\n"
 				  "... and 1 more\n");
 	free(text);
 	json_decref(rates);
 	json_decref(want);
 	json_decref(before);
 	json_decref(after);
+}
+
+/* Whatever the names, and with the longest numbers there are. */
+static void top_keeps_its_width(void **state)
+{
+	json_t *rates = parse(
+		"{\"workers\":[],\"vms\":[{\"vm\":\"a-virtual-machine-of-some-name-0001\","
+		"\"tenant\":\"a-tenant-of-some-name\",\"worker\":1023,\"share_percent\":100.0,"
+		"\"used_us\":99900.0,\"waited_us\":99900.0,\"longest_service_us\":99900.0,"
+		"\"balance_us\":-99900.0,\"overruns\":99900.0,\"cycles_per_packet\":99900.0,"
+		"\"pps\":9990.0,\"bps\":9990.0,\"drops_per_s\":9990.0}]}");
+	const char *line;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	top_print(rates, 0, 80, f);
+	fclose(f);
+	for (line = text; *line; line += strcspn(line, "\n") + 1)
+		assert_in_range(strcspn(line, "\n"), 0, 100);
+	assert_non_null(strstr(text, "\na-virtual-m~ a-tenan~ 1023  100.0 99.9ms 99.9ms"));
+	free(text);
+	f = open_memstream(&text, &size);
+	top_print(rates, 0, 160, f);
+	fclose(f);
+	assert_non_null(
+		strstr(text, "\na-virtual-machine-of-some-name-0001 a-tenant-of-some-name "));
+	free(text);
+	json_decref(rates);
 }
 
 int main(void)
@@ -258,7 +309,9 @@ int main(void)
 		cmocka_unit_test(all_examples_are_shown),
 		cmocka_unit_test(one_column),
 		cmocka_unit_test(numbers_with_suffix),
+		cmocka_unit_test(times_with_unit),
 		cmocka_unit_test(rates_from_two_snapshots),
+		cmocka_unit_test(top_keeps_its_width),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

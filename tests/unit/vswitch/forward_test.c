@@ -204,9 +204,28 @@ static void test_a_port_that_is_down_costs_its_sender(void **state)
 	assert_int_equal(scene_dropped(s, 0, DROP_PORT_DOWN), 1);
 }
 
+/* The sender's packets are dropped, but it is known whose fault that is. */
+static void test_bad_buffers_are_their_owners_fault(void **state)
+{
+	struct scene *s = *state;
+
+	scene_send_to(s, 1, 0, 1);
+	scene_turns(s, 3);
+	for (unsigned i = 0; i < SCENE_RING_SIZE; i++)
+		s->guest[1].fe.ring[0].split.desc[i].addr = UINT64_MAX / 2;
+	for (unsigned i = 0; i < 3; i++)
+		scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_RECEIVER_BAD), 3);
+	assert_int_equal(scene_counters(s, 0)->bad_buffers, 0);
+	assert_int_equal(scene_counters(s, 1)->bad_buffers, 3);
+	assert_int_equal(scene_counters(s, 1)->laborious, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SCENE_CASE(test_bad_buffers_are_their_owners_fault),
 		SCENE_CASE(test_unknown_goes_to_all_of_the_network),
 		SCENE_CASE(test_known_goes_to_one),
 		SCENE_CASE(test_order_is_kept),
