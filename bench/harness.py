@@ -96,7 +96,7 @@ class Bench:
             spent = time.monotonic() - self.began
             if self.quick and n > 0 and spent * (n + 1) / n > QUICK_SECONDS:
                 return
-            self.check_core()
+            self.check_cores()
             noise = self.hiccup(0.3 if self.quick else 1.0)
             for name, unit in (("lost_percent", "%"), ("p99_us", "us"), ("p999_us", "us"), ("max_us", "us")):
                 self.figures.add(f"noise.worker_core.{name}", noise[f"hiccup.{name}"], unit)
@@ -112,10 +112,10 @@ class Bench:
         busy too."""
         return self.generator().hiccup(WORKER_CORE, seconds, GENERATOR_CORE if both else None)
 
-    def check_core(self):
-        """Refuses to go on where the worker's core is not ours alone."""
+    def check_cores(self):
+        """Refuses to go on where the cores are not ours alone."""
         try:
-            machine.require_free_core()
+            machine.require_free_cores()
         except Refused as e:
             if not self.force:
                 raise
