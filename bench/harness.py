@@ -5,6 +5,7 @@ figures. Everything that is started here is gone when the context managers end, 
 import contextlib
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,6 @@ class Play:
         self.spent = spent  # our ledger's rows during the run, None for peers
         self.pps = raw["total.rx_pps"]
         self.hz = raw["tsc_hz"]
-        self.generator_spare = raw["generator.empty_polls_percent"]
 
     @property
     def busy_percent(self):
@@ -68,6 +68,8 @@ class Bench:
         self.began = time.monotonic()
         self.tmp = None
         self.generators = {}
+        self.commands = {}  # how peers were started: {(peer, options): (ports, commands)}
+        self.tsc_mhz = []  # as each meter of noise found it
 
     @contextlib.contextmanager
     def resources(self):
@@ -110,7 +112,9 @@ class Bench:
     def hiccup(self, seconds, both=False):
         """The noise of the worker's core, on which no switch may run now; with both, while the generator's is
         busy too."""
-        return self.generator().hiccup(WORKER_CORE, seconds, GENERATOR_CORE if both else None)
+        found = self.generator().hiccup(WORKER_CORE, seconds, GENERATOR_CORE if both else None)
+        self.tsc_mhz.append(found["hiccup.tsc_mhz"])
+        return found
 
     def check_cores(self):
         """Refuses to go on where the cores are not ours alone."""
@@ -137,9 +141,26 @@ class Bench:
                 switch.start()
             except (OSError, RuntimeError, subprocess.SubprocessError) as e:
                 raise Refused(f"{peer.name} does not start: {e}") from e
+            self._note_commands(switch, options)
             yield switch
         finally:
             switch.stop()
+
+    def _note_commands(self, switch, options):
+        """How it was started; where that differs by the number of ports only, with the fewest of them."""
+        words = {name: "+".join(map(str, value)) if isinstance(value, (dict, list)) else value
+                 for name, value in options.items()}
+        key = (switch.name, ", ".join(f"{name}={value}" for name, value in words.items()))
+        if switch.ports and (key not in self.commands or switch.ports < self.commands[key][0]):
+            self.commands[key] = (switch.ports, list(switch.commands))
+
+    def about_commands(self):
+        """The same as what JSON can hold."""
+        return [{"peer": peer, "options": options, "ports": ports, "commands": commands}
+                for (peer, options), (ports, commands) in self.commands.items()]
+
+    def machine(self):
+        return machine.describe(statistics.median(self.tsc_mhz) if self.tsc_mhz else None)
 
     def play(self, switch, streams, vms=None, vm_options="", seconds=None, on_start=None, on_end=None, **options):
         """Plays traffic through a started switch. By default each of its ports is a VM, with `vm_options`.

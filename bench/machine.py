@@ -167,26 +167,33 @@ def _dpkg_version(package):
     return done.stdout.strip() or "not installed"
 
 
-def describe():
-    """The machine and the versions, as (what, value) rows."""
-    model, flags = "unknown", ""
+def _hypervisor():
+    done = subprocess.run(["lscpu"], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    for line in done.stdout.splitlines():
+        if line.startswith("Hypervisor vendor:"):
+            return line.split(":", 1)[1].strip()
+    return "none"
+
+
+def describe(tsc_mhz):
+    """The machine and the versions of what Stint is measured with, as {what: value}."""
+    model = "unknown"
     with open("/proc/cpuinfo") as f:
         for line in f:
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
-            if line.startswith("flags"):
-                flags = line
     with open("/proc/meminfo") as f:
         memory = int(f.readline().split()[1]) // (1 << 20)
-    virtual = "virtual machine" if "hypervisor" in flags else "bare metal"
-    return [
-        ("processor", f"{model}, {os.cpu_count()} cores, {virtual}"),
-        ("memory", f"{memory} GiB"),
-        ("kernel", platform.release()),
-        ("DPDK", _dpkg_version("libdpdk-dev")),
-        ("Open vSwitch", _dpkg_version("openvswitch-switch-dpdk")),
-        ("compiler", _dpkg_version("gcc")),
-    ]
+    return {
+        "processor": f"{model}, {os.cpu_count()} cores",
+        "TSC": f"{tsc_mhz:.0f} MHz" if tsc_mhz else "unknown",
+        "hypervisor": _hypervisor(),
+        "memory": f"{memory} GiB",
+        "kernel": platform.release(),
+        "DPDK": _dpkg_version("libdpdk-dev"),
+        "Open vSwitch": _dpkg_version("openvswitch-switch-dpdk"),
+        "compiler": _dpkg_version("gcc"),
+    }
 
 
 def halted_seconds(core):

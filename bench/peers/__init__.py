@@ -9,8 +9,12 @@ A peer is a class with
     mark()          begins a measurement
     cycles_per_packet()   busy cycles of the worker per packet since mark(), None where unknown
     pids()          its processes
+    commands        how it was started, lines of text
 """
 
+import os
+import re
+import shlex
 import subprocess
 import time
 
@@ -45,6 +49,11 @@ class Process:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
+
+
+def command_line(command, folder):
+    """A command as a shell is given it, for people: the run's own folder is DIR, our process PID."""
+    return re.sub(rf"-{os.getpid()}\b", "-PID", shlex.join(map(str, command)).replace(str(folder), "DIR"))
 
 
 def wait_for(what, condition, process, timeout=20):
