@@ -23,11 +23,22 @@ class Figures:
         self.rounds = {}
         self.units = {}
         self.notes = {}
+        self.complete = None  # {name: rounds} before the round that is being measured
 
     def add(self, name, value, unit):
         """One round's value of a figure."""
         self.rounds.setdefault(name, []).append(float(value))
         self.units[name] = unit
+
+    def begin_round(self):
+        self.complete = {name: len(values) for name, values in self.rounds.items()}
+
+    def forget_round(self):
+        """Forgets what was added since the last round began."""
+        for name in list(self.rounds):
+            del self.rounds[name][self.complete.get(name, 0):]
+            if not self.rounds[name]:
+                del self.rounds[name]
 
     def note(self, name, text):
         """How a figure came about; the last text stays."""

@@ -14,7 +14,7 @@ import time
 import machine
 from figures import Figures
 from generator import Generator
-from machine import GENERATOR_CORE, WORKER_CORE, Refused
+from machine import GENERATOR_CORE, WORKER_CORE, Refused, TooLong
 from peers.ovs import Ovs, OvsDirect
 from peers.stint import Stint
 from peers.testpmd import Macswap, Testpmd
@@ -65,11 +65,13 @@ class Bench:
         self.force = force
         self.trusted = True
         self.figures = Figures(scenario)
+        self.rounds_begun = 0
         self.began = time.monotonic()
         self.tmp = None
         self.generators = {}
         self.commands = {}  # how peers were started: {(peer, options): (ports, commands)}
         self.tsc_mhz = []  # as each meter of noise found it
+        self.cut = None  # why the run ended before it was complete
 
     @contextlib.contextmanager
     def resources(self):
@@ -92,12 +94,26 @@ class Bench:
         """Progress, for who watches."""
         print(f"[{time.monotonic() - self.began:6.1f} s] {self.scenario}: {text}", file=sys.stderr, flush=True)
 
+    def measure(self, scenario):
+        """Runs a scenario. When its time is over before it is done, complete rounds stay, or what there is of the
+        first."""
+        try:
+            scenario.run(self)
+        except TooLong as e:
+            whole = self.rounds_begun - 1
+            kept = f"the {whole} before it count" if whole > 0 else "what that had measured until then counts"
+            self.cut = f"{e}, in round {self.rounds_begun} of {self.rounds}; {kept}"
+            if whole > 0:
+                self.figures.forget_round()
+
     def each_round(self):
         """Numbers the rounds. Before each, the noise of the worker's core is measured."""
         for n in range(self.rounds):
             spent = time.monotonic() - self.began
             if self.quick and n > 0 and spent * (n + 1) / n > QUICK_SECONDS:
                 return
+            self.rounds_begun = n + 1
+            self.figures.begin_round()
             self.check_cores()
             noise = self.hiccup(0.3 if self.quick else 1.0)
             for name, unit in (("lost_percent", "%"), ("p99_us", "us"), ("p999_us", "us"), ("max_us", "us")):

@@ -20,6 +20,10 @@ class Refused(Exception):
     """The run cannot be trusted, or cannot be made; the text says why."""
 
 
+class TooLong(Exception):
+    """The run's time is over. Not a Refused: who can do without a peer cannot do without time."""
+
+
 class Hugepages:
     """Sets hugepages aside while the context lasts, and gives back what it took."""
 
