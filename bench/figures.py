@@ -23,6 +23,7 @@ class Figures:
         self.rounds = {}
         self.units = {}
         self.notes = {}
+        self.left_out = {}
         self.complete = None  # {name: rounds} before the round that is being measured
 
     def add(self, name, value, unit):
@@ -39,6 +40,10 @@ class Figures:
             del self.rounds[name][self.complete.get(name, 0):]
             if not self.rounds[name]:
                 del self.rounds[name]
+
+    def leave_out(self, what, why):
+        """Something is not measured that this scenario measures otherwise."""
+        self.left_out[what] = why
 
     def note(self, name, text):
         """How a figure came about; the last text stays."""
@@ -85,6 +90,7 @@ class Figures:
         return {
             "scenario": self.scenario,
             **about,
+            "left_out": self.left_out,
             "bars": self.judge(bars, either),
             "figures": {name: {"median": median, "unit": unit, "min": low, "max": high, "rounds": self.rounds[name],
                                **({"note": self.notes[name]} if name in self.notes else {})}

@@ -14,7 +14,7 @@ import time
 import machine
 from figures import Figures
 from generator import Generator
-from machine import GENERATOR_CORE, WORKER_CORE, Refused, TooLong
+from machine import GENERATOR_CORE, WORKER_CORE, PeerRefused, Refused, TooLong
 from peers.ovs import Ovs, OvsDirect
 from peers.stint import Stint
 from peers.testpmd import Macswap, Testpmd
@@ -41,10 +41,6 @@ class Play:
         """How much of its time the worker worked."""
         return min(100.0, 100 * self.cycles * self.pps / self.hz) if self.cycles else 0.0
 
-    @property
-    def saturated(self):
-        return self.busy_percent >= SATURATED_PERCENT
-
 
 class Bench:
     """One run of one scenario.
@@ -69,6 +65,7 @@ class Bench:
         self.began = time.monotonic()
         self.tmp = None
         self.generators = {}
+        self.compared = {}  # what compare() noted: {name: in which case}
         self.commands = {}  # how peers were started: {(peer, options): (ports, commands)}
         self.tsc_mhz = []  # as each meter of noise found it
         self.cut = None  # why the run ended before it was complete
@@ -105,6 +102,7 @@ class Bench:
             self.cut = f"{e}, in round {self.rounds_begun} of {self.rounds}; {kept}"
             if whole > 0:
                 self.figures.forget_round()
+        self.decide()
 
     def each_round(self):
         """Numbers the rounds. Before each, the noise of the worker's core is measured."""
@@ -150,13 +148,15 @@ class Bench:
 
     @contextlib.contextmanager
     def switch(self, peer, ports, **options):
-        """Starts `peer`, a class of peers/, with so many ports; it is stopped at the end."""
+        """Starts `peer`, a class of peers/, with so many ports; it is stopped at the end. Raises PeerRefused where
+        one other than ours does not start."""
         switch = peer(self.tmp, ports, **options)
         try:
             try:
                 switch.start()
-            except (OSError, RuntimeError, subprocess.SubprocessError) as e:
-                raise Refused(f"{peer.name} does not start: {e}") from e
+            except (OSError, RuntimeError, subprocess.SubprocessError, Refused) as e:
+                kind = Refused if peer is Stint else PeerRefused
+                raise kind(f"{peer.name} does not start: {e}") from e
             self._note_commands(switch, options)
             yield switch
         finally:
@@ -177,6 +177,11 @@ class Bench:
 
     def machine(self):
         return machine.describe(statistics.median(self.tsc_mhz) if self.tsc_mhz else None)
+
+    def leave_out(self, what, why):
+        """Says, here and in the results, that something is not measured."""
+        self.say(f"{what} is left out: {why}")
+        self.figures.leave_out(what, str(why))
 
     def play(self, switch, streams, vms=None, vm_options="", seconds=None, on_start=None, on_end=None, **options):
         """Plays traffic through a started switch. By default each of its ports is a VM, with `vm_options`.
@@ -213,16 +218,26 @@ class Bench:
         return raw
 
     def compare(self, name, ours, other, what):
-        """Notes how ours and another's packet rates compare, as the figure `name`. Rates count where both
-        switches were saturated; otherwise what their workers spent per packet says more, and counts."""
-        by_rate = ours.pps / other.pps
-        by_cycles = other.cycles / ours.cycles if ours.cycles and other.cycles else by_rate
-        saturated = ours.saturated and other.saturated
-        self.figures.add(name, by_rate if saturated else by_cycles, "ratio")
-        self.figures.add(f"{name}.by_rate", by_rate, "ratio")
-        self.figures.add(f"{name}.by_cycles", by_cycles, "ratio")
-        self.figures.note(name, f"from packet rates: both workers were saturated, {what}" if saturated else
-                          f"from cycles per packet: the generator was the limit, {what}")
+        """Notes how ours and another's packet rates and cycles per packet compare. Which of both the figure `name`
+        is, is decided when the run is over."""
+        known = ours.cycles and other.cycles
+        self.figures.add(f"{name}.by_rate", ours.pps / other.pps, "ratio")
+        self.figures.add(f"{name}.by_cycles", other.cycles / ours.cycles if known else None, "ratio")
+        self.figures.add(f"{name}.less_busy_percent", min(ours.busy_percent, other.busy_percent), "%")
+        self.compared[name] = what
+
+    def decide(self):
+        """Rates count where both switches were saturated in all rounds; otherwise what their workers spent per
+        packet says more, and counts."""
+        rounds = self.figures.rounds
+        for name, what in self.compared.items():
+            if f"{name}.less_busy_percent" not in rounds:
+                continue  # compared in a round that was cut
+            saturated = min(rounds[f"{name}.less_busy_percent"]) >= SATURATED_PERCENT
+            for value in rounds[f"{name}.by_rate" if saturated else f"{name}.by_cycles"]:
+                self.figures.add(name, value, "ratio")
+            self.figures.note(name, f"from packet rates: both workers were saturated, {what}" if saturated else
+                              f"from cycles per packet: the generator was the limit in some round, {what}")
 
     def add_rates(self, prefix, play):
         """The figures of a measurement of packet rate."""

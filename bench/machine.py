@@ -20,6 +20,10 @@ class Refused(Exception):
     """The run cannot be trusted, or cannot be made; the text says why."""
 
 
+class PeerRefused(Refused):
+    """A peer does not start as it is asked to."""
+
+
 class TooLong(Exception):
     """The run's time is over. Not a Refused: who can do without a peer cannot do without time."""
 

@@ -8,7 +8,7 @@ whenever a switch looks, which makes every switch the bottleneck, and what arriv
 flight: the generator is the limit of the faster switches there, and what workers spend per packet counts."""
 
 from harness import ALL_PEERS
-from machine import Refused
+from machine import PeerRefused
 
 LIMIT_SECONDS = 1800
 BARS = {
@@ -77,9 +77,9 @@ def run(bench):
             for peer in ALL_PEERS:
                 try:
                     measure(bench, peer, options, loads, plays)
-                except Refused as e:
+                except PeerRefused as e:
                     # OVS does not promise to run without hugepages; it is left out where it does not.
                     if options.get("huge", True):
                         raise
-                    bench.say(f"{peer.name} is left out without hugepages: {e}")
+                    bench.leave_out(f"{peer.name} without hugepages", e)
         compare(bench, plays)
