@@ -82,7 +82,7 @@ class Figures:
     def judge(self, bars, either=()):
         """For bars {name: (comparison, bound)}, where a bound is a number, the name of a figure, or two numbers to
         be within: rows {name, comparison, bound, median, met}. What was not measured has None for the last two.
-        Rows that are missed because rounds had no answer have their number as `no_answer`.
+        Rows that are missed because some rounds had no answer say how many, as `no_answer`.
         Of the names in each tuple of `either` one that is met is enough; the others say which, as `instead`."""
         rows = {}
         for name, (comparison, bound) in bars.items():
@@ -92,8 +92,9 @@ class Figures:
             rows[name] = {"name": name, "comparison": comparison, "bound": bound, "median": median, "met": met}
             if isinstance(bound, str):
                 rows[name]["bound_value"] = value
-            if None in self.rounds.get(name, ()):
-                rows[name].update(met=False, no_answer=self.rounds[name].count(None))
+            values = self.rounds.get(name, [])
+            if None in values:
+                rows[name].update(met=False, no_answer=f"in {values.count(None)} of {len(values)} rounds")
         for names in either:
             good = [name for name in names if rows[name]["met"]]
             for name in names:

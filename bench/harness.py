@@ -202,6 +202,8 @@ class Bench:
 
         if vms is None:
             vms = [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}"]
+        if switch.warmup is not None:
+            options.setdefault("warmup", switch.warmup)
         raw = self.generator(switch.huge).run(vms, streams, seconds or self.seconds, on_start=start, on_end=end,
                                               **options)
         for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
@@ -220,6 +222,8 @@ class Bench:
     def compare(self, name, ours, other, what):
         """Notes how ours and another's packet rates and cycles per packet compare. Which of both the figure `name`
         is, is decided when the run is over."""
+        if not other.pps:
+            raise Refused(f"{name}: the other switch forwards nothing")
         known = ours.cycles and other.cycles
         self.figures.add(f"{name}.by_rate", ours.pps / other.pps, "ratio")
         self.figures.add(f"{name}.by_cycles", other.cycles / ours.cycles if known else None, "ratio")

@@ -8,6 +8,7 @@ A peer is a class with
     socket          pattern of its sockets, %d is the port's number
     mark()          begins a measurement
     cycles_per_packet()   busy cycles of the worker per packet since mark(), None where unknown
+    warmup          seconds that it takes to get going once traffic flows; None: as for all
     pids()          its processes
     commands        how it was started, lines of text
 """

@@ -7,12 +7,14 @@ import re
 import subprocess
 import time
 
-from machine import GENERATOR_CORE, WORKER_CORE
+from machine import GENERATOR_CORE, WORKER_CORE, Refused
 from peers import Process, command_line, wait_for
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 MEMORY_MB = 1024
+NO_HUGE_MEMORY_MB = 2048  # more: without hugepages it does not try again with fewer buffers
+NO_HUGE_WARMUP = 6  # seconds; touching all of it takes that long once VMs are there
 
 
 class Ovs:
@@ -28,6 +30,7 @@ class Ovs:
         self.socket = os.path.join(self.dir, "vhost-%d")
         self.env = dict(os.environ, OVS_RUNDIR=self.dir, OVS_DBDIR=self.dir, OVS_LOGDIR=self.dir)
         self.commands = ["export OVS_RUNDIR=DIR OVS_DBDIR=DIR OVS_LOGDIR=DIR"]
+        self.warmup = None if huge else NO_HUGE_WARMUP
         self.db = None
         self.daemon = None
 
@@ -36,7 +39,15 @@ class Ovs:
         return command
 
     def _run(self, *command):
-        subprocess.run(self._note(command), env=self.env, check=True, capture_output=True)
+        done = subprocess.run(self._note(command), env=self.env, capture_output=True, text=True)
+        if done.returncode:
+            raise Refused(f"{command[0]} fails: {self._why() or done.stderr.strip().replace(self.dir, 'DIR')}")
+
+    def _why(self):
+        """The last error that the daemon wrote, if any."""
+        lines = self.daemon.text().splitlines() if self.daemon else []
+        errors = [line for line in lines if re.search(r"\|(ERR|EMER)\||EAL: ", line)]
+        return errors[-1].replace(self.dir, "DIR") if errors else ""
 
     def _vsctl(self, *args):
         self._run("ovs-vsctl", f"--db=unix:{self.dir}/db.sock", "--timeout=20", *args)
@@ -55,9 +66,9 @@ class Ovs:
         self.db = Process(self._note(["ovsdb-server", conf, f"--remote=punix:{self.dir}/db.sock"]),
                           os.path.join(self.dir, "db.log"), env=self.env)
         wait_for("ovsdb-server", lambda: os.path.exists(f"{self.dir}/db.sock"), self.db)
-        # With both, EAL does not start.
+        # EAL does not start with both, nor, without hugepages, with what OVS adds unless it finds --legacy-mem.
         memory = [f"other_config:dpdk-socket-mem={MEMORY_MB}"] if self.huge else []
-        extra = "" if self.huge else f" --no-huge -m {MEMORY_MB} --no-shconf"
+        extra = "" if self.huge else f" --no-huge --legacy-mem -m {NO_HUGE_MEMORY_MB} --no-shconf"
         self._vsctl("--no-wait", "init")
         self._vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
                     f"other_config:pmd-cpu-mask={1 << WORKER_CORE:#x}",

@@ -24,6 +24,7 @@ def load_driver(build):
 
 class Stint:
     name = "stint"
+    warmup = None
 
     def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tenants=None, args=()):
         """tenants: {name: numbers of its VMs}, each with a network of its own; args: more for stintd."""

@@ -17,6 +17,7 @@ MEMORY_MB = 512
 
 class Testpmd:
     mode = "io"
+    warmup = None
     name = "testpmd_io"
 
     def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None):
