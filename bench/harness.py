@@ -164,7 +164,7 @@ class Bench:
 
     def _note_commands(self, switch, options):
         """How it was started; where that differs by the number of ports only, with the fewest of them."""
-        words = {name: "+".join(map(str, value)) if isinstance(value, (dict, list)) else value
+        words = {name: " ".join(map(str, value)) if isinstance(value, (dict, list)) else value
                  for name, value in options.items()}
         key = (switch.name, ", ".join(f"{name}={value}" for name, value in words.items()))
         if switch.ports and (key not in self.commands or switch.ports < self.commands[key][0]):
