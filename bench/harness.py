@@ -98,7 +98,7 @@ class Bench:
             scenario.run(self)
         except TooLong as e:
             whole = self.rounds_begun - 1
-            kept = f"the {whole} before it count" if whole > 0 else "what that had measured until then counts"
+            kept = "the rounds before it count" if whole > 0 else "what that had measured until then counts"
             self.cut = f"{e}, in round {self.rounds_begun} of {self.rounds}; {kept}"
             if whole > 0:
                 self.figures.forget_round()
