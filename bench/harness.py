@@ -5,6 +5,7 @@ figures. Everything that is started here is gone when the context managers end, 
 import contextlib
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import time
 import machine
 from figures import Figures
 from generator import Generator
-from machine import GENERATOR_CORE, WORKER_CORE, Refused
+from machine import GENERATOR_CORE, WORKER_CORE, PeerRefused, Refused, TooLong
 from peers.ovs import Ovs, OvsDirect
 from peers.stint import Stint
 from peers.testpmd import Macswap, Testpmd
@@ -34,16 +35,11 @@ class Play:
         self.spent = spent  # our ledger's rows during the run, None for peers
         self.pps = raw["total.rx_pps"]
         self.hz = raw["tsc_hz"]
-        self.generator_spare = raw["generator.empty_polls_percent"]
 
     @property
     def busy_percent(self):
         """How much of its time the worker worked."""
         return min(100.0, 100 * self.cycles * self.pps / self.hz) if self.cycles else 0.0
-
-    @property
-    def saturated(self):
-        return self.busy_percent >= SATURATED_PERCENT
 
 
 class Bench:
@@ -65,9 +61,14 @@ class Bench:
         self.force = force
         self.trusted = True
         self.figures = Figures(scenario)
+        self.rounds_begun = 0
         self.began = time.monotonic()
         self.tmp = None
         self.generators = {}
+        self.compared = {}  # what compare() noted: {name: in which case}
+        self.commands = {}  # how peers were started: {(peer, options): (ports, commands)}
+        self.tsc_mhz = []  # as each meter of noise found it
+        self.cut = None  # why the run ended before it was complete
 
     @contextlib.contextmanager
     def resources(self):
@@ -90,13 +91,28 @@ class Bench:
         """Progress, for who watches."""
         print(f"[{time.monotonic() - self.began:6.1f} s] {self.scenario}: {text}", file=sys.stderr, flush=True)
 
+    def measure(self, scenario):
+        """Runs a scenario. When its time is over before it is done, complete rounds stay, or what there is of the
+        first."""
+        try:
+            scenario.run(self)
+        except TooLong as e:
+            whole = self.rounds_begun - 1
+            kept = "the rounds before it count" if whole > 0 else "what that had measured until then counts"
+            self.cut = f"{e}, in round {self.rounds_begun} of {self.rounds}; {kept}"
+            if whole > 0:
+                self.figures.forget_round()
+        self.decide()
+
     def each_round(self):
         """Numbers the rounds. Before each, the noise of the worker's core is measured."""
         for n in range(self.rounds):
             spent = time.monotonic() - self.began
             if self.quick and n > 0 and spent * (n + 1) / n > QUICK_SECONDS:
                 return
-            self.check_core()
+            self.rounds_begun = n + 1
+            self.figures.begin_round()
+            self.check_cores()
             noise = self.hiccup(0.3 if self.quick else 1.0)
             for name, unit in (("lost_percent", "%"), ("p99_us", "us"), ("p999_us", "us"), ("max_us", "us")):
                 self.figures.add(f"noise.worker_core.{name}", noise[f"hiccup.{name}"], unit)
@@ -110,12 +126,14 @@ class Bench:
     def hiccup(self, seconds, both=False):
         """The noise of the worker's core, on which no switch may run now; with both, while the generator's is
         busy too."""
-        return self.generator().hiccup(WORKER_CORE, seconds, GENERATOR_CORE if both else None)
+        found = self.generator().hiccup(WORKER_CORE, seconds, GENERATOR_CORE if both else None)
+        self.tsc_mhz.append(found["hiccup.tsc_mhz"])
+        return found
 
-    def check_core(self):
-        """Refuses to go on where the worker's core is not ours alone."""
+    def check_cores(self):
+        """Refuses to go on where the cores are not ours alone."""
         try:
-            machine.require_free_core()
+            machine.require_free_cores()
         except Refused as e:
             if not self.force:
                 raise
@@ -130,16 +148,40 @@ class Bench:
 
     @contextlib.contextmanager
     def switch(self, peer, ports, **options):
-        """Starts `peer`, a class of peers/, with so many ports; it is stopped at the end."""
+        """Starts `peer`, a class of peers/, with so many ports; it is stopped at the end. Raises PeerRefused where
+        one other than ours does not start."""
         switch = peer(self.tmp, ports, **options)
         try:
             try:
                 switch.start()
-            except (OSError, RuntimeError, subprocess.SubprocessError) as e:
-                raise Refused(f"{peer.name} does not start: {e}") from e
+            except (OSError, RuntimeError, subprocess.SubprocessError, Refused) as e:
+                kind = Refused if peer is Stint else PeerRefused
+                raise kind(f"{peer.name} does not start: {e}") from e
+            self._note_commands(switch, options)
             yield switch
         finally:
             switch.stop()
+
+    def _note_commands(self, switch, options):
+        """How it was started; where that differs by the number of ports only, with the fewest of them."""
+        words = {name: " ".join(map(str, value)) if isinstance(value, (dict, list)) else value
+                 for name, value in options.items()}
+        key = (switch.name, ", ".join(f"{name}={value}" for name, value in words.items()))
+        if switch.ports and (key not in self.commands or switch.ports < self.commands[key][0]):
+            self.commands[key] = (switch.ports, list(switch.commands))
+
+    def about_commands(self):
+        """The same as what JSON can hold."""
+        return [{"peer": peer, "options": options, "ports": ports, "commands": commands}
+                for (peer, options), (ports, commands) in self.commands.items()]
+
+    def machine(self):
+        return machine.describe(statistics.median(self.tsc_mhz) if self.tsc_mhz else None)
+
+    def leave_out(self, what, why):
+        """Says, here and in the results, that something is not measured."""
+        self.say(f"{what} is left out: {why}")
+        self.figures.leave_out(what, str(why))
 
     def play(self, switch, streams, vms=None, vm_options="", seconds=None, on_start=None, on_end=None, **options):
         """Plays traffic through a started switch. By default each of its ports is a VM, with `vm_options`.
@@ -160,6 +202,8 @@ class Bench:
 
         if vms is None:
             vms = [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}"]
+        if switch.warmup is not None:
+            options.setdefault("warmup", switch.warmup)
         raw = self.generator(switch.huge).run(vms, streams, seconds or self.seconds, on_start=start, on_end=end,
                                               **options)
         for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
@@ -176,16 +220,28 @@ class Bench:
         return raw
 
     def compare(self, name, ours, other, what):
-        """Notes how ours and another's packet rates compare, as the figure `name`. Rates count where both
-        switches were saturated; otherwise what their workers spent per packet says more, and counts."""
-        by_rate = ours.pps / other.pps
-        by_cycles = other.cycles / ours.cycles if ours.cycles and other.cycles else by_rate
-        saturated = ours.saturated and other.saturated
-        self.figures.add(name, by_rate if saturated else by_cycles, "ratio")
-        self.figures.add(f"{name}.by_rate", by_rate, "ratio")
-        self.figures.add(f"{name}.by_cycles", by_cycles, "ratio")
-        self.figures.note(name, f"from packet rates: both workers were saturated, {what}" if saturated else
-                          f"from cycles per packet: the generator was the limit, {what}")
+        """Notes how ours and another's packet rates and cycles per packet compare. Which of both the figure `name`
+        is, is decided when the run is over."""
+        if not other.pps:
+            raise Refused(f"{name}: the other switch forwards nothing")
+        known = ours.cycles and other.cycles
+        self.figures.add(f"{name}.by_rate", ours.pps / other.pps, "ratio")
+        self.figures.add(f"{name}.by_cycles", other.cycles / ours.cycles if known else None, "ratio")
+        self.figures.add(f"{name}.less_busy_percent", min(ours.busy_percent, other.busy_percent), "%")
+        self.compared[name] = what
+
+    def decide(self):
+        """Rates count where both switches were saturated in all rounds; otherwise what their workers spent per
+        packet says more, and counts."""
+        rounds = self.figures.rounds
+        for name, what in self.compared.items():
+            if f"{name}.less_busy_percent" not in rounds:
+                continue  # compared in a round that was cut
+            saturated = min(rounds[f"{name}.less_busy_percent"]) >= SATURATED_PERCENT
+            for value in rounds[f"{name}.by_rate" if saturated else f"{name}.by_cycles"]:
+                self.figures.add(name, value, "ratio")
+            self.figures.note(name, f"from packet rates: both workers were saturated, {what}" if saturated else
+                              f"from cycles per packet: the generator was the limit in some round, {what}")
 
     def add_rates(self, prefix, play):
         """The figures of a measurement of packet rate."""

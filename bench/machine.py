@@ -11,11 +11,21 @@ import time
 GENERATOR_CORE = 0
 WORKER_CORE = 1
 HUGEPAGES = "/proc/sys/vm/nr_hugepages"
-BUSY_PERCENT = 10
+BUSY_PERCENT = 10  # of a core, by others
+BUSY_LOOKS = 2  # what is over with the first look does not matter
+NAMED_PERCENT = 2  # of a core: who used less is not named
 
 
 class Refused(Exception):
     """The run cannot be trusted, or cannot be made; the text says why."""
+
+
+class PeerRefused(Refused):
+    """A peer does not start as it is asked to."""
+
+
+class TooLong(Exception):
+    """The run's time is over. Not a Refused: who can do without a peer cannot do without time."""
 
 
 class Hugepages:
@@ -60,43 +70,74 @@ def all_cores():
         os.sched_setaffinity(0, before)
 
 
-def _thread_times():
-    """CPU ticks and last core of every thread: {(pid, tid): (ticks, core, name)}."""
-    times = {}
+def _core_ticks(core):
+    """Ticks that a core has spent on threads and interrupts of this machine since boot."""
+    with open("/proc/stat") as f:
+        for line in f:
+            name, *fields = line.split()
+            if name == f"cpu{core}":
+                user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
+                return user + nice + system + irq + softirq
+    raise Refused(f"core {core} is not there")
+
+
+def _thread_ticks():
+    """{(pid, tid): (ticks, last core, name)} of every thread, the kernel's too; with "children" for tid, what
+    those of a process used that have ended."""
+    found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             for tid in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{tid}/stat") as f:
                     name, rest = f.read().rsplit(")", 1)
-                fields = rest.split()
-                times[pid, tid] = (int(fields[11]) + int(fields[12]), int(fields[36]), name.split("(", 1)[1])
+                name, fields = name.split("(", 1)[1], rest.split()
+                found[pid, tid] = (int(fields[11]) + int(fields[12]), int(fields[36]), name)
+                found[pid, "children"] = (int(fields[13]) + int(fields[14]), None, f"children of {name}")
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return times
-
-
-def busy_on(core, seconds=0.5, ours=()):
-    """Threads of others that used more than BUSY_PERCENT of a core, last seen on `core`."""
-    before = _thread_times()
-    time.sleep(seconds)
-    found = []
-    for key, (ticks, where, name) in _thread_times().items():
-        if where != core or int(key[0]) in ours or int(key[0]) == os.getpid():
-            continue
-        percent = 100 * (ticks - before.get(key, (ticks, 0, ""))[0]) / os.sysconf("SC_CLK_TCK") / seconds
-        if percent > BUSY_PERCENT:
-            found.append((key[0], name, percent))
     return found
 
 
-def require_free_core(core=WORKER_CORE):
-    """Raises Refused when somebody else computes on the worker's core."""
+def _who(before, after, core, seconds):
+    """Who used the core between two answers of _thread_ticks, for people; the most first. A thread that began
+    meanwhile counts with all that it has used. When and where children ran that ended is not known."""
+    found = []
+    for key, (ticks, where, name) in after.items():
+        percent = 100 * (ticks - before.get(key, (0,))[0]) / os.sysconf("SC_CLK_TCK") / seconds
+        if percent < NAMED_PERCENT:
+            continue
+        if where == core:
+            found.append((percent, f"{name} (pid {key[0]}, {percent:.0f} %)"))
+        elif where is None:
+            found.append((0, f"{name} (pid {key[0]})"))
+    return ", ".join(text for _, text in sorted(found, reverse=True)[:4]) or "short-lived processes or interrupts"
+
+
+def busy_cores(cores, seconds=1.0):
+    """[(core, percent, who)] of those that were busy for more than BUSY_PERCENT of so long. Nothing of ours may run
+    meanwhile. What the cores did counts, whoever it was, so that nobody escapes who came, ended or moved; the
+    threads only say who."""
+    threads = _thread_ticks()
+    began, before = time.monotonic(), {core: _core_ticks(core) for core in cores}
+    time.sleep(seconds)
+    after, passed = {core: _core_ticks(core) for core in cores}, time.monotonic() - began
+    percents = {core: 100 * (after[core] - before[core]) / os.sysconf("SC_CLK_TCK") / passed for core in cores}
+    busy = [core for core in cores if percents[core] > BUSY_PERCENT]
+    now = _thread_ticks() if busy else {}
+    return [(core, percents[core], _who(threads, now, core, passed)) for core in busy]
+
+
+def require_free_cores():
+    """Raises Refused when somebody else computes on the cores of the switch or of the generator, and goes on."""
     if os.cpu_count() < 2:
         raise Refused("needs two cores: one for the switch, one for the load generator")
-    busy = busy_on(core)
-    if busy:
-        who = ", ".join(f"{name} (pid {pid}, {percent:.0f} %)" for pid, name, percent in busy)
-        raise Refused(f"core {core}, the switch's, is busy with {who}: figures would be worthless")
+    for _ in range(BUSY_LOOKS):
+        busy = busy_cores((WORKER_CORE, GENERATOR_CORE))
+        if not busy:
+            return
+    core, percent, who = busy[0]
+    whose = "the switch's" if core == WORKER_CORE else "the load generator's"
+    raise Refused(f"core {core}, {whose}, is busy ({percent:.0f} %) with {who}: figures would be worthless")
 
 
 def cpu_seconds(pid):
@@ -134,26 +175,33 @@ def _dpkg_version(package):
     return done.stdout.strip() or "not installed"
 
 
-def describe():
-    """The machine and the versions, as (what, value) rows."""
-    model, flags = "unknown", ""
+def _hypervisor():
+    done = subprocess.run(["lscpu"], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    for line in done.stdout.splitlines():
+        if line.startswith("Hypervisor vendor:"):
+            return line.split(":", 1)[1].strip()
+    return "none"
+
+
+def describe(tsc_mhz):
+    """The machine and the versions of what Stint is measured with, as {what: value}."""
+    model = "unknown"
     with open("/proc/cpuinfo") as f:
         for line in f:
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
-            if line.startswith("flags"):
-                flags = line
     with open("/proc/meminfo") as f:
         memory = int(f.readline().split()[1]) // (1 << 20)
-    virtual = "virtual machine" if "hypervisor" in flags else "bare metal"
-    return [
-        ("processor", f"{model}, {os.cpu_count()} cores, {virtual}"),
-        ("memory", f"{memory} GiB"),
-        ("kernel", platform.release()),
-        ("DPDK", _dpkg_version("libdpdk-dev")),
-        ("Open vSwitch", _dpkg_version("openvswitch-switch-dpdk")),
-        ("compiler", _dpkg_version("gcc")),
-    ]
+    return {
+        "processor": f"{model}, {os.cpu_count()} cores",
+        "TSC": f"{tsc_mhz:.0f} MHz" if tsc_mhz else "unknown",
+        "hypervisor": _hypervisor(),
+        "memory": f"{memory} GiB",
+        "kernel": platform.release(),
+        "DPDK": _dpkg_version("libdpdk-dev"),
+        "Open vSwitch": _dpkg_version("openvswitch-switch-dpdk"),
+        "compiler": _dpkg_version("gcc"),
+    }
 
 
 def halted_seconds(core):

@@ -13,11 +13,12 @@ MODES = ("alone", "time", "rate", "none")
 
 
 def pick(figures, pattern):
-    """Medians by what the groups of the pattern matched: {(group, ...): median}."""
+    """Medians by what the groups of the pattern matched: {(group, ...): median}; those without an answer are not
+    drawn."""
     found = {}
     for name, figure in figures.items():
         match = re.fullmatch(pattern, name)
-        if match:
+        if match and figure["median"] is not None:
             found[match.groups()] = figure["median"]
     return found
 

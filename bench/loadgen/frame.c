@@ -125,7 +125,7 @@ void frame_write(struct rte_mbuf *m, const union frame_hdr *h, enum frame_kind k
 		to->udp.udp.dgram_len =
 			rte_cpu_to_be_16((uint16_t)(m->pkt_len - sizeof(struct rte_ether_hdr) -
 						    sizeof(struct rte_ipv4_hdr)));
-	if (sum && !tcp) {
+	if (sum) {
 		mark_end(m, tag);
 		tag->sum = frame_sum(m, tag);
 	}

@@ -207,6 +207,8 @@ int main(int argc, char **argv)
 		if (set_option(&c, opt) < 0)
 			return 2; /* why was said there */
 	}
+	if (spec_check(&c.spec) < 0)
+		return 2;
 	signal(SIGPIPE, SIG_IGN);
 	alarm((unsigned int)((c.options.seconds + c.options.warmup_seconds) *
 			     (c.spec.n_phases ? c.spec.n_phases : 1)) +

@@ -96,6 +96,7 @@ int noise_meter(int core, double seconds)
 	printf("hiccup.p999_us %.2f us\n", (double)hist_quantile(&waits, 0.999) / us);
 	printf("hiccup.max_us %.2f us\n", (double)waits.max / us);
 	printf("hiccup.seconds %.6f s\n", (double)(last - first) / us / 1e6);
+	printf("hiccup.tsc_mhz %.0f MHz\n", us);
 	printf("hiccup.preempted %" PRIu64 " gaps\n", preempted);
 	for (unsigned int i = 0; i < N_GAPS; i++)
 		printf("hiccup.gaps_over_%u_us %" PRIu64 " gaps\n", gap_us[i], counts[i]);

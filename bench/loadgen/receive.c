@@ -87,7 +87,7 @@ static bool inspect(struct generator *g, struct port *p, struct rte_mbuf *m, uin
 		return false;
 	f = &g->flows[tag->flow];
 	s = &g->senders[f->sender];
-	if (s->stream->spec->check && !s->stream->spec->tso && !frame_intact(m)) {
+	if (s->stream->spec->check && !frame_intact(m)) {
 		s->stream->count.altered++;
 		if (s->stream->spec->mode == MODE_CLOSED && p->credits < p->window)
 			p->credits++;

@@ -259,6 +259,11 @@ static int finish_vm(struct spec *s, const struct vm_spec *v, const char *range)
 
 	if (parse_range(range, &first, &last) < 0)
 		return complain("vm", range);
+	if (v->tso && (v->type != VM_VIRTIO || v->attack[0])) {
+		fprintf(stderr, "loadgen: vm %s: only type=virtio without an attack has tso\n",
+			range);
+		return -1;
+	}
 	for (uint16_t i = first; i <= last; i++) {
 		s->vm[i] = *v;
 		s->vm[i].present = true;
@@ -286,6 +291,12 @@ static int finish_stream(struct spec *s, struct stream_spec *st)
 	if (st->faults && (!st->check || st->flows > 1 || st->all || st->faults < 4)) {
 		fprintf(stderr,
 			"loadgen: stream %s: faults needs check=1, one flow, and 4 or more\n",
+			st->name);
+		return -1;
+	}
+	/* What is segmented on its way does not arrive as it was sent, and replies are UDP only. */
+	if (st->tso && (st->check || st->mode == MODE_REQUEST)) {
+		fprintf(stderr, "loadgen: stream %s: tso goes with neither check nor requests\n",
 			st->name);
 		return -1;
 	}
@@ -392,6 +403,38 @@ int spec_file(struct spec *s, const char *path)
 		rc = spec_line(s, line);
 	fclose(f);
 	return rc;
+}
+
+/* Whether all VMs of a range have tso; those that are missing are somebody else's to complain
+ * about. */
+static int have_tso(const struct spec *s, const struct stream_spec *st, uint16_t first,
+		    uint16_t last)
+{
+	for (uint16_t i = first; i <= last; i++) {
+		if (s->vm[i].present && !s->vm[i].tso) {
+			fprintf(stderr, "loadgen: stream %s: tso, but VM %u has no tso=1\n",
+				st->name, i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int spec_check(const struct spec *s)
+{
+	for (uint16_t i = 0; i < s->n_streams; i++) {
+		const struct stream_spec *st = s->stream[i];
+
+		if (!st->tso)
+			continue;
+		if (have_tso(s, st, st->from_first, st->from_last) < 0)
+			return -1;
+		/* The other end of a closed stream sends too. */
+		if (st->mode == MODE_CLOSED && st->target == TARGET_VM &&
+		    have_tso(s, st, st->to_first, st->to_last) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 void spec_free(struct spec *s)

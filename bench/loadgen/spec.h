@@ -84,6 +84,8 @@ struct spec {
  * the reason on standard error. */
 int spec_line(struct spec *s, const char *line);
 int spec_file(struct spec *s, const char *path);
+/* Whether all that was read goes together; the same way of failing. */
+int spec_check(const struct spec *s);
 void spec_free(struct spec *s);
 
 #endif

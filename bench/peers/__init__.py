@@ -8,9 +8,14 @@ A peer is a class with
     socket          pattern of its sockets, %d is the port's number
     mark()          begins a measurement
     cycles_per_packet()   busy cycles of the worker per packet since mark(), None where unknown
+    warmup          seconds that it takes to get going once traffic flows; None: as for all
     pids()          its processes
+    commands        how it was started, lines of text
 """
 
+import os
+import re
+import shlex
 import subprocess
 import time
 
@@ -45,6 +50,11 @@ class Process:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
+
+
+def command_line(command, folder):
+    """A command as a shell is given it, for people: the run's own folder is DIR, our process PID."""
+    return re.sub(rf"-{os.getpid()}\b", "-PID", shlex.join(map(str, command)).replace(str(folder), "DIR"))
 
 
 def wait_for(what, condition, process, timeout=20):

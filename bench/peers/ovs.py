@@ -7,12 +7,14 @@ import re
 import subprocess
 import time
 
-from machine import GENERATOR_CORE, WORKER_CORE
-from peers import Process, wait_for
+from machine import GENERATOR_CORE, WORKER_CORE, Refused
+from peers import Process, command_line, wait_for
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 MEMORY_MB = 1024
+NO_HUGE_MEMORY_MB = 2048  # more: without hugepages it does not try again with fewer buffers
+NO_HUGE_WARMUP = 6  # seconds; touching all of it takes that long once VMs are there
 
 
 class Ovs:
@@ -27,12 +29,28 @@ class Ovs:
         self.pairs = pairs or [(i, i + 1) for i in range(0, ports, 2)]
         self.socket = os.path.join(self.dir, "vhost-%d")
         self.env = dict(os.environ, OVS_RUNDIR=self.dir, OVS_DBDIR=self.dir, OVS_LOGDIR=self.dir)
+        self.commands = ["export OVS_RUNDIR=DIR OVS_DBDIR=DIR OVS_LOGDIR=DIR"]
+        self.warmup = None if huge else NO_HUGE_WARMUP
         self.db = None
         self.daemon = None
 
+    def _note(self, command):
+        self.commands.append(command_line(command, self.dir))
+        return command
+
+    def _run(self, *command):
+        done = subprocess.run(self._note(command), env=self.env, capture_output=True, text=True)
+        if done.returncode:
+            raise Refused(f"{command[0]} fails: {self._why() or done.stderr.strip().replace(self.dir, 'DIR')}")
+
+    def _why(self):
+        """The last error that the daemon wrote, if any."""
+        lines = self.daemon.text().splitlines() if self.daemon else []
+        errors = [line for line in lines if re.search(r"\|(ERR|EMER)\||EAL: ", line)]
+        return errors[-1].replace(self.dir, "DIR") if errors else ""
+
     def _vsctl(self, *args):
-        subprocess.run(["ovs-vsctl", f"--db=unix:{self.dir}/db.sock", "--timeout=20", *args], env=self.env,
-                       check=True, capture_output=True)
+        self._run("ovs-vsctl", f"--db=unix:{self.dir}/db.sock", "--timeout=20", *args)
 
     def _appctl(self, *args):
         command = ["ovs-appctl", "-t", f"{self.dir}/vswitchd.ctl", *args]
@@ -44,13 +62,13 @@ class Ovs:
         conf = os.path.join(self.dir, "conf.db")
         if os.path.exists(conf):
             os.unlink(conf)
-        subprocess.run(["ovsdb-tool", "create", conf, SCHEMA], env=self.env, check=True, capture_output=True)
-        self.db = Process(["ovsdb-server", conf, f"--remote=punix:{self.dir}/db.sock"],
+        self._run("ovsdb-tool", "create", conf, SCHEMA)
+        self.db = Process(self._note(["ovsdb-server", conf, f"--remote=punix:{self.dir}/db.sock"]),
                           os.path.join(self.dir, "db.log"), env=self.env)
         wait_for("ovsdb-server", lambda: os.path.exists(f"{self.dir}/db.sock"), self.db)
-        # With both, EAL does not start.
+        # EAL does not start with both, nor, without hugepages, with what OVS adds unless it finds --legacy-mem.
         memory = [f"other_config:dpdk-socket-mem={MEMORY_MB}"] if self.huge else []
-        extra = "" if self.huge else f" --no-huge -m {MEMORY_MB} --no-shconf"
+        extra = "" if self.huge else f" --no-huge --legacy-mem -m {NO_HUGE_MEMORY_MB} --no-shconf"
         self._vsctl("--no-wait", "init")
         self._vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
                     f"other_config:pmd-cpu-mask={1 << WORKER_CORE:#x}",
@@ -60,8 +78,8 @@ class Ovs:
 
     def start(self):
         self._start_database()
-        self.daemon = Process([VSWITCHD, f"unix:{self.dir}/db.sock", "-vconsole:warn", "--pidfile",
-                               f"--unixctl={self.dir}/vswitchd.ctl"],
+        self.daemon = Process(self._note([VSWITCHD, f"unix:{self.dir}/db.sock", "-vconsole:warn", "--pidfile",
+                                          f"--unixctl={self.dir}/vswitchd.ctl"]),
                               os.path.join(self.dir, "vswitchd.log"), env=self.env)
         add = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]
         for i in range(self.ports):
@@ -75,13 +93,11 @@ class Ovs:
         time.sleep(0.3)
 
     def _set_flows(self):
-        ofctl = ["ovs-ofctl", f"unix:{self.dir}/br0.mgmt"]
-        command = [ofctl[0], "del-flows", ofctl[1]]
-        subprocess.run(command, env=self.env, check=True, capture_output=True)
+        bridge = f"unix:{self.dir}/br0.mgmt"
+        self._run("ovs-ofctl", "del-flows", bridge)
         for a, b in self.pairs:
             for source, to in ((a, b), (b, a)):
-                subprocess.run([ofctl[0], "add-flow", ofctl[1], f"in_port={source + 1},actions=output:{to + 1}"],
-                               env=self.env, check=True, capture_output=True)
+                self._run("ovs-ofctl", "add-flow", bridge, f"in_port={source + 1},actions=output:{to + 1}")
 
     def mark(self):
         self._appctl("dpif-netdev/pmd-stats-clear")

@@ -9,6 +9,7 @@ import sys
 import time
 
 from machine import Refused, WORKER_CORE, all_cores
+from peers import command_line
 
 TESTS = pathlib.Path(__file__).resolve().parents[2] / "tests"
 
@@ -23,6 +24,7 @@ def load_driver(build):
 
 class Stint:
     name = "stint"
+    warmup = None
 
     def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tenants=None, args=()):
         """tenants: {name: numbers of its VMs}, each with a network of its own; args: more for stintd."""
@@ -36,18 +38,20 @@ class Stint:
         self.socket = None
         self.before = None
         self.start_seconds = self.create_seconds = None
+        self.commands = []
 
     def start(self):
         began = time.monotonic()
         args = ["--log-level", "warn", *self.args] + ([] if self.huge else ["--no-huge"])
         self.daemon = self._start_daemon(args)
         self.start_seconds = time.monotonic() - began
+        self.commands = [command_line(["stintd", *self.daemon.process.args[1:]], self.daemon.folder)]
         if self.huge and not self.call("version_get")["hugepages"]:
             raise Refused("stintd found no free hugepages")
         self.socket = self.daemon.path("port-%d.sock")
         for vni, name in enumerate(self.tenants, 1):
-            self.call("tenant_create", name=name)
-            self.call("network_create", name=f"{name}-net", tenant=name, vni=vni, mtu=9000)
+            self._set_up("tenant_create", name=name)
+            self._set_up("network_create", name=f"{name}-net", tenant=name, vni=vni, mtu=9000)
         began = time.monotonic()
         for name, numbers in self.tenants.items():
             for i in numbers:
@@ -68,9 +72,14 @@ class Stint:
 
     def add_port(self, number, tenant):
         """A VM of its own with one port."""
-        self.call("vm_create", name=f"vm{number}", tenant=tenant)
-        self.call("port_create", name=f"port{number}", vm=f"vm{number}", network=f"{tenant}-net",
+        self._set_up("vm_create", name=f"vm{number}", tenant=tenant)
+        self._set_up("port_create", name=f"port{number}", vm=f"vm{number}", network=f"{tenant}-net",
                   socket=self.socket % number, queue_pairs=self.queue_pairs)
+
+    def _set_up(self, method, **params):
+        words = (f"{name}={value}" for name, value in params.items())
+        self.commands.append(f"rpc> {command_line((method, *words), self.daemon.folder)}")
+        self.call(method, **params)
 
     def call(self, method, **params):
         return self.daemon.call(method, **params)

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from machine import GENERATOR_CORE, WORKER_CORE
-from peers import Process, wait_for
+from peers import Process, command_line, wait_for
 
 MAX_PORTS = 32  # DPDK's own limit on devices
 MEMORY_MB = 512
@@ -17,6 +17,7 @@ MEMORY_MB = 512
 
 class Testpmd:
     mode = "io"
+    warmup = None
     name = "testpmd_io"
 
     def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None):
@@ -27,6 +28,7 @@ class Testpmd:
         self.huge = huge
         self.socket = os.path.join(tmp, self.name + "-%d.sock")
         self.process = None
+        self.commands = []
 
     def _command(self):
         memory = ["--in-memory"] if self.huge else ["--no-huge", "--no-shconf"]
@@ -40,12 +42,15 @@ class Testpmd:
                 "--disable-link-check"]
 
     def start(self):
-        self.process = Process(self._command(), os.path.join(self.dir, self.name + ".log"), stdin=subprocess.PIPE)
+        command = self._command()
+        self.commands = [command_line(command, self.dir)]
+        self.process = Process(command, os.path.join(self.dir, self.name + ".log"), stdin=subprocess.PIPE)
         last = self.socket % (self.ports - 1)
         wait_for("testpmd's sockets", lambda: os.path.exists(last), self.process)
         wait_for("testpmd's prompt", lambda: "testpmd>" in self.process.text(), self.process)
-        self._say("set record-core-cycles on")
-        self._say("start")
+        for line in ("set record-core-cycles on", "start"):
+            self._say(line)
+            self.commands.append(f"testpmd> {line}")
         time.sleep(0.2)
 
     def _say(self, command):

@@ -54,7 +54,8 @@ QUICK = ("all", "small_16", "large", "chain", "control", "alternate")
 DEAREST = "large"
 
 NOTES = {
-    "isolation.worst_gain": "p99 of the adversary and window that are worst in mode none, over the same in mode time",
+    "isolation.worst_gain": "p99 of the adversary and window that are worst in mode none, over the same in mode time; "
+                            "where mode none left no answer, there is nothing to compare",
     "isolation.longest_service_over_slice_us":
         "of the hostile VMs in mode time, without what gaps of the machine explain. Services during which the kernel "
         "gave the core to another thread are known (base/preempt.h) and left out. Of interrupts and the hypervisor, "
@@ -166,9 +167,7 @@ def note_latencies(bench, adversary, raw):
         mode, window = phase.split()[0].rsplit("_", 1)
         prefix = f"isolation.{adversary.name}.{mode}.{window}"
         for point in ("p50", "p99", "p999"):
-            value = latency(raw, mode, window, point)
-            if value is not None:
-                bench.figures.add(f"{prefix}.{point}_us", value, "us")
+            bench.figures.add(f"{prefix}.{point}_us", latency(raw, mode, window, point), "us")
         found[mode, window] = latency(raw, mode, window, "p99")
         everything = raw.get(f"{mode}_{window}.stream.w{window}.latency.samples", 0)
         clean = raw.get(f"{mode}_{window}.stream.w{window}.clean.samples", 0)
@@ -179,7 +178,7 @@ def note_latencies(bench, adversary, raw):
 
 
 def shown(us):
-    return "-" if us is None else f"{us:.0f}"
+    return "no answer" if us is None else f"{us:.0f}"
 
 
 def measure(bench, adversary, number, overruns, packets):
@@ -200,28 +199,35 @@ def measure(bench, adversary, number, overruns, packets):
     return p99
 
 
+def note_worst(bench, name, unit, cases):
+    """The worst of cases (value, who). That there was no answer is worse than any value."""
+    value, who = max(cases, key=lambda case: float("inf") if case[0] is None else case[0])
+    bench.figures.add(f"isolation.{name}", value, unit)
+    bench.figures.note(f"isolation.{name}", f"last round: {who}")
+
+
 def judge(bench, found):
-    """Notes the figures of one round that the bars are about; found: {adversary: p99s}."""
-    cases = []
+    """Notes the figures of one round that the bars are about; found: {adversary: p99s}. Mode none may starve the
+    victims, which then says nothing about how much longer they waited. They must have answers alone and in mode
+    time."""
+    gains, ratios, excesses = [], [], []
     for name, p99 in found.items():
         for window in map(str, WINDOWS):
             alone, none, ours = (p99[mode, window] for mode in ("alone", "none", "time"))
-            if None in (alone, none, ours):
-                bench.say(f"{name}, {window} outstanding: no request was answered in some mode; left out")
-                continue
-            cases.append((none, ours, alone, f"{name}, {window} outstanding"))
-    if not cases:
+            who = f"{name}, {window} outstanding"
+            answered = alone is not None and ours is not None
+            if none is not None or not answered:
+                gains.append((none, ours if answered else None, who))
+            ratios.append((ours / alone if answered else None, who))
+            excesses.append(((ours - alone) / SLICE_US if answered else None, who))
+    if not ratios:
         return
-    figures = bench.figures
-    none, ours, _, who = max(cases)
-    figures.add("isolation.worst_gain", none / ours, "ratio")
-    figures.note("isolation.worst_gain", f"{NOTES['isolation.worst_gain']}; last round: {who}")
-    ratio, who = max((ours / alone, who) for _, ours, alone, who in cases)
-    figures.add("isolation.worst_ratio", ratio, "ratio")
-    figures.note("isolation.worst_ratio", f"last round: {who}")
-    excess, who = max(((ours - alone) / SLICE_US, who) for _, ours, alone, who in cases)
-    figures.add("isolation.worst_excess_slices", excess, "slices")
-    figures.note("isolation.worst_excess_slices", f"last round: {who}")
+    note_worst(bench, "worst_ratio", "ratio", ratios)
+    note_worst(bench, "worst_excess_slices", "slices", excesses)
+    if gains:
+        none, ours, who = max(gains, key=lambda case: float("inf") if case[1] is None else case[0])
+        bench.figures.add("isolation.worst_gain", None if ours is None else none / ours, "ratio")
+        bench.figures.note("isolation.worst_gain", f"{NOTES['isolation.worst_gain']}; last round: {who}")
 
 
 def measure_all(bench, number):
@@ -229,8 +235,8 @@ def measure_all(bench, number):
     overruns, packets = Overruns(SLICE_US, gaps), Histogram()
     for name in QUICK if bench.quick else ADVERSARIES:
         if bench.late():
-            bench.say(f"the time is up: {name} and what follows are not measured")
-            break
+            bench.leave_out(f"{name} in round {number + 1}", "the time is up")
+            continue
         found[name] = measure(bench, Adversary(name), number, overruns, packets)
     judge(bench, found)
     over, longest = overruns.longest_us()
@@ -241,7 +247,7 @@ def measure_all(bench, number):
 
 
 def run(bench):
+    for name, text in NOTES.items():
+        bench.figures.note(name, text)
     for number in bench.each_round():
         measure_all(bench, number)
-    for name, text in NOTES.items():
-        bench.figures.notes.setdefault(name, text)

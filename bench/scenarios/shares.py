@@ -18,6 +18,7 @@ BARS = {
     "shares.limit10_percent": ("within", (9.5, 10.5)),
 }
 WINDOW_SECONDS = 0.1
+BUDGET_CALLS = 100
 # Deep rings, so that nobody runs dry while the generator's core does something else.
 FLOOD = "rate=100000 ring=32768"
 EQUAL = ("small", "small", "large", "chain", "mixed", "alternate", "broadcast", "malformed")
@@ -44,8 +45,20 @@ def watch(switch, n):
     return windows
 
 
-def flood(bench, kinds, budgets):
-    """Windows during which VMs of these kinds are backlogged; budgets[i] is what is set for VM i."""
+def time_budgets(switch):
+    """How long it takes until budget_set is answered, in us, of calls that each change a weight. The answer says
+    that the budget is in force."""
+    took = []
+    for i in range(BUDGET_CALLS):
+        began = time.perf_counter()
+        switch.call("budget_set", vm="vm0", weight=100 + i % 2)
+        took.append(1e6 * (time.perf_counter() - began))
+    return took
+
+
+def flood(bench, kinds, budgets, then=None):
+    """Windows during which VMs of these kinds are backlogged; budgets[i] is what is set for VM i. then(switch) is
+    called after them, while they still are."""
     n = 10 if bench.quick else 50
     found = []
     with bench.switch(Stint, len(kinds)) as switch:
@@ -54,8 +67,13 @@ def flood(bench, kinds, budgets):
             if budget:
                 switch.call("budget_set", vm=f"vm{i}", **budget)
         vms = [f"{i} socket={switch.socket} attack={kind} {FLOOD}" for i, kind in enumerate(kinds)]
-        bench.play(switch, [], vms=vms, seconds=n * WINDOW_SECONDS * 1.5,
-                   on_start=lambda: found.extend(watch(switch, n)))
+
+        def start():
+            found.extend(watch(switch, n))
+            if then:
+                then(switch)
+
+        bench.play(switch, [], vms=vms, seconds=n * WINDOW_SECONDS * 1.5 + (1 if then else 0), on_start=start)
     return found
 
 
@@ -83,9 +101,15 @@ def note_errors(bench, name, windows, weights):
 
 
 def run(bench):
+    bench.figures.note("shares.budget_set_p50_us", f"{BUDGET_CALLS} calls while all VMs flood, each on a connection of "
+                       "its own, client included")
     for _ in bench.each_round():
-        windows = flood(bench, EQUAL, [None] * len(EQUAL))
+        took = []
+        windows = flood(bench, EQUAL, [None] * len(EQUAL), lambda switch: took.extend(time_budgets(switch)))
         note_errors(bench, "equal", windows, [1] * len(EQUAL))
+        bench.figures.add("shares.budget_set_p50_us", statistics.median(took), "us")
+        bench.figures.add("shares.budget_set_max_us", max(took), "us")
+        bench.say(f"budget_set is answered after {statistics.median(took):.0f} us, {max(took):.0f} at most")
         windows = flood(bench, [kind for kind, _ in WEIGHTED], [{"weight": weight} for _, weight in WEIGHTED])
         note_errors(bench, "weighted", windows, [weight for _, weight in WEIGHTED])
         windows = flood(bench, LIMITED, [{"limit_percent": LIMIT_PERCENT}] + [None] * (len(LIMITED) - 1))

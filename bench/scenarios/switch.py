@@ -7,8 +7,8 @@ whenever a switch looks, which makes every switch the bottleneck, and what arriv
 `closed` loads are packets that the generator writes, receives and checks one by one, 128 of each VM in
 flight: the generator is the limit of the faster switches there, and what workers spend per packet counts."""
 
-from harness import ALL_PEERS
-from machine import Refused
+from harness import ALL_PEERS, Ovs, Stint, Testpmd
+from machine import PeerRefused
 
 LIMIT_SECONDS = 1800
 BARS = {
@@ -18,6 +18,7 @@ BARS = {
     "switch.1500.vs_ovs": (">=", 1.8),
 }
 SIZES = ("64", "256", "512", "1024", "1500", "imix")
+COMPARED = {Testpmd: "vs_testpmd", Ovs: "vs_ovs"}
 QUICK_SIZES = ("64", "1500")
 FLOOD = "rate=100000 ring=1024"  # a step fills the rings again: ten times as often as anybody empties one
 
@@ -52,34 +53,30 @@ def groups(bench):
     ]
 
 
-def compare(bench, plays):
-    for load in sorted({load for load, _ in plays}):
-        ours = plays[load, "stint"]
-        for suffix, peer in (("vs_testpmd", "testpmd_io"), ("vs_ovs", "ovs")):
-            if (load, peer) in plays:
-                bench.compare(f"switch.{load}.{suffix}", ours, plays[load, peer], "two ports")
-
-
-def measure(bench, peer, options, loads, plays):
+def measure(bench, peer, options, loads):
+    """{name of a load: its Play}"""
+    plays = {}
     with bench.switch(peer, 2, **options) as switch:
         for load in loads:
             play = bench.play(switch, load.streams, vm_options=load.vm)
             bench.add_rates(f"switch.{load.name}.{peer.name}", play)
-            plays[load.name, peer.name] = play
-    bench.say(f"{peer.name}: " + ", ".join(
-        f"{load.name} {plays[load.name, peer.name].pps / 1e6:.2f} Mpps" for load in loads))
+            plays[load.name] = play
+    bench.say(f"{peer.name}: " + ", ".join(f"{load} {play.pps / 1e6:.2f} Mpps" for load, play in plays.items()))
+    return plays
 
 
 def run(bench):
     for _ in bench.each_round():
-        plays = {}
         for options, loads in groups(bench):
+            plays = {}
             for peer in ALL_PEERS:
                 try:
-                    measure(bench, peer, options, loads, plays)
-                except Refused as e:
+                    plays[peer] = measure(bench, peer, options, loads)
+                except PeerRefused as e:
                     # OVS does not promise to run without hugepages; it is left out where it does not.
                     if options.get("huge", True):
                         raise
-                    bench.say(f"{peer.name} is left out without hugepages: {e}")
-        compare(bench, plays)
+                    bench.leave_out(f"{peer.name} without hugepages", e)
+                    continue
+                for load in plays[peer] if peer in COMPARED else ():
+                    bench.compare(f"switch.{load}.{COMPARED[peer]}", plays[Stint][load], plays[peer][load], "two ports")
