@@ -340,22 +340,28 @@ static bool is_far(const struct worker *w, uint64_t tsc)
 /* Sleeps until a guest kicks, a message comes or it is that late; MAX_SLEEP_MS at the most. */
 static void wait_until(struct worker *w, uint64_t tsc)
 {
-	uint64_t most = w->tsc_hz / 1000 * MAX_SLEEP_MS, left = most;
+	uint64_t most = w->tsc_hz / 1000 * MAX_SLEEP_MS, left = most, count;
 	struct epoll_event events[MAX_EVENTS];
 	struct timespec t;
+	int n;
 
 	if (tsc != UINT64_MAX && tsc - w->ledger.last_tsc < most)
 		left = tsc - w->ledger.last_tsc;
 	t.tv_sec = (time_t)(left / w->tsc_hz);
 	t.tv_nsec = (long)(left % w->tsc_hz * 1000000000 / w->tsc_hz);
 	w->sleeps++;
-	epoll_pwait2(w->epoll_fd, events, MAX_EVENTS, &t, NULL);
+	n = epoll_pwait2(w->epoll_fd, events, MAX_EVENTS, &t, NULL);
+	for (int i = 0; i < n; i++)
+		if (events[i].data.fd == w->wake_fd && read(w->wake_fd, &count, sizeof(count)) < 0)
+			log_warn("worker %u: cannot read its wake-up: %s", w->index,
+				 strerror(errno));
 }
 
-/* Sleeps if there is nothing to do. The idle row is billed to the end of that. */
+/* Sleeps if there is nothing to do. The idle row is billed to the end of that. Kicks stay enabled,
+ * so that what woke us up is served first. */
 static void sleep_on_kicks(struct worker *w)
 {
-	uint64_t count, until;
+	uint64_t until;
 
 	atomic_store(&w->asleep, true);
 	atomic_thread_fence(memory_order_seq_cst);
@@ -364,9 +370,6 @@ static void sleep_on_kicks(struct worker *w)
 	    rte_ring_empty(w->handoff))
 		wait_until(w, until);
 	atomic_store(&w->asleep, false);
-	if (read(w->wake_fd, &count, sizeof(count)) < 0)
-		count = 0; /* nobody wrote it: a kick or the time ended the sleep */
-	disable_kicks(w);
 	ledger_bill_sys(&w->ledger, SYSROW_IDLE, w->clock());
 }
 
@@ -374,7 +377,7 @@ int worker_main(void *worker)
 {
 	struct worker *w = worker;
 	uint64_t spin_tsc = w->tsc_hz / 1000000 * IDLE_SPIN_US;
-
+	bool kicks_enabled = false;
 	int rc = guest_fd_warm();
 
 	if (rc < 0)
@@ -383,11 +386,18 @@ int worker_main(void *worker)
 	/* A sleep until a limit's time ends then, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		if (turn(w))
+		bool did = turn(w);
+
+		if (kicks_enabled)
+			disable_kicks(w);
+		kicks_enabled = false;
+		if (did) {
 			w->busy_tsc = w->ledger.last_tsc;
-		else if (w->ledger.last_tsc - w->busy_tsc > spin_tsc &&
-			 is_far(w, sched_next_tsc(w->sched)))
+		} else if (w->ledger.last_tsc - w->busy_tsc > spin_tsc &&
+			   is_far(w, sched_next_tsc(w->sched))) {
 			sleep_on_kicks(w);
+			kicks_enabled = true;
+		}
 	}
 	atomic_store(&w->running, false);
 	while (worker_take_messages(w, INBOX_SIZE) > 0)
