@@ -725,9 +725,7 @@ void vdev_set_broken(struct vdev *dev, const char *why)
 {
 	char text[192];
 
-	pthread_mutex_lock(&dev->lock);
-	snprintf(dev->broken, sizeof(dev->broken), "%s", why);
+	note_broken(dev, "%s", why);
 	snprintf(text, sizeof(text), "down: %s", why);
-	pthread_mutex_unlock(&dev->lock);
 	set_state(dev, VDEV_DOWN, text);
 }

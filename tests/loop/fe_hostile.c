@@ -108,6 +108,29 @@ static uint64_t frame(size_t *len)
 	return vhost_fe_gpa(&fe, p);
 }
 
+static void send_frame(void)
+{
+	size_t len;
+	uint64_t gpa = frame(&len);
+	struct fe_buf b = {gpa, (uint32_t)len, false};
+
+	fe_ring_add(&fe.ring[TX], &b, 1);
+	fe_ring_publish(&fe.ring[TX]);
+	fe_ring_kick(&fe.ring[TX]);
+}
+
+/* Whatever the switch makes of them. */
+static int start_rings(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (fe_ring_init(&fe, i, RING_SIZE) < 0)
+			return -1;
+		vhost_fe_ring_start(&fe, i);
+		vhost_fe_ring_enable(&fe, i, true);
+	}
+	return 0;
+}
+
 /* --- the protocol ------------------------------------------------------------------------------
  */
 
@@ -253,12 +276,8 @@ static int region_beyond_file(void)
 		return -1;
 	table.region.user = (uintptr_t)fe.mem;
 	vhost_fe_send(&fe, FE_SET_MEM_TABLE, &table, sizeof(table), &fe.mem_fd, 1);
-	for (unsigned i = 0; i < 2; i++) {
-		if (fe_ring_init(&fe, i, RING_SIZE) < 0)
-			return -1;
-		vhost_fe_ring_start(&fe, i);
-		vhost_fe_ring_enable(&fe, i, true);
-	}
+	if (start_rings() < 0)
+		return -1;
 	rest_ms(200);
 	return 0;
 }
@@ -266,18 +285,10 @@ static int region_beyond_file(void)
 /* The file shrinks while the switch works on it. */
 static int memory_vanishes(void)
 {
-	size_t len;
-
 	if (open_fe(&split) < 0)
 		return -1;
-	for (int i = 0; i < 50; i++) {
-		uint64_t gpa = frame(&len);
-		struct fe_buf b = {gpa, (uint32_t)len, false};
-
-		fe_ring_add(&fe.ring[TX], &b, 1);
-		fe_ring_publish(&fe.ring[TX]);
-		fe_ring_kick(&fe.ring[TX]);
-	}
+	for (int i = 0; i < 50; i++)
+		send_frame();
 	if (ftruncate(fe.mem_fd, 0) < 0)
 		return -errno;
 	for (unsigned i = 0; i < 2; i++)
@@ -300,12 +311,8 @@ static int memory_on_disk(void)
 	if (fe.mem_fd < 0 || unlink(name) < 0 || ftruncate(fe.mem_fd, MEM_BYTES) < 0 ||
 	    vhost_fe_set_mem_table(&fe, 1) < 0)
 		return -1;
-	for (unsigned i = 0; i < 2; i++) {
-		if (fe_ring_init(&fe, i, RING_SIZE) < 0)
-			return -1;
-		vhost_fe_ring_start(&fe, i);
-		vhost_fe_ring_enable(&fe, i, true);
-	}
+	if (start_rings() < 0)
+		return -1;
 	await_line();
 	return 0;
 }
@@ -333,7 +340,6 @@ static int kick_storm(void)
 static int call_fds_that_block(void)
 {
 	uint64_t full = UINT64_MAX - 1;
-	size_t len;
 
 	if (open_fe(&split) < 0)
 		return -1;
@@ -345,12 +351,7 @@ static int call_fds_that_block(void)
 			return -errno;
 	}
 	for (int i = 0; i < 50; i++) {
-		uint64_t gpa = frame(&len);
-		struct fe_buf b = {gpa, (uint32_t)len, false};
-
-		fe_ring_add(&fe.ring[TX], &b, 1);
-		fe_ring_publish(&fe.ring[TX]);
-		fe_ring_kick(&fe.ring[TX]);
+		send_frame();
 		if (wait_used(&fe.ring[TX]) < 0)
 			return -1;
 	}
