@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whether a thread met a page that was not there. */
+#include "base/page_faults.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What the kernel writes for each: one size, so that none goes across the ring's end. */
+struct record {
+	struct perf_event_header header;
+	uint64_t addr;
+};
+
+static const uint64_t never;
+
+void page_faults_none(struct page_faults *f)
+{
+	*f = (struct page_faults){.head = &never};
+}
+
+int page_faults_open(struct page_faults *f)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
+		.sample_period = 1,
+		.sample_type = PERF_SAMPLE_ADDR,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct perf_event_mmap_page *shared;
+	int fd, rc;
+
+	page_faults_none(f);
+	fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* What cannot be written to has no reader to wait for. The mapping keeps the event. */
+	shared = mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, 0);
+	rc = shared == MAP_FAILED ? -errno : 0;
+	close(fd);
+	if (rc < 0)
+		return rc;
+	f->head = (const uint64_t *)&shared->data_head;
+	f->seen = *f->head;
+	f->records = (const uint8_t *)shared + page;
+	f->size = page;
+	return 0;
+}
+
+void page_faults_close(struct page_faults *f)
+{
+	if (f->records)
+		munmap((void *)(f->records - f->size), 2 * f->size);
+	page_faults_none(f);
+}
+
+const void *page_faults_last(const struct page_faults *f)
+{
+	uint64_t head = __atomic_load_n(f->head, __ATOMIC_ACQUIRE);
+	const struct record *r;
+
+	if (head < sizeof(*r))
+		return NULL;
+	r = (const struct record *)(const void *)(f->records +
+						  ((head - sizeof(*r)) & (f->size - 1)));
+	return (const void *)(uintptr_t)r->addr;
+}
