@@ -15,6 +15,7 @@
 #define REF_CAP    ((int64_t)(100 * SIM_US))
 #define REF_FLOOR  (-(int64_t)SIM_HZ)
 #define MILLION    1000000
+#define PART       16 /* packets of a burst between two looks at the clock */
 #define N_WINDOWS  2
 #define SKIP_FIRST (100 * 1000 * SIM_US) /* while costs are learned and caps used up */
 
@@ -222,6 +223,22 @@ static bool goes_on(struct run *r, const struct sim_grant *g, uint64_t used)
 	return !r->a->ops->yields(r->algo);
 }
 
+/* What a burst of `n` packets takes. It ends sooner where it takes more than is left. */
+static uint64_t burst(struct vm *v, unsigned n, uint64_t left, uint32_t *packets)
+{
+	uint64_t cost = 0;
+
+	for (unsigned i = 0; i < n && v->backlog; i++) {
+		if (i > 0 && i % PART == 0 && cost >= left)
+			break;
+		cost += packet_cost(v);
+		(*packets)++;
+		if (v->spec.demand != SIM_BACKLOGGED)
+			v->backlog--;
+	}
+	return cost;
+}
+
 static uint64_t work(struct run *r, const struct sim_grant *g, uint32_t *packets)
 {
 	struct vm *v = &r->vm[g->vm];
@@ -232,13 +249,7 @@ static uint64_t work(struct run *r, const struct sim_grant *g, uint32_t *packets
 
 		if (n == 0 && used > 0)
 			break;
-		n = n ? n : 1;
-		for (cost = 0; n && v->backlog; n--) {
-			cost += packet_cost(v);
-			(*packets)++;
-			if (v->spec.demand != SIM_BACKLOGGED)
-				v->backlog--;
-		}
+		cost = burst(v, n ? n : 1, g->slice_tsc - used, packets);
 		pass(r, r->now + cost, (int)g->vm);
 		used = r->now - start;
 	} while (goes_on(r, g, used));
