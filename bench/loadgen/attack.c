@@ -17,7 +17,6 @@
 #include "bench/loadgen/attack_impl.h"
 #include "bench/loadgen/attack_steps.h"
 
-#define SINK_SIZE  (512u << 10)
 #define MEM_SIZE   (8u << 20) /* area, sink, and two rings of up to 32768 */
 #define BACK_OFF_S 0.001
 #define STUCK_S    0.2 /* a ring that nothing was taken from for so long is taken for broken */
@@ -45,6 +44,10 @@ static const struct attack_kind kinds[] = {
 	{"kick", NULL, step_kick, "kicks without packets"},
 	{"notify", flood_prepare_notify, flood_step_one,
 	 "64 B packets to its pair one at a time, with all interrupts wanted"},
+	{"balloon", flood_prepare_balloon, flood_step_balloon,
+	 "packets that end in pages which were given away"},
+	{"balloon_sink", flood_prepare_sink, flood_step_balloon_sink,
+	 "receives its pair's packets in pages which were given away"},
 	{"mem_table", flood_prepare_small, step_mem_table, "new memory tables while it sends"},
 	{"enable", flood_prepare_small, step_enable, "rings disabled and enabled while it sends"},
 	{"reconnect", flood_prepare_small, step_reconnect, "disconnecting while it sends"},
@@ -155,19 +158,25 @@ static int learn_features(struct attack *a)
 	return rc;
 }
 
+/* Memory of huge pages loses whole ones only. */
+static bool gives_pages_away(const struct attack_kind *k)
+{
+	return k->step == flood_step_balloon || k->step == flood_step_balloon_sink;
+}
+
 static int set_up(struct attack *a, uint16_t ring, bool hugepages)
 {
 	int rc = learn_features(a);
 
 	a->fe.features = a->features;
 	if (rc == 0)
-		rc = vhost_fe_map(&a->fe, MEM_SIZE, hugepages);
+		rc = vhost_fe_map(&a->fe, MEM_SIZE, hugepages && !gives_pages_away(a->kind));
 	for (unsigned int i = 0; i < 2 && rc == 0; i++)
 		rc = fe_ring_init(&a->fe, i, ring);
 	if (rc < 0)
 		return rc;
 	a->area = vhost_fe_alloc(&a->fe, ATTACK_AREA, FE_PAGE);
-	a->sink = vhost_fe_alloc(&a->fe, SINK_SIZE, FE_PAGE);
+	a->sink = vhost_fe_alloc(&a->fe, ATTACK_SINK, FE_PAGE);
 	if (!a->area || !a->sink)
 		return -ENOMEM;
 	while (rc == 0 && a->stage != STAGE_UP)

@@ -9,7 +9,8 @@
 #include "bench/loadgen/frame.h"
 #include "tests/fake/vhost_fe.h"
 
-#define ATTACK_AREA (3u << 20) /* guest memory for packets */
+#define ATTACK_AREA (3u << 20)   /* guest memory for packets */
+#define ATTACK_SINK (512u << 10) /* and for what is received */
 
 struct attack;
 
@@ -25,7 +26,7 @@ struct attack {
 	char socket[100];
 	struct vhost_fe fe;
 	uint8_t *area; /* ATTACK_AREA bytes of guest memory */
-	uint8_t *sink; /* where all that is received goes */
+	uint8_t *sink; /* ATTACK_SINK bytes, where all that is received goes */
 	uint64_t features;
 	uint64_t steps, connects;
 	uint64_t received; /* buffers that came back filled */
@@ -69,10 +70,13 @@ void flood_prepare_malformed(struct attack *a);
 void flood_prepare_mixed(struct attack *a);
 void flood_prepare_alternate(struct attack *a);
 void flood_prepare_notify(struct attack *a);
+void flood_prepare_balloon(struct attack *a);
 void flood_step(struct attack *a);
 void flood_step_one(struct attack *a);
 void flood_step_alternate(struct attack *a);
 void flood_step_sink(struct attack *a);
+void flood_step_balloon(struct attack *a);
+void flood_step_balloon_sink(struct attack *a);
 
 /* Offers the whole receive ring to the device, first and again. */
 void flood_fill_rx(struct attack *a);

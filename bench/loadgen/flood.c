@@ -10,6 +10,7 @@
  * tables of descriptors behind them. */
 #include "bench/loadgen/attack_impl.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #define SLOTS      256
@@ -31,9 +32,12 @@
 #define SINK_SIZE  2048u
 #define CHEAP_RUN  4096 /* alternate: packets of each kind in a row */
 #define DEAR_RUN   64
+#define GIVEN_AWAY 256 /* balloon: pages, each with the end of one packet */
 
 _Static_assert(PIECES_AT + LARGES * PIECES * sizeof(struct vring_desc) <= ATTACK_AREA,
 	       "packets and tables fit the area");
+_Static_assert(GIVEN_AWAY *PIECE <= LARGES * LARGE_SIZE, "they fit in the large ones' place");
+_Static_assert(SINK_BUFS *SINK_SIZE == ATTACK_SINK, "the sink is all receive buffers");
 _Static_assert(MTUS *MTU_SIZE <= LARGES * LARGE_SIZE, "they fit in the large ones' place");
 
 static struct rte_ether_addr mac_of_all(void)
@@ -268,6 +272,29 @@ void flood_prepare_notify(struct attack *a)
 	attack_rx(a)->split.avail->flags = 0;
 }
 
+/* A small packet of which the second half is in a page of its own, through a table. */
+static void desc_balloon(struct attack *a, uint32_t i)
+{
+	uint32_t n = i % GIVEN_AWAY;
+	struct vring_desc *table =
+		(struct vring_desc *)(void *)(a->area + PIECES_AT) + (size_t)n * 2;
+	struct rte_ether_addr to = frame_mac(peer_of(a));
+	uint8_t *at = slot(a, i, true);
+	uint32_t len = attack_frame(a, at, &to, peer_of(a), 64, false);
+
+	table[0] = (struct vring_desc){vhost_fe_gpa(&a->fe, at), len, VRING_DESC_F_NEXT, 1};
+	table[1] = (struct vring_desc){vhost_fe_gpa(&a->fe, a->area + LARGE_AT + (size_t)n * PIECE),
+				       64, 0, 0};
+	set_desc(a, i, table, 2 * (uint32_t)sizeof(*table), VRING_DESC_F_INDIRECT);
+}
+
+void flood_prepare_balloon(struct attack *a)
+{
+	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+		desc_balloon(a, i);
+	offer_tx(a);
+}
+
 /* The first half of the descriptors is cheap, the second dear; flood_step_alternate chooses. */
 void flood_prepare_alternate(struct attack *a)
 {
@@ -356,4 +383,22 @@ void flood_step_alternate(struct attack *a)
 void flood_step_sink(struct attack *a)
 {
 	(void)a;
+}
+
+/* As a balloon's pages are: who touches them next gets new ones, which take the kernel a while. */
+static void give_away(struct attack *a, const uint8_t *at, size_t len)
+{
+	fallocate(a->fe.mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at - a->fe.mem,
+		  (off_t)len);
+}
+
+void flood_step_balloon(struct attack *a)
+{
+	give_away(a, a->area + LARGE_AT, (size_t)GIVEN_AWAY * PIECE);
+	flood_step(a);
+}
+
+void flood_step_balloon_sink(struct attack *a)
+{
+	give_away(a, a->sink, ATTACK_SINK);
 }

@@ -44,6 +44,7 @@ FLOODS = {
     "control": (("reconnect", 2, "rate=500"), ("mem_table", 2, "rate=500"), ("enable", 2, "rate=500"),
                 ("garbage", 2, "rate=500")),
     "alternate": (("alternate", 4, f"{REFILL} ring=1024"),),
+    "balloon": (("balloon", 2, "rate=500"), ("small", 1, REFILL), ("balloon_sink", 1, "rate=500")),
 }
 TOGETHER = [part for name, parts in FLOODS.items() if name not in ("small_1", "unknown") for part in parts]
 ADVERSARIES = {"all": (*TOGETHER, ("unknown", 4, REFILL)), **FLOODS}
