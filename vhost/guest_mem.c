@@ -33,3 +33,11 @@ void *guest_mem_at(const struct guest_mem *m, uint64_t gpa, uint64_t *len)
 		*len = there;
 	return start;
 }
+
+bool guest_mem_holds(const struct guest_mem *m, const void *at)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if ((uintptr_t)at - (uintptr_t)m->r[i].hva < m->r[i].size)
+			return true;
+	return false;
+}

@@ -3,6 +3,7 @@
 #ifndef VHOST_GUEST_MEM_H
 #define VHOST_GUEST_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,5 +27,8 @@ const struct guest_region *guest_mem_find(const struct guest_mem *m, uint64_t gp
  * address space, which may take in several regions when they follow each other in both. NULL when
  * gpa is outside, or *len is 0. [any] */
 void *guest_mem_at(const struct guest_mem *m, uint64_t gpa, uint64_t *len);
+
+/* Whether our address `at` is guest memory. [any] */
+bool guest_mem_holds(const struct guest_mem *m, const void *at);
 
 #endif

@@ -23,6 +23,20 @@
 #define HOST_OFFLOADS \
 	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
 
+static uint64_t no_clock(void)
+{
+	return 0;
+}
+
+static const uint64_t no_fault;
+
+struct vring_deadline vring_no_deadline = {
+	.clock = no_clock,
+	.until = UINT64_MAX,
+	.give_up = UINT64_MAX,
+	.faults = {.head = &no_fault},
+};
+
 static const char *const break_texts[VRING_BREAK_COUNT] = {
 #define X(name, text) [VRING_BREAK_##name] = text,
 #include "vhost/vring_breaks.def"

@@ -20,14 +20,13 @@
 struct ring_place;
 struct rte_mbuf;
 struct rte_mempool;
+struct vring_deadline;
 struct vring_loan;
 
 #define VRING_MAX_SIZE  32768
 #define VRING_MAX_BURST 64  /* packets that one call takes at most */
 #define VRING_MAX_CHAIN 257 /* descriptors of one packet: 256 and one for the header */
-#define VRING_MAX_TOIL                                                            \
-	2048 /* descriptors of packets placed one by one, after which a call ends \
-	      */
+#define VRING_MAX_TOIL  512 /* descriptors of packets placed one by one, after which a call ends */
 #define VRING_MAX_PACKET \
 	(65535 + 40 + 14 + 8) /* IPv6 without jumbograms, Ethernet, two VLAN tags */
 
@@ -71,6 +70,7 @@ struct vring_limits {
 	uint16_t packets; /* malformed chains count */
 	uint32_t bytes;
 	uint32_t descs;
+	struct vring_deadline *deadline; /* NULL: none */
 };
 
 /* What was done; calls add to it. Chains consumed == packets returned + sum(drops). */
@@ -116,8 +116,9 @@ struct virtq {
 	bool notifies;    /* the guest wanted the last notification that was due */
 	uint16_t held_at; /* packed: the first used descriptor not yet published, and its flags */
 	uint16_t held_flags;
-	uint16_t toil; /* descriptors of the packet last placed by itself beyond one for each 512
-			  bytes */
+	uint16_t toil; /* how laborious the ring was of late: descriptors of the packet last placed
+			  by itself beyond one for each 512 bytes; VRING_MAX_CHAIN when one met a
+			  page that was not there; halved by each run of common packets */
 	uint32_t unpublished; /* ring slots used since the last vring_publish */
 	uint32_t unnotified;  /* ring slots published since the last vring_notify */
 	int call_fd;
@@ -162,10 +163,11 @@ uint32_t vring_return(struct virtq *q, struct vring_loan *loan, uint16_t n);
 void vring_settle(struct virtq *q, struct vring_loan *loan);
 
 /* Copies packets into the guest's buffers, in order. The mbufs stay the caller's and are not
- * changed. fate[i] tells what became of pkts[i]; when the ring is full, or its buffers are in so
- * many pieces that it takes too long, the rest are not tried. Returns the number delivered.
- * [worker] */
-uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate);
+ * changed. fate[i] tells what became of pkts[i]; when the ring is full, its buffers are in so many
+ * pieces that it takes too long, or pages of the guest's are not there when the deadline (NULL for
+ * none) says to give up, the rest are not tried. Returns the number delivered. [worker] */
+uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate,
+		       struct vring_deadline *deadline);
 
 /* For who enqueues to many rings, whose cache lines all have to come from elsewhere: each step
  * starts loading what the next one reads, and takes effect some hundred cycles later. They change

@@ -15,7 +15,12 @@
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
+#include "vhost/guest_mem.h"
 #include "vhost/vring.h"
+#include "vhost/vring_deadline.h"
+
+/* Never over. Not changed by anybody. */
+extern struct vring_deadline vring_no_deadline;
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
 

@@ -99,13 +99,26 @@ static __rte_always_inline void prefetch_rest(const struct rte_mbuf *m, const ui
 		vring_prefetch_read(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 }
 
-static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *const *pkts,
-					  const struct run *run, uint8_t *fate, const bool packed)
+/* Whether to give up, because pages of this guest's memory are not there and take too long. That
+ * some were not is noted. */
+static inline bool is_too_slow(struct virtq *q, struct vring_deadline *d)
+{
+	if (likely(!page_faults_happened(&d->faults)) ||
+	    !guest_mem_holds(q->mem, page_faults_last(&d->faults)))
+		return false;
+	q->toil = VRING_MAX_CHAIN;
+	return d->clock() >= d->give_up;
+}
+
+/* Writes the run, or what of it there is time for. Returns how many packets. */
+static __rte_always_inline uint16_t write_run(struct virtq *q, struct rte_mbuf *const *pkts,
+					      const struct run *run, uint8_t *fate,
+					      struct vring_deadline *d, const bool packed)
 {
 	uint8_t hdr_len = q->hdr_len;
 	uint16_t n = run->n;
 
-	q->toil = 0;
+	q->toil /= 2;
 	for (uint16_t i = 0; i < 2 && i < n; i++)
 		if (pkts[i]->nb_segs > 1)
 			prefetch_rest(pkts[i], run->at[i] + hdr_len);
@@ -122,11 +135,14 @@ static __rte_always_inline void write_run(struct virtq *q, struct rte_mbuf *cons
 			vring_copy(at, rte_pktmbuf_mtod(rest, const void *), rest->data_len);
 			m = rest;
 		}
+		if (unlikely(is_too_slow(q, d)))
+			n = i + 1;
 	}
 	for (uint16_t i = 0; i < n; i++)
 		vring_give_back(q, run->id[i], hdr_len + pkts[i]->pkt_len, 1, packed);
 	memset(fate, VRING_DELIVERED, n);
 	vring_consume(q, n, n, packed);
+	return n;
 }
 
 /* Reads the entry at the cursor, or tells that there is none. */
@@ -287,21 +303,25 @@ static __rte_noinline enum vring_fate place(struct virtq *q, const struct rte_mb
 }
 
 static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *const *pkts,
-					    uint16_t n, uint8_t *fate, const bool packed)
+					    uint16_t n, uint8_t *fate, struct vring_deadline *d,
+					    const bool packed)
 {
 	/* Not more than the ring holds: a guest may make slots available that were not given back.
 	 */
 	const int most = RTE_MIN(q->size, VRING_MAX_BURST);
-	uint16_t done = 0, delivered = 0;
+	uint16_t done = 0, delivered = 0, written;
+	enum vring_fate rest = VRING_DELIVERED; /* what becomes of those not tried */
 	uint32_t toil = 0;
 	struct run run;
 
-	while (done < n) {
+	while (done < n && rest == VRING_DELIVERED) {
 		look(q, &pkts[done], RTE_MIN(n - done, most), &run, packed);
 		if (likely(run.n > 0)) {
-			write_run(q, &pkts[done], &run, &fate[done], packed);
-			done += run.n;
-			delivered += run.n;
+			written = write_run(q, &pkts[done], &run, &fate[done], d, packed);
+			done += written;
+			delivered += written;
+			if (unlikely(written < run.n))
+				rest = VRING_MEMORY_MISSING;
 			continue;
 		}
 		if (done == 0)
@@ -309,24 +329,30 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 		fate[done] =
 			(uint8_t)place(q, pkts[done], done + 1 < n ? pkts[done + 1] : NULL, &toil);
 		if (fate[done] == VRING_RING_FULL || fate[done] == VRING_RING_BROKEN) {
-			memset(&fate[done], fate[done], n - done);
+			rest = fate[done];
 			break;
 		}
 		delivered += fate[done] == VRING_DELIVERED;
 		done++;
-		if (unlikely(toil > VRING_MAX_TOIL)) {
-			memset(&fate[done], VRING_LABORIOUS, n - done);
-			break;
-		}
+		if (unlikely(is_too_slow(q, d)))
+			rest = VRING_MEMORY_MISSING;
+		else if (unlikely(toil > VRING_MAX_TOIL))
+			rest = VRING_LABORIOUS;
 	}
+	if (unlikely(rest != VRING_DELIVERED))
+		memset(&fate[done], rest, n - done);
 	return delivered;
 }
 
-uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate)
+uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate,
+		       struct vring_deadline *deadline)
 {
+	if (!deadline)
+		deadline = &vring_no_deadline;
 	if (unlikely(q->broken)) {
 		memset(fate, VRING_RING_BROKEN, n);
 		return 0;
 	}
-	return q->packed ? enqueue(q, pkts, n, fate, true) : enqueue(q, pkts, n, fate, false);
+	return q->packed ? enqueue(q, pkts, n, fate, deadline, true)
+			 : enqueue(q, pkts, n, fate, deadline, false);
 }

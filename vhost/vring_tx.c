@@ -37,6 +37,7 @@ struct take {
 	struct rte_mbuf **pkts;
 	const struct vring_limits *limits;
 	struct vring_work *work;
+	struct vring_deadline *deadline;
 	uint16_t room;   /* of an mbuf */
 	uint16_t max;    /* chains to take */
 	uint16_t n_pkts; /* taken */
@@ -147,6 +148,7 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 	/* Header and packet are often in different cache lines, and so are the packet's ends. */
 	rte_prefetch0(at + skip);
 	rte_prefetch0(at + RTE_MIN(e.len, skip + (uint32_t)VRING_VIEW_BYTES) - 1);
+	rte_prefetch0(at + e.len - 1);
 	if (q->reads_hdr)
 		rte_prefetch0(descs == 1 ? at : hdr);
 	run->hdr[n] = descs == 1 ? at : hdr;
@@ -184,6 +186,10 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 		run->n++;
 		run->n_slots += slots;
 		vring_advance(q, &c, slots, packed);
+		/* Descriptors may be in pages that are not there. */
+		if (unlikely(page_faults_happened(&t->deadline->faults) &&
+			     vring_is_late(t->deadline)))
+			break;
 	}
 	return false;
 }
@@ -213,6 +219,13 @@ void vring_loan_destroy(struct vring_loan *loan)
 	free(loan);
 }
 
+/* A page that is not there is to be met here, where a call can still end, not when the packet is
+ * delivered. */
+static __rte_always_inline void touch(const uint8_t *at)
+{
+	(void)*(const volatile uint8_t *)at;
+}
+
 /* Guest memory as a part of a view: it is only read. */
 static __rte_always_inline void set_rest(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
 {
@@ -234,8 +247,10 @@ static __rte_always_inline struct rte_mbuf *view_packet(struct vring_view *v, co
 		v->head.next = segs == 2 ? &v->rest[0] : NULL;
 		v->rest[0].next = NULL;
 	}
-	if (segs == 2)
+	if (segs == 2) {
 		set_rest(&v->rest[0], at + copied, len - copied);
+		touch(at + len - 1);
+	}
 	vring_copy(v->bytes, at, copied);
 	return &v->head;
 }
@@ -286,9 +301,13 @@ static struct rte_mbuf *view_pieces(struct vring_view *v, const struct vring_pie
 	v->head.data_len = (uint16_t)copied;
 	v->head.nb_segs = 1;
 	for (; pos.seg < p->n; pos = (struct vring_pos){pos.seg + 1, 0}) {
+		const struct vring_seg *s = &p->seg[pos.seg];
+
 		last->next = &v->rest[v->head.nb_segs - 1];
 		last = last->next;
-		set_rest(last, p->seg[pos.seg].at + pos.offset, p->seg[pos.seg].len - pos.offset);
+		set_rest(last, s->at + pos.offset, s->len - pos.offset);
+		touch(s->at + pos.offset);
+		touch(s->at + s->len - 1);
 		v->head.nb_segs++;
 	}
 	last->next = NULL;
@@ -328,8 +347,8 @@ static __rte_always_inline void give_back(struct virtq *q, struct vring_loan *lo
 	loan->descs[loan->n++] = run->descs[i];
 }
 
-/* Lends or copies the run's packets. False when there were not enough mbufs: the rest stays in the
- * ring. A packet that is dropped is given back at once, so it ends the run when others are lent. */
+/* Lends or copies the run's packets. False when the rest stays in the ring, for want of mbufs or of
+ * time. A packet that is dropped is given back at once, so it ends the run when others are lent. */
 static __rte_always_inline bool act(struct virtq *q, struct take *t, const struct run *run,
 				    const bool packed)
 {
@@ -337,10 +356,9 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 	struct virtio_net_hdr h;
 	uint32_t bytes = 0;
 	uint32_t descs = 0, slots = 0;
-	bool enough = true;
-	uint16_t n;
+	uint16_t n = 0;
 
-	for (n = 0; n < run->n; n++) {
+	do {
 		uint32_t len = run->len[n];
 		/* Flags and gso_type are the header's first two bytes. */
 		bool asks = q->reads_hdr && *(const volatile hdr_start *)run->hdr[n] != 0;
@@ -354,7 +372,7 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		else
 			m = copy_packet(t->pool, run->at[n], len);
 		if (unlikely(!m)) {
-			enough = false;
+			t->work->no_mbuf++;
 			break;
 		}
 		if (unlikely(asks)) {
@@ -374,11 +392,12 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		descs += run->descs[n];
 		slots += run->slots[n];
 		give_back(q, loan, run, n, packed);
-	}
+		n++;
+	} while (n < run->n && !vring_time_is_up(t->deadline, n));
 	vring_consume(q, n, (uint16_t)slots, packed);
 	t->work->bytes += bytes;
 	t->work->descs += descs;
-	return enough;
+	return n == run->n;
 }
 
 /* Makes the packet of a chain that was walked over. False when the pool has not enough mbufs. */
@@ -452,14 +471,12 @@ static __rte_always_inline void dequeue(struct virtq *q, struct take *t, const b
 
 	do {
 		is_odd = look(q, t, &run, &odd, packed);
-		if (run.n > 0 && unlikely(!act(q, t, &run, packed))) {
-			t->work->no_mbuf++;
+		if (run.n > 0 && unlikely(!act(q, t, &run, packed)))
 			return;
-		}
 		/* An odd chain is given back at once, so not before those that are lent. */
 		if (t->loan && t->loan->n > 0)
 			return;
-	} while (is_odd && take_odd(q, t, &odd));
+	} while (is_odd && take_odd(q, t, &odd) && !vring_time_is_up(t->deadline, t->chains));
 }
 
 uint32_t vring_return(struct virtq *q, struct vring_loan *loan, uint16_t n)
@@ -501,6 +518,7 @@ uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct vring_l
 
 	if (unlikely(q->broken))
 		return 0;
+	t.deadline = limits->deadline ? limits->deadline : &vring_no_deadline;
 	t.max = RTE_MIN(limits->packets, VRING_MAX_BURST);
 	t.room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	if (q->packed)

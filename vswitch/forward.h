@@ -9,10 +9,10 @@
 
 /* Switches the first packets of a batch that one queue pair of `from` sent: learns, looks up, and
  * delivers them into the receivers' rings. Counts each packet once, as forwarded or dropped. The
- * packets stay the caller's, to be freed. Does a burst's worth of work at most, or one delivery, so
- * that the caller can look at the clock. Returns how many packets are done with; where one to a
- * whole network is not, *flood tells how far it came, and the next call has to begin with it.
- * [worker] */
+ * packets stay the caller's, to be freed. Does a part of a burst's work (MAX_WORK) at most, or one
+ * delivery, so that the caller can look at the clock. Returns how many packets are done with; where
+ * one to a whole network is not, *flood tells how far it came, and the next call has to begin with
+ * it. [worker] */
 uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
 		       uint16_t n, struct flood *flood);
 

@@ -10,10 +10,10 @@
 
 #include "vswitch/forward.h"
 
-/* Work after which a batch is cut, in deliveries of small packets into plain buffers; these take as
- * long as one, or nearly: */
-#define MAX_WORK        64
-#define BYTES_PER_WORK  512
+/* Work after which a batch is cut, in deliveries of small packets into plain buffers: what is done
+ * between two looks at the clock. These take as long as one, or nearly: */
+#define MAX_WORK        16
+#define BYTES_PER_WORK  2048
 #define PIECES_PER_WORK 16
 /* And a notification is so much, a system call: */
 #define WORK_PER_NOTICE 16

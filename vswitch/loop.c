@@ -22,6 +22,10 @@
  * seen soon. Looking costs per attached port, so not after every service. */
 #define POLL_INTERVAL_US 5
 
+/* How long a service may exceed its slice, in slices, before packets are dropped for a receiver
+ * whose pages are missing. A part into memory that a guest never touched so far takes up to two. */
+#define PATIENCE_SLICES 2
+
 /* At the least, where a service may be preempted between two bursts. */
 #define BURSTS_PER_SLICE 5
 
@@ -93,7 +97,8 @@ static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct 
 	if (!tap)
 		return false;
 	b = sched_burst(w->sched, s->vm->id, left_tsc);
-	limits = (struct vring_limits){(uint16_t)b.packets, (uint32_t)b.bytes, (uint32_t)b.descs};
+	limits = (struct vring_limits){(uint16_t)b.packets, (uint32_t)b.bytes, (uint32_t)b.descs,
+				       &w->deadline};
 	s->held_port = tap->port;
 	s->held_pair = tap->pair;
 	s->n_held = vring_dequeue(tap->tx, s->vm->pool, w->loan, s->held, &limits, &work);
@@ -187,6 +192,7 @@ void loop_drop_held(struct worker *w, struct service *s)
 static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct tally *t)
 {
 	struct service *s = &w->service[vm];
+	uint16_t n;
 
 	if (unlikely(w->arrivals[vm].n > 0)) {
 		t->packets += handoff_deliver(w, vm, &t->bytes);
@@ -194,9 +200,11 @@ static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct 
 	}
 	if (s->n_held == 0 && !take(w, s, left_tsc, t))
 		return false;
-	if (s->n_held > 0)
-		finish(w, s,
-		       forward_batch(w, s->held_port, s->held_pair, s->held, s->n_held, &s->flood));
+	if (s->n_held > 0) {
+		/* Taking them took all the time there was: one only, so that the VM gets on. */
+		n = unlikely(w->ledger.last_tsc >= w->deadline.until) ? 1 : s->n_held;
+		finish(w, s, forward_batch(w, s->held_port, s->held_pair, s->held, n, &s->flood));
+	}
 	if (s->n_held == 0)
 		settle(w, s);
 	return true;
@@ -241,6 +249,8 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	struct tally t = {0};
 	bool more;
 
+	w->deadline.until = start + g->slice_tsc;
+	w->deadline.give_up = w->deadline.until + PATIENCE_SLICES * g->slice_tsc;
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, start);
 	do {

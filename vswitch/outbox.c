@@ -8,7 +8,8 @@
 static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
 	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
 	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
-	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
+	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_MEMORY_MISSING] = DROP_MEMORY_MISSING,
+	[VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
 uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair)
@@ -54,7 +55,7 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 	}
 	for (uint16_t i = 0; i < o->n; i++)
 		bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
-	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate);
+	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate, &w->deadline);
 	if (unlikely(delivered < o->n)) {
 		for (uint16_t i = 0; i < o->n; i++) {
 			if (fate[i] == VRING_DELIVERED)

@@ -16,9 +16,9 @@ int privileges_drop(struct err *e)
 		return 0;
 	capng_clear(CAPNG_SELECT_BOTH);
 	/* The sockets get the owner and mode configured, in directories that may be another
-	 * user's; hugepages are locked memory. */
+	 * user's; hugepages are locked memory; workers watch their page faults. */
 	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_CHOWN, CAP_FOWNER,
-		      CAP_DAC_OVERRIDE, CAP_IPC_LOCK, -1);
+		      CAP_DAC_OVERRIDE, CAP_IPC_LOCK, CAP_PERFMON, -1);
 	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
 		return err_set(e, ERR_INTERNAL, NULL, "cannot drop capabilities");
 	return 0;

@@ -106,6 +106,8 @@ struct worker *worker_create(const struct worker_conf *conf, struct err *e)
 	w->ports = conf->ports;
 	w->clock = conf->clock ? conf->clock : read_tsc;
 	w->interrupted = conf->clock ? never : preempt_happened;
+	w->deadline.clock = w->clock;
+	page_faults_none(&w->deadline.faults);
 	w->tsc_hz = sched.tsc_hz;
 	w->wake_fd = -1;
 	w->epoll_fd = -1;
@@ -383,6 +385,11 @@ int worker_main(void *worker)
 	if (rc < 0)
 		log_warn("worker %u: cannot notify guests yet: %s", w->index, strerror(-rc));
 	atomic_store(&w->tid, gettid());
+	rc = page_faults_open(&w->deadline.faults);
+	if (rc < 0)
+		log_warn("worker %u: cannot see page faults, so guests' memory that is not there "
+			 "holds a service up for longer: perf_event_open: %s",
+			 w->index, strerror(-rc));
 	/* A sleep until a limit's time ends then, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
@@ -402,5 +409,6 @@ int worker_main(void *worker)
 	atomic_store(&w->running, false);
 	while (worker_take_messages(w, INBOX_SIZE) > 0)
 		continue;
+	page_faults_close(&w->deadline.faults);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "policy/sched.h"
+#include "vhost/vring_deadline.h"
 #include "vswitch/counters.h"
 #include "vswitch/ledger.h"
 #include "vswitch/notify.h"
@@ -112,6 +113,8 @@ struct worker {
 	struct outbox *outbox;   /* [MAX_PORTS] */
 	uint16_t n_outboxes;
 	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this batch, 0 for none */
+
+	struct vring_deadline deadline; /* of the service in progress */
 
 	struct notice notice[NOTIFY_MAX];
 	uint16_t n_notices;

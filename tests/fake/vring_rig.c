@@ -79,7 +79,7 @@ uint16_t rig_dequeue(struct rig *g, struct rte_mempool *pool, struct rte_mbuf **
 uint16_t rig_take(struct rig *g, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,
 		  struct vring_work *work)
 {
-	struct vring_limits limits = {n, UINT32_MAX, UINT32_MAX};
+	struct vring_limits limits = {n, UINT32_MAX, UINT32_MAX, NULL};
 	uint16_t got = 0, more;
 
 	/* A chain of an odd shape ends a loan: what is behind it comes with the next. */

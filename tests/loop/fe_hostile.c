@@ -297,6 +297,42 @@ static int memory_vanishes(void)
 	return 0;
 }
 
+/* Packets in pages that are taken away after they were sent, and receive buffers likewise. */
+static int memory_given_away(void)
+{
+	const size_t pages = RING_SIZE, bytes = pages * FE_PAGE;
+	uint8_t *at[2];
+
+	if (open_fe(&split) < 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++)
+		at[i] = vhost_fe_alloc(&fe, bytes, FE_PAGE);
+	if (!at[0] || !at[1])
+		return -1;
+	for (unsigned round = 0; round < 50; round++) {
+		for (unsigned i = 0; i < 2; i++) {
+			struct fe_ring *r = &fe.ring[i];
+			uint32_t len;
+
+			while (fe_ring_poll(r, &len) >= 0)
+				continue;
+			for (size_t k = 0; k < pages && r->free > 0; k++) {
+				struct fe_buf b = {vhost_fe_gpa(&fe, at[i] + k * FE_PAGE), 2048,
+						   i != TX};
+
+				fe_ring_add(r, &b, 1);
+			}
+			if (fallocate(fe.mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				      at[i] - fe.mem, (off_t)bytes) < 0)
+				return -errno;
+			fe_ring_publish(r);
+			fe_ring_kick(r);
+		}
+		rest_ms(5);
+	}
+	return 0;
+}
+
 /* Guest memory in a file on a disk: each page fault would wait for it. */
 static int memory_on_disk(void)
 {
@@ -647,19 +683,15 @@ static const struct {
 	{               \
 #fn, fn \
 	}
-	CASE(hang_up_half_way),       CASE(garbage_bytes),
-	CASE(half_a_message),         CASE(bad_requests),
-	CASE(bad_ring_setup),         CASE(region_beyond_file),
-	CASE(memory_vanishes),        CASE(memory_on_disk),
-	CASE(memory_table_storm),     CASE(kick_storm),
-	CASE(call_fds_that_block),    CASE(call_is_a_timer),
-	CASE(kick_is_a_timer),        CASE(reconnects),
-	CASE(second_front_end),       CASE(avail_index_jumps),
-	CASE(bad_descriptors),        CASE(long_chains_split),
-	CASE(long_chains_packed),     CASE(endless_chain_packed),
-	CASE(scribble_split),         CASE(scribble_packed),
-	CASE(broken_ring_comes_back), CASE(tells_its_mtu),
-	CASE(inflight_region),
+	CASE(hang_up_half_way),   CASE(garbage_bytes),      CASE(half_a_message),
+	CASE(bad_requests),       CASE(bad_ring_setup),     CASE(region_beyond_file),
+	CASE(memory_vanishes),    CASE(memory_given_away),  CASE(memory_on_disk),
+	CASE(memory_table_storm), CASE(kick_storm),         CASE(call_fds_that_block),
+	CASE(call_is_a_timer),    CASE(kick_is_a_timer),    CASE(reconnects),
+	CASE(second_front_end),   CASE(avail_index_jumps),  CASE(bad_descriptors),
+	CASE(long_chains_split),  CASE(long_chains_packed), CASE(endless_chain_packed),
+	CASE(scribble_split),     CASE(scribble_packed),    CASE(broken_ring_comes_back),
+	CASE(tells_its_mtu),      CASE(inflight_region),
 #undef CASE
 };
 

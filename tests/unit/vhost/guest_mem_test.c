@@ -67,12 +67,24 @@ static void test_does_not_wrap(void **state)
 	check(UINT64_MAX - 4095, UINT64_MAX, low, 4096);
 }
 
+static void test_knows_what_is_guest_memory(void **state)
+{
+	(void)state;
+	assert_true(guest_mem_holds(&mem, low));
+	assert_true(guest_mem_holds(&mem, low + 4095));
+	assert_true(guest_mem_holds(&mem, high + 8191));
+	assert_false(guest_mem_holds(&mem, &mem));
+	assert_false(guest_mem_holds(&mem, NULL));
+	assert_false(guest_mem_holds(&(const struct guest_mem){.n = 0}, low));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_translates),
 		cmocka_unit_test(test_finds_nothing_outside),
 		cmocka_unit_test(test_does_not_wrap),
+		cmocka_unit_test(test_knows_what_is_guest_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -326,7 +326,7 @@ static void test_a_guest_without_checksums_gets_them(void **state)
 			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 			memcpy(rte_pktmbuf_mtod(m, uint8_t *) + 24, (uint8_t[]){0x12, 0x34}, 2);
 		}
-		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate), 1);
+		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 1);
 		memcpy(&h, at, sizeof(h));
 		assert_int_equal(h.flags, 0);
 		assert_true(l4_is_right(at + 12, v6));

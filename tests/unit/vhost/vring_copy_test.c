@@ -226,7 +226,7 @@ static void receive_one(struct rig *g, struct supply *s, uint32_t size, uint32_t
 	rig_pattern(data, size, size + s->shape);
 	m = fake_eal_packet(pool, data, size, seg);
 	supply(g, s);
-	assert_int_equal(vring_enqueue(&g->q, &m, 1, &fate), 1);
+	assert_int_equal(vring_enqueue(&g->q, &m, 1, &fate, NULL), 1);
 	assert_int_equal(fate, VRING_DELIVERED);
 	assert_int_equal(rte_mbuf_refcnt_read(m), 1);
 	rte_pktmbuf_free(m);
@@ -238,7 +238,7 @@ static void receive_one(struct rig *g, struct supply *s, uint32_t size, uint32_t
 	/* What it left is used up by as many small ones. */
 	for (unsigned i = took; i < s->n; i++) {
 		m = fake_eal_packet(pool, data, 60, 0);
-		assert_int_equal(vring_enqueue(&g->q, &m, 1, &fate), 1);
+		assert_int_equal(vring_enqueue(&g->q, &m, 1, &fate, NULL), 1);
 		rte_pktmbuf_free(m);
 		vring_complete(&g->q);
 		assert_received(g, s, i, data, 60, &took);
@@ -406,7 +406,7 @@ static void test_descriptors_cross_regions(void **state)
 		buf.device_writes = true;
 		assert_true(driver_ring_add(&g.ring, &buf, 1, false) >= 0);
 		memset(g.mem.map.r[1].hva, 0, 1 << 14);
-		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate), 1);
+		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 1);
 		assert_memory_equal(g.mem.map.r[1].hva, data + half - g.hdr_len, buf.len - half);
 		rte_pktmbuf_free(m);
 		rig_close(&g, pool);

@@ -14,8 +14,10 @@
 
 #include <rte_mbuf.h>
 
+#include "base/page_faults.h"
 #include "tests/fake/eal.h"
 #include "tests/fake/vring_rig.h"
+#include "vhost/vring_deadline.h"
 
 #define V1     RIG_F(VIRTIO_F_VERSION_1)
 #define PACKED RIG_F(VIRTIO_F_RING_PACKED)
@@ -34,6 +36,30 @@ static uint32_t rnd(uint32_t below)
 {
 	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
 	return (uint32_t)((seed >> 33) % below);
+}
+
+/* Now and then the time is up, and a page of the guest's was missing. */
+static uint64_t faults_head;
+static uint64_t faults_at[2];
+
+static uint64_t random_clock(void)
+{
+	return rnd(4);
+}
+
+static struct vring_deadline deadline = {
+	.clock = random_clock,
+	.until = 2,
+	.give_up = 3,
+	.faults = {.head = &faults_head,
+		   .records = (const uint8_t *)faults_at,
+		   .size = sizeof(faults_at)},
+};
+
+static void miss_pages(const struct rig *g)
+{
+	faults_head += rnd(2) * sizeof(faults_at);
+	faults_at[1] = (uintptr_t)g->mem.all + rnd((uint32_t)g->mem.all_size);
 }
 
 /* Mostly where something is. */
@@ -176,11 +202,12 @@ static void test_random_rings_to_send(void **state)
 		open_random(&g);
 		for (unsigned i = 0; i < ROUNDS && !vring_broken(&g.q); i++) {
 			struct vring_limits limits = {(uint16_t)(1 + rnd(80)), rnd(100000),
-						      rnd(1000)};
+						      rnd(1000), &deadline};
 			struct vring_work work = {0};
 			uint16_t n;
 
 			scribble(&g, false);
+			miss_pages(&g);
 			n = rig_dequeue(&g, pool, m, &limits, &work);
 			assert_true(n <= VRING_MAX_BURST && n <= limits.packets);
 			/* Both overrun by one packet at most. */
@@ -249,10 +276,11 @@ static void test_random_rings_to_receive(void **state)
 			uint16_t n = (uint16_t)(1 + rnd(40)), done, delivered = 0;
 
 			scribble(&g, true);
+			miss_pages(&g);
 			random_packets(m, n);
 			memset(fate, 0xff, sizeof(fate));
 			expect(&g.q, m[0]);
-			done = vring_enqueue(&g.q, m, n, fate);
+			done = vring_enqueue(&g.q, m, n, fate, &deadline);
 			for (uint16_t k = 0; k < n; k++) {
 				assert_true(fate[k] < VRING_FATE_COUNT);
 				fates[fate[k]]++;
@@ -297,7 +325,7 @@ static void *scribble_on(void *arg)
 
 static void run_scribbled(struct rig *g, bool to_send)
 {
-	struct vring_limits limits = {VRING_MAX_BURST, UINT32_MAX, UINT32_MAX};
+	struct vring_limits limits = {VRING_MAX_BURST, UINT32_MAX, UINT32_MAX, NULL};
 	struct rte_mbuf *m[VRING_MAX_BURST];
 	struct vring_work work = {0};
 	uint8_t fate[VRING_MAX_BURST];
@@ -310,7 +338,7 @@ static void run_scribbled(struct rig *g, bool to_send)
 			n = VRING_MAX_BURST;
 			random_packets(m, n);
 			expect(&g->q, m[0]);
-			vring_enqueue(&g->q, m, n, fate);
+			vring_enqueue(&g->q, m, n, fate, NULL);
 		}
 		rte_pktmbuf_free_bulk(m, n);
 		vring_complete(&g->q);

@@ -227,7 +227,7 @@ static void test_bad_buffers_are_given_back(void **state)
 		/* Merged with the good one behind it. */
 		if (expected == VRING_BUFFER_SMALL && (features & MRG))
 			expected = VRING_DELIVERED;
-		vring_enqueue(&g.q, m, 2, fate);
+		vring_enqueue(&g.q, m, 2, fate, NULL);
 		if (fate[0] != expected)
 			fail_msg("%s: %s", c->name, vring_fate_text((enum vring_fate)fate[0]));
 		if (c->rx != VRING_BUFFER_SMALL)
@@ -298,11 +298,11 @@ static void test_tiny_buffers_cost_little(void **state)
 		for (unsigned i = 0; i < RING; i++)
 			assert_true(driver_ring_add(&g.ring, &buf, 1, false) >= 0);
 		m = fake_eal_packet(pool, data, sizeof(data), 0);
-		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate), 0);
+		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 0);
 		assert_int_equal(fate, VRING_BUFFER_SMALL);
 		rte_pktmbuf_free(m);
 		m = fake_eal_packet(pool, data, VRING_MAX_CHAIN - 12, 0);
-		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate), 1);
+		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 1);
 		rte_pktmbuf_free(m);
 		rig_close(&g, pool);
 	}
@@ -333,12 +333,11 @@ static void test_laborious_buffers_end_a_call(void **state)
 	while (most * WALKED <= VRING_MAX_TOIL)
 		most++;
 	assert_in_range(most, 2, PACKETS - 1);
-	assert_int_equal(vring_enqueue(&g.q, m, PACKETS, fate), most);
+	assert_int_equal(vring_enqueue(&g.q, m, PACKETS, fate, NULL), most);
 	for (unsigned i = 0; i < PACKETS; i++)
 		assert_int_equal(fate[i], i < most ? VRING_DELIVERED : VRING_LABORIOUS);
 	assert_int_equal(g.q.toil, WALKED);
-	assert_int_equal(vring_enqueue(&g.q, &m[most], PACKETS - (uint16_t)most, fate),
-			 PACKETS - most);
+	assert_int_equal(vring_enqueue(&g.q, &m[most], PACKETS - (uint16_t)most, fate, NULL), most);
 	rte_pktmbuf_free_bulk(m, PACKETS);
 	rig_close(&g, pool);
 }
@@ -363,7 +362,7 @@ static void test_what_is_refused_is_not_laborious(void **state)
 		m[i]->ol_flags = RTE_MBUF_F_TX_TCP_SEG;
 	}
 	g.q.toil = VRING_MAX_CHAIN;
-	assert_int_equal(vring_enqueue(&g.q, m, PACKETS, fate), 0);
+	assert_int_equal(vring_enqueue(&g.q, m, PACKETS, fate, NULL), 0);
 	for (unsigned i = 0; i < PACKETS; i++)
 		assert_int_equal(fate[i], VRING_NO_OFFLOAD);
 	rte_pktmbuf_free_bulk(m, PACKETS);
@@ -393,14 +392,14 @@ static void test_an_index_that_jumps_breaks_the_ring(void **state)
 		if (i % 2)
 			assert_int_equal(rig_take(&g, pool, &m, 1, &work), 0);
 		else
-			assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate), 0);
+			assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 0);
 		assert_int_equal(vring_broken(&g.q), VRING_BREAK_AVAIL_JUMP);
 
 		/* From here on nothing is touched, whatever the index says. */
 		g.ring.avail->idx = conf.start;
 		assert_int_equal(vring_pending(&g.q), 0);
 		assert_int_equal(rig_take(&g, pool, &m, 1, &work), 0);
-		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate), 0);
+		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 0);
 		assert_int_equal(fate, VRING_RING_BROKEN);
 		assert_false(vring_complete(&g.q));
 		assert_false(vring_kick_enable(&g.q, true));
@@ -425,9 +424,9 @@ static void test_an_index_that_retreats_breaks_the_ring(void **state)
 	for (int i = 0; i < 3; i++)
 		driver_ring_add(&g.ring, &buf, 1, false);
 	m[0] = m[1] = m[2] = m[3] = fake_eal_packet(pool, data, sizeof(data), 0);
-	assert_int_equal(vring_enqueue(&g.q, m, 1, fate), 1);
+	assert_int_equal(vring_enqueue(&g.q, m, 1, fate, NULL), 1);
 	g.ring.avail->idx = 2;
-	assert_int_equal(vring_enqueue(&g.q, m, 4, fate), 2);
+	assert_int_equal(vring_enqueue(&g.q, m, 4, fate, NULL), 2);
 	assert_int_equal(fate[1], VRING_DELIVERED);
 	assert_int_equal(fate[2], VRING_RING_BROKEN);
 	assert_int_equal(fate[3], VRING_RING_BROKEN);
@@ -485,7 +484,7 @@ static void test_a_packed_ring_without_end_breaks(void **state)
 		if (i % 2)
 			assert_int_equal(rig_take(&g, pool, &m, 1, &work), 0);
 		else
-			assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate), 0);
+			assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 0);
 		assert_int_equal(vring_broken(&g.q), VRING_BREAK_ENDLESS_CHAIN);
 		assert_true(work.descs <= VRING_MAX_CHAIN);
 		rte_pktmbuf_free(m);

@@ -28,7 +28,7 @@ static const uint64_t formats[] = {V1 | IND, V1 | PACKED | IND, V1 | RIG_F(VIRTI
 				   V1 | PACKED | RIG_F(VIRTIO_NET_F_CSUM)};
 #define N_FORMATS (sizeof(formats) / sizeof(formats[0]))
 
-static const struct vring_limits no_limits = {VRING_MAX_BURST, UINT32_MAX, UINT32_MAX};
+static const struct vring_limits no_limits = {VRING_MAX_BURST, UINT32_MAX, UINT32_MAX, NULL};
 
 struct stage {
 	struct rig from;
@@ -193,7 +193,7 @@ static void test_the_head_does_not_change(void **state)
 		memcpy(sent, at, sizes[i]);
 		assert_int_equal(take(&s), 1);
 		memset(at, 0xaa, sizes[i]);
-		assert_int_equal(vring_enqueue(&r.q, s.m, 1, &fate), 1);
+		assert_int_equal(vring_enqueue(&r.q, s.m, 1, &fate, NULL), 1);
 		assert_memory_equal(to + r.hdr_len, sent, head);
 		for (uint32_t b = head; b < sizes[i]; b++)
 			assert_int_equal(to[r.hdr_len + b], 0xaa);

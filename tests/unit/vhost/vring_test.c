@@ -161,12 +161,17 @@ static void test_limits_bound_a_call(void **state)
 		struct vring_limits limits;
 		uint16_t taken;
 	} cases[] = {
-		{{0, UINT32_MAX, UINT32_MAX}, 0}, {{1, UINT32_MAX, UINT32_MAX}, 1},
-		{{7, UINT32_MAX, UINT32_MAX}, 7}, {{200, UINT32_MAX, UINT32_MAX}, VRING_MAX_BURST},
-		{{64, 0, UINT32_MAX}, 1},         {{64, 1, UINT32_MAX}, 1},
-		{{64, 100, UINT32_MAX}, 1},       {{64, 101, UINT32_MAX}, 2},
-		{{64, 1000, UINT32_MAX}, 10},     {{64, UINT32_MAX, 0}, 1},
-		{{64, UINT32_MAX, 5}, 5},
+		{{0, UINT32_MAX, UINT32_MAX, NULL}, 0},
+		{{1, UINT32_MAX, UINT32_MAX, NULL}, 1},
+		{{7, UINT32_MAX, UINT32_MAX, NULL}, 7},
+		{{200, UINT32_MAX, UINT32_MAX, NULL}, VRING_MAX_BURST},
+		{{64, 0, UINT32_MAX, NULL}, 1},
+		{{64, 1, UINT32_MAX, NULL}, 1},
+		{{64, 100, UINT32_MAX, NULL}, 1},
+		{{64, 101, UINT32_MAX, NULL}, 2},
+		{{64, 1000, UINT32_MAX, NULL}, 10},
+		{{64, UINT32_MAX, 0, NULL}, 1},
+		{{64, UINT32_MAX, 5, NULL}, 5},
 	};
 
 	(void)state;
@@ -251,7 +256,7 @@ static void fates(uint64_t features, const uint32_t *buffers, unsigned n_buffers
 		m[i] = fake_eal_packet(pool, data, packets[i], 0);
 		want += expected[i] == VRING_DELIVERED;
 	}
-	assert_int_equal(vring_enqueue(&g.q, m, (uint16_t)n, fate), want);
+	assert_int_equal(vring_enqueue(&g.q, m, (uint16_t)n, fate, NULL), want);
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(fate[i], expected[i]);
 	rte_pktmbuf_free_bulk(m, n);

@@ -21,7 +21,7 @@
 
 static void take_long(struct scene *s)
 {
-	s->now += 15000;
+	s->now += 5000;
 }
 
 /* One packet to a single receiver, so that batches end within a packet, and those to all. */
@@ -39,7 +39,8 @@ static void send_floods(struct scene *s)
 		scene_send_frame(&s->guest[0], all, src, 0x0806, 64, i);
 }
 
-/* A turn in which nothing fits into the slice after the first batch. */
+/* A turn in which nothing fits into the slice after the first batch: the clock is read a few times
+ * while packets are taken. */
 static void slow_turn(struct scene *s)
 {
 	s->meanwhile = take_long;
@@ -103,7 +104,7 @@ static void test_a_flood_goes_on_in_the_next_service(void **state)
 	struct scene *s = *state;
 	unsigned whole = cut_by_the_slice(s);
 
-	assert_in_range(whole, 10, FLOODS - 2);
+	assert_in_range(whole, 2, 6);
 	/* What was not begun is in the ring again. */
 	assert_int_equal(s->guest[0].fe.ring[1].split.used->idx, 1 + whole + 1);
 	scene_turns(s, 3);
@@ -120,7 +121,7 @@ static void test_receivers_to_notify_make_batches_shorter(void **state)
 
 	for (unsigned i = 0; i < SCENE_GUESTS; i++)
 		s->guest[i].pair.rx.notifies = true;
-	assert_in_range(cut_by_the_slice(s), 1, 5);
+	assert_int_equal(cut_by_the_slice(s), 0);
 }
 
 static void test_a_flood_that_cannot_be_kept_ends(void **state)

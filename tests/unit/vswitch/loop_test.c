@@ -61,6 +61,33 @@ static void test_without_a_guarantee_a_slice_is_served(void **state)
 	assert_int_equal(packets_before(s, 0), 60);
 }
 
+static void take_a_slice(struct scene *s)
+{
+	s->now += 25000;
+}
+
+/* All at once each look at the clock finds a slice gone, for no reason that could be seen before.
+ */
+static void test_what_turns_dear_overruns_by_a_packet(void **state)
+{
+	struct scene *s = *state;
+	uint32_t len;
+
+	scene_send_to(s, 2, 1, 0);
+	scene_turns(s, 3);
+	scene_receive_all(s);
+	for (unsigned i = 0; i < 60; i++)
+		scene_send_to(s, 1, 2, (uint8_t)i);
+	s->meanwhile = take_a_slice;
+	turn(s->w);
+	s->meanwhile = NULL;
+	assert_int_equal(scene_counters(s, 1)->in, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_counters(s, 1)->in, 60);
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(scene_receive(&s->guest[2], &len), i);
+}
+
 /* A chain that is nowhere in the guest's memory. */
 static void send_nonsense(struct scene_guest *g)
 {
@@ -158,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_a_guarantee_preempts_between_bursts),
 		SCENE_CASE(test_without_a_guarantee_a_slice_is_served),
+		SCENE_CASE(test_what_turns_dear_overruns_by_a_packet),
 		SCENE_CASE(test_nonsense_counts_against_a_rate),
 		SCENE_CASE(test_an_idle_turn_says_so),
 		SCENE_CASE(test_detaching_drops_what_is_held),
