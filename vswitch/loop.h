@@ -7,8 +7,8 @@
 
 #include "vswitch/worker.h"
 
-/* One pass: messages, refill, a look at the rings, what other workers handed over, and services of
- * VMs in the scheduler's order until it is time to look at the rings again. Returns whether there
+/* One pass: messages, refill, a look at rings, what other workers handed over, and services of
+ * VMs in the scheduler's order until it is time to look at rings again. Returns whether there
  * was anything to do. A test calls it with no thread. [worker] */
 bool turn(struct worker *w);
 

@@ -110,10 +110,9 @@ static void forget_vm(struct worker *w, const struct vm *vm)
 	sched_remove_vm(w->sched, vm->id);
 }
 
-static void guest_open(struct scene *s, unsigned i, struct network *network)
+void scene_open_guest(struct scene *s, struct scene_guest *g, unsigned i, struct network *network)
 {
 	const struct budget budget = budget_default();
-	struct scene_guest *g = &s->guest[i];
 	char name[32];
 
 	open_rings(g);
@@ -132,10 +131,8 @@ static void guest_open(struct scene *s, unsigned i, struct network *network)
 	join_worker(g, s->w);
 }
 
-static void guest_close(struct scene *s, unsigned i)
+void scene_close_guest(struct scene *s, struct scene_guest *g)
 {
-	struct scene_guest *g = &s->guest[i];
-
 	leave_worker(g);
 	forget_vm(s->w, &g->vm);
 	forget_vm(s->w2, &g->vm);
@@ -190,7 +187,7 @@ int scene_setup(void **state)
 	s->w = make_worker(s, 0);
 	s->w2 = make_worker(s, 1);
 	for (unsigned i = 0; i < SCENE_GUESTS; i++)
-		guest_open(s, i, &s->net[i == 5]);
+		scene_open_guest(s, &s->guest[i], i, &s->net[i == 5]);
 	make_network(s, 0, 0, 5);
 	make_network(s, 1, 5, 1);
 	*state = s;
@@ -203,7 +200,7 @@ int scene_teardown(void **state)
 
 	scene_assert_conserved(s);
 	for (unsigned i = 0; i < SCENE_GUESTS; i++)
-		guest_close(s, i);
+		scene_close_guest(s, &s->guest[i]);
 	for (unsigned i = 0; i < 2; i++) {
 		free(atomic_load(&s->net[i].members));
 		fdb_destroy(s->net[i].fdb);

@@ -43,6 +43,12 @@ struct scene {
 int scene_setup(void **state);
 int scene_teardown(void **state);
 
+/* A guest beside those, zeroed by the caller: its i is SCENE_GUESTS or more. It belongs to the
+ * first worker, is no member of its network (floods do not reach it) and is closed before the
+ * scene. */
+void scene_open_guest(struct scene *s, struct scene_guest *g, unsigned i, struct network *network);
+void scene_close_guest(struct scene *s, struct scene_guest *g);
+
 /* Guest i's address. */
 void scene_mac(unsigned i, uint8_t mac[6]);
 
