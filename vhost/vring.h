@@ -118,7 +118,7 @@ struct virtq {
 	uint16_t held_flags;
 	uint16_t toil; /* how laborious the ring was of late: descriptors of the packet last placed
 			  by itself beyond one for each 512 bytes; VRING_MAX_CHAIN when one met a
-			  page that was not there; halved by each run of common packets */
+			  page that was not there; halved by each call */
 	uint32_t unpublished; /* ring slots used since the last vring_publish */
 	uint32_t unnotified;  /* ring slots published since the last vring_notify */
 	int call_fd;

@@ -118,7 +118,6 @@ static __rte_always_inline uint16_t write_run(struct virtq *q, struct rte_mbuf *
 	uint8_t hdr_len = q->hdr_len;
 	uint16_t n = run->n;
 
-	q->toil /= 2;
 	for (uint16_t i = 0; i < 2 && i < n; i++)
 		if (pkts[i]->nb_segs > 1)
 			prefetch_rest(pkts[i], run->at[i] + hdr_len);
@@ -314,6 +313,7 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 	uint32_t toil = 0;
 	struct run run;
 
+	q->toil /= 2;
 	while (done < n && rest == VRING_DELIVERED) {
 		look(q, &pkts[done], RTE_MIN(n - done, most), &run, packed);
 		if (likely(run.n > 0)) {

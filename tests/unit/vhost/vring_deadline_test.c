@@ -312,6 +312,11 @@ static void test_a_ring_is_trusted_again(void **state)
 		assert_int_equal(vring_enqueue(&g.q, m, 1, fate, NULL), 1);
 	}
 	assert_in_range(n, 5, 10);
+	/* Nor does a full one stay suspect, so that its guest pays for what it does not get. */
+	g.q.toil = VRING_MAX_CHAIN;
+	for (; g.q.toil > 0; n--)
+		assert_int_equal(vring_enqueue(&g.q, m, 1, fate, NULL), 0);
+	assert_int_equal(n, 0);
 	rte_pktmbuf_free(m[0]);
 	rig_close(&g, pool);
 }
