@@ -15,7 +15,7 @@
 #include "base/page_faults.h"
 
 /* Packets between two looks at the clock, a power of two. */
-#define VRING_CLOCK_EVERY 8
+#define VRING_CLOCK_EVERY 32
 
 /* Belongs to the thread that calls. */
 struct vring_deadline {

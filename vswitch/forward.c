@@ -101,7 +101,7 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 	uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
 	uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
 	struct port *from = b->from;
-	struct memo *memo = &b->memo;
+	struct memo *memo = &w->memo;
 	uint16_t copies;
 
 	if (unlikely(fdb_mac_is_group(src) || src == 0)) {
@@ -238,7 +238,6 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	b.from = from;
 	b.pair = pair;
 	b.mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
-	b.memo = (struct memo){0, 0, FDB_NO_PORT};
 	b.flood = flood;
 	b.work = 0;
 	b.deliveries = 0;

@@ -12,19 +12,11 @@
 
 /* Work after which a batch is cut, in deliveries of small packets into plain buffers: what is done
  * between two looks at the clock. These take as long as one, or nearly: */
-#define MAX_WORK        16
-#define BYTES_PER_WORK  2048
+#define MAX_WORK        32
+#define BYTES_PER_WORK  1024
 #define PIECES_PER_WORK 16
 /* And a notification is so much, a system call: */
 #define WORK_PER_NOTICE 16
-
-/* The addresses last seen in the batch, and the port behind the destination: packets come in runs.
- */
-struct memo {
-	uint64_t src;
-	uint64_t dst;
-	uint16_t to;
-};
 
 /* A batch, and where its packets stand: deliveries asked for and missed, and why the last one was.
  * Most batches miss none, and then only the sums are looked at. */
@@ -32,7 +24,6 @@ struct batch {
 	struct port *from;
 	uint16_t pair;
 	uint32_t mtu;
-	struct memo memo;
 	struct flood *flood; /* of its first packet, later of its last */
 	uint32_t work;       /* planned */
 	uint32_t deliveries; /* asked for, in all */

@@ -7,6 +7,8 @@
  * begins there. */
 #include "vswitch/loop.h"
 
+#include <string.h>
+
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
@@ -23,8 +25,9 @@
 #define POLL_INTERVAL_US 5
 
 /* How long a service may exceed its slice, in slices, before packets are dropped for a receiver
- * whose pages are missing. A part into memory that a guest never touched so far takes up to two. */
-#define PATIENCE_SLICES 2
+ * whose pages are missing. A part into memory that a guest never touched so far takes more than
+ * three. */
+#define PATIENCE_SLICES 3
 
 /* How many ports a busy worker looks at for each such interval, going round. Each ring's index is a
  * cache line that comes from the guest's core: all of 64 ports took up to a fifth of the worker's
@@ -138,6 +141,7 @@ static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct 
 				       &w->deadline};
 	s->held_port = tap->port;
 	s->held_pair = tap->pair;
+	w->memo = (struct memo){0, 0, FDB_NO_PORT};
 	s->n_held = vring_dequeue(tap->tx, s->vm->pool, w->loan, s->held, &limits, &work);
 	/* Dropped ones are packets too: their cost is learned, and they count against a rate. */
 	t->packets += s->n_held + count_ring_drops(&w->counters[tap->port->id], &work);
@@ -161,8 +165,7 @@ static void finish(struct worker *w, struct service *s, uint16_t n)
 	q->rx_packets += n;
 	c->in += n;
 	s->n_held -= n;
-	for (uint16_t i = 0; i < s->n_held; i++)
-		s->held[i] = s->held[i + n];
+	memmove(s->held, s->held + n, s->n_held * sizeof(s->held[0]));
 }
 
 /* Gives a burst back to the guest. */

@@ -15,7 +15,7 @@
 #define REF_CAP    ((int64_t)(100 * SIM_US))
 #define REF_FLOOR  (-(int64_t)SIM_HZ)
 #define MILLION    1000000
-#define PART       16 /* packets of a burst between two looks at the clock */
+#define PART       32 /* packets of a burst between two looks at the clock */
 #define N_WINDOWS  2
 #define SKIP_FIRST (100 * 1000 * SIM_US) /* while costs are learned and caps used up */
 
