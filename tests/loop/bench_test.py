@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Scenarios of the bench on switches that are not there: what a figure says where nothing was answered."""
+"""The bench without measuring: what a figure says where nothing was answered, on switches that are not there, and
+what becomes of binaries that are older than their sources."""
 import contextlib
 import importlib
+import importlib.machinery
+import importlib.util
 import os
 import pathlib
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from stintd import ROOT, run_tests  # noqa: E402
 
 sys.path.insert(0, str(ROOT / 'bench'))
 from harness import Bench, Play  # noqa: E402
+from machine import Refused  # noqa: E402
 
 
 class Switch:
@@ -121,6 +126,40 @@ def answers_that_all_met_a_gap_are_answers():
     assert bench.figures.rounds['latency.clean.p50.stint_us'] == [10]
 
 
+def bench_run():
+    """bench/run as a module."""
+    loader = importlib.machinery.SourceFileLoader('bench_run', str(ROOT / 'bench' / 'run'))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('bench_run', loader))
+    loader.exec_module(module)
+    return module
+
+
+def old_binaries_are_refused():
+    check = bench_run().is_current
+    with tempfile.TemporaryDirectory(prefix='stint-test.') as folder:
+        top = pathlib.Path(folder)
+        binaries = [top / 'build/stintd', top / 'build/bench/loadgen']
+        (top / 'Makefile').write_text('$(BUILD)/stintd $(BUILD)/bench/loadgen: source; touch $@\n'
+                                      '-include $(BUILD)/stintd.d\n')
+        binaries[1].parent.mkdir(parents=True)
+        (top / 'build/stintd.d').write_text('build/stintd: header\n')
+        for path, age in ((top / 'source', 20), (top / 'header', 20), (binaries[0], 10), (binaries[1], 10)):
+            path.touch()
+            os.utime(path, (1_000_000_000 - age,) * 2)
+        bench = Fake('latency', None)
+        bench.build = str(top / 'build')
+        assert check(bench, top) and bench.said == []
+        os.utime(top / 'header')
+        try:
+            check(bench, top)
+            assert False, 'not refused'
+        except Refused as e:
+            assert 'older than' in str(e) and 'make build loadgen' in str(e), e
+        bench.force = True
+        assert not check(bench, top) and 'older than' in bench.said[0], bench.said
+
+
 if __name__ == '__main__':
     sys.exit(run_tests([all_is_well_with_answers, latency_without_answers, idle_without_answers,
-                        efficiency_without_answers, answers_that_all_met_a_gap_are_answers]))
+                        efficiency_without_answers, answers_that_all_met_a_gap_are_answers,
+                        old_binaries_are_refused]))
