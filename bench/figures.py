@@ -29,6 +29,11 @@ def shown(value):
     return "no-answer" if value is None else f"{value:.6g}"
 
 
+def answer_text(value, digits=1):
+    """A round's value of a figure, for who watches."""
+    return "no answer" if value is None else f"{value:.{digits}f}"
+
+
 class Figures:
     def __init__(self, scenario):
         self.scenario = scenario

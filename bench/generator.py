@@ -11,6 +11,13 @@ from machine import GENERATOR_CORE, Refused
 GRACE = 60
 
 
+def latency(raw, stream, point, clean=False):
+    """A point of a stream's latencies in us, None where nothing was answered: the generator then has no figures of
+    them. With `clean`, of those that no gap of its core touched, as far as there are any."""
+    found = raw.get(f"stream.{stream}.latency.{point}_us")
+    return raw.get(f"stream.{stream}.clean.{point}_us", found) if clean else found
+
+
 class Generator:
     def __init__(self, binary, tmp, huge):
         self.binary = binary

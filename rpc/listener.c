@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -44,13 +45,24 @@ static int refuse_busy(const struct rpc_listener *l, struct err *e)
 		       *pid ? ", process " : "", pid, l->path);
 }
 
+static int refuse_place(const struct rpc_listener *l, int error, struct err *e)
+{
+	char folder[sizeof(l->path)];
+
+	if (error != ENOENT)
+		return err_set(e, ERR_PERMISSION, "socket", "cannot open %s: %s", l->lock_path,
+			       strerror(error));
+	memcpy(folder, l->path, sizeof(folder));
+	return err_set(e, ERR_NOT_FOUND, "socket", "cannot make %s: folder %s does not exist",
+		       l->path, dirname(folder));
+}
+
 static int take_lock(struct rpc_listener *l, struct err *e)
 {
 	for (;;) {
 		l->lock_fd = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->lock_fd < 0)
-			return err_set(e, ERR_PERMISSION, "socket", "cannot open %s: %s",
-				       l->lock_path, strerror(errno));
+			return refuse_place(l, errno, e);
 		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
 			int rc = errno == EWOULDBLOCK
 					 ? refuse_busy(l, e)

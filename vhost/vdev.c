@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A vhost-user device.
  *
- * Owns: the registration of its path with the vhost library, its queue pairs, the snapshot of guest
- * memory that they use, and the words for its state. Runs on the vhost library's event thread, but
- * for create, destroy and status. Memory is one fixed struct per device. */
+ * Owns: the registration of its path with the vhost library, its queue pairs and the snapshot of
+ * guest memory that they use. What a front end sends is judged in vhost/vdev_input.h; the words for
+ * the state are in vhost/vdev_text.h. Runs on the vhost library's event thread, but for create,
+ * destroy and status. Memory is one fixed struct per device. */
 #include "vhost/vdev.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +20,10 @@
 #include <rte_vhost.h>
 
 #include "base/log.h"
-#include "vhost/guest_fd.h"
 #include "vhost/ring_state.h"
 #include "vhost/unixsock.h"
+#include "vhost/vdev_input.h"
+#include "vhost/vdev_text.h"
 
 #define READ_TIMEOUT_MS 100
 
@@ -65,28 +65,6 @@ static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vdev *by_vid[RTE_MAX_VHOST_DEVICE];
 static struct vdev *registered[RTE_MAX_VHOST_DEVICE];
 
-static const char *const state_names[VDEV_STATE_COUNT] = {
-#define X(name, text) [VDEV_##name] = text,
-#include "vhost/vdev_states.def"
-#undef X
-};
-
-static const char *const feature_names[64] = {
-#define X(bit, name) [bit] = name,
-#include "vhost/features.def"
-#undef X
-};
-
-const char *vdev_state_text(enum vdev_state state)
-{
-	return state_names[state];
-}
-
-const char *vdev_feature_text(unsigned bit)
-{
-	return bit < 64 ? feature_names[bit] : NULL;
-}
-
 static struct vdev *vdev_of(int vid)
 {
 	struct vdev *dev;
@@ -124,7 +102,7 @@ static void table_remove(const struct vdev *dev)
 	pthread_mutex_unlock(&table_lock);
 }
 
-/* --- state in words ----------------------------------------------------------------------------
+/* --- state ------------------------------------------------------------------------------------
  */
 
 static void set_state(struct vdev *dev, enum vdev_state state, const char *text)
@@ -143,11 +121,9 @@ static void set_state(struct vdev *dev, enum vdev_state state, const char *text)
 
 static void set_waiting(struct vdev *dev, const char *last)
 {
-	char text[192];
+	char text[VDEV_TEXT_SIZE];
 
-	snprintf(text, sizeof(text), "waiting for front end (%s)%s%s",
-		 dev->conf.is_client ? "connecting to its socket" : "listening",
-		 last ? "; last: " : "", last ? last : "");
+	vdev_text_waiting(text, dev->conf.is_client, last);
 	pthread_mutex_lock(&dev->lock);
 	dev->status.features = 0;
 	dev->status.pairs = 0;
@@ -156,40 +132,21 @@ static void set_waiting(struct vdev *dev, const char *last)
 	set_state(dev, VDEV_WAITING, text);
 }
 
-static void set_up(struct vdev *dev, uint64_t features)
-{
-	/* What an operator asks about first; the whole list is in the port's features. */
-	static const unsigned shown[] = {VIRTIO_NET_F_MRG_RXBUF,      VIRTIO_F_IN_ORDER,
-					 VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
-					 VIRTIO_NET_F_CSUM,           VIRTIO_NET_F_HOST_TSO4};
-	char text[192];
-	int used;
-
-	used = snprintf(text, sizeof(text), "up: %u queue pair%s, %s", dev->used_pairs,
-			dev->used_pairs == 1 ? "" : "s",
-			features & (1ULL << VIRTIO_F_RING_PACKED) ? "packed" : "split");
-	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
-		if (features & (1ULL << shown[i]))
-			used += snprintf(text + used, sizeof(text) - (size_t)used, ", %s",
-					 vdev_feature_text(shown[i]));
-	set_state(dev, VDEV_UP, text);
-}
-
 static void set_negotiating(struct vdev *dev)
 {
 	unsigned ready = 0, vrings = rte_vhost_get_vring_num(dev->vid);
-	char text[192];
+	char text[VDEV_TEXT_SIZE];
 
 	for (unsigned i = 0; i < 2 * VDEV_MAX_PAIRS; i++)
 		ready += dev->enabled[i];
-	snprintf(text, sizeof(text), "negotiating: %u rings known, %u enabled", vrings, ready);
+	vdev_text_negotiating(text, vrings, ready);
 	set_state(dev, VDEV_NEGOTIATING, text);
 }
 
 static void update_state(struct vdev *dev)
 {
 	uint64_t features = 0;
-	char text[192] = "";
+	char text[VDEV_TEXT_SIZE] = "";
 
 	if (dev->vid < 0)
 		return;
@@ -201,14 +158,16 @@ static void update_state(struct vdev *dev)
 		snprintf(text, sizeof(text), "down: %s", dev->broken);
 	pthread_mutex_unlock(&dev->lock);
 
-	if (text[0])
+	if (text[0]) {
 		set_state(dev, VDEV_DOWN, text);
-	else if (dev->used_pairs > 0)
-		set_up(dev, features);
-	else if (dev->status.state == VDEV_UP || dev->status.state == VDEV_DOWN)
+	} else if (dev->used_pairs > 0) {
+		vdev_text_up(text, dev->used_pairs, features);
+		set_state(dev, VDEV_UP, text);
+	} else if (dev->status.state == VDEV_UP || dev->status.state == VDEV_DOWN) {
 		set_state(dev, VDEV_DOWN, "down: the guest's driver stopped the rings");
-	else
+	} else {
 		set_negotiating(dev);
+	}
 }
 
 /* --- rings to and from the worker --------------------------------------------------------------
@@ -242,83 +201,24 @@ static void take_back(struct vdev *dev)
 }
 
 /* What keeps a device from its worker until the front end says something else. */
-__attribute__((format(printf, 2, 3))) static void note_broken(struct vdev *dev, const char *fmt,
-							      ...)
+static void note_broken(struct vdev *dev, const char *why)
 {
-	va_list args;
-
-	va_start(args, fmt);
 	pthread_mutex_lock(&dev->lock);
-	vsnprintf(dev->broken, sizeof(dev->broken), fmt, args);
+	snprintf(dev->broken, sizeof(dev->broken), "%.*s", (int)sizeof(dev->broken) - 1, why);
 	pthread_mutex_unlock(&dev->lock);
-	va_end(args);
-}
-
-/* Whether a page fault in the file is served from memory: only such files have seals. One on a disk
- * or in a FUSE file system would hold the worker, and all other VMs, for as long as that takes. */
-static bool is_memory(int fd)
-{
-	return fcntl(fd, F_GET_SEALS) >= 0;
-}
-
-/* Whether a region lies within its file. A file that shrinks later is met by vhost/sigbus.h. */
-static bool is_backed(const struct rte_vhost_mem_region *r)
-{
-	uint64_t offset = r->host_user_addr - (uint64_t)(uintptr_t)r->mmap_addr;
-	struct stat st;
-
-	return fstat(r->fd, &st) == 0 && (uint64_t)st.st_size >= offset &&
-	       (uint64_t)st.st_size - offset >= r->size;
-}
-
-static bool is_usable(struct vdev *dev, uint32_t i, const struct rte_vhost_mem_region *r)
-{
-	if (!is_memory(r->fd))
-		note_broken(dev,
-			    "memory region %u is a file that is not in memory (memfd, tmpfs "
-			    "or hugetlbfs)",
-			    i);
-	else if (!is_backed(r))
-		note_broken(dev, "memory region %u reaches beyond its file", i);
-	else
-		return true;
-	return false;
 }
 
 static bool snapshot_memory(struct vdev *dev)
 {
-	struct rte_vhost_memory *mem = NULL;
+	struct rte_vhost_memory *table = NULL;
+	struct err e = {0};
 
-	if (rte_vhost_get_mem_table(dev->vid, &mem) < 0)
+	if (rte_vhost_get_mem_table(dev->vid, &table) < 0)
 		return false;
-	dev->mem.n = 0;
-	for (uint32_t i = 0; i < mem->nregions && i < GUEST_MEM_MAX_REGIONS; i++) {
-		const struct rte_vhost_mem_region *r = &mem->regions[i];
-
-		if (!is_usable(dev, i, r)) {
-			dev->mem.n = 0;
-			break;
-		}
-		dev->mem.r[dev->mem.n++] = (struct guest_region){
-			.gpa = r->guest_phys_addr,
-			.size = r->size,
-			.hva = (uint8_t *)(uintptr_t)r->host_user_addr,
-		};
-	}
-	free(mem);
+	if (vdev_input_memory(table, &dev->mem, &e) < 0)
+		note_broken(dev, e.text);
+	free(table);
 	return dev->mem.n > 0;
-}
-
-/* Workers write to the one and wait for the other. */
-static bool are_eventfds(struct vdev *dev, uint16_t queue, const struct rte_vhost_vring *v)
-{
-	bool call = v->callfd < 0 || guest_fd_is_eventfd(v->callfd);
-	bool kick = v->kickfd < 0 || guest_fd_is_eventfd(v->kickfd);
-
-	if (!call || !kick)
-		note_broken(dev, "ring %u: its %s descriptor is no eventfd", queue,
-			    call ? "kick" : "call");
-	return call && kick;
 }
 
 /* Opens one ring from what the library knows of it; false when it is not usable yet. */
@@ -327,13 +227,16 @@ static bool open_ring(struct vdev *dev, uint16_t queue, uint64_t features, struc
 {
 	struct rte_vhost_vring v;
 	struct vring_conf conf = {.features = features, .mem = &dev->mem};
+	struct err e = {0};
 
 	if (!dev->enabled[queue] || rte_vhost_get_vhost_vring(dev->vid, queue, &v) < 0)
 		return false;
 	if (!v.desc || !v.avail || !v.used || v.size == 0)
 		return false;
-	if (!are_eventfds(dev, queue, &v))
+	if (vdev_input_eventfds(queue, &v, &e) < 0) {
+		note_broken(dev, e.text);
 		return false;
+	}
 	if (rte_vhost_get_vring_base(dev->vid, queue, &conf.last_avail, &conf.last_used) < 0)
 		return false;
 	conf.desc = v.desc; /* the library's unions: packed rings share these three */
@@ -437,75 +340,16 @@ static int on_vring_state(int vid, uint16_t queue, int enable)
 	return 0;
 }
 
-/* The messages that matter here, numbered as in QEMU's docs/interop/vhost-user.rst. */
-enum {
-	SET_FEATURES = 2,
-	RESET_OWNER = 4,
-	SET_MEM_TABLE = 5,
-	SET_LOG_BASE = 6,
-	SET_VRING_NUM = 8,
-	SET_VRING_ADDR = 9,
-	SET_VRING_BASE = 10,
-	GET_VRING_BASE = 11,
-	SET_VRING_KICK = 12,
-	SET_VRING_CALL = 13,
-	GET_QUEUE_NUM = 17,
-	SET_VRING_ENABLE = 18,
-	SET_INFLIGHT_FD = 32,
-};
-
-/* A message begins with its number. */
-static uint32_t request_of(const void *msg)
-{
-	uint32_t request;
-
-	memcpy(&request, msg, sizeof(request));
-	return request;
-}
-
-/* Whether a message may change what rings point to: memory, set-up or eventfds. */
-static bool changes_rings(const void *msg)
-{
-	switch (request_of(msg)) {
-	case SET_FEATURES:
-	case RESET_OWNER:
-	case SET_MEM_TABLE:
-	case SET_LOG_BASE:
-	case SET_VRING_NUM:
-	case SET_VRING_ADDR:
-	case SET_VRING_BASE:
-	case GET_VRING_BASE:
-	case SET_VRING_KICK:
-	case SET_VRING_CALL:
-	case SET_VRING_ENABLE:
-	case SET_INFLIGHT_FD:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Answers how many queue pairs there are: the library would say 128 whatever the port's limit. */
-static enum rte_vhost_msg_result answer_queue_num(const struct vdev *dev, void *msg)
-{
-	struct {
-		uint32_t request, flags, size;
-		uint64_t value;
-	} __attribute__((packed)) *m = msg;
-
-	m->size = sizeof(m->value);
-	m->value = dev->conf.max_pairs;
-	return RTE_VHOST_MSG_RESULT_REPLY;
-}
-
 static enum rte_vhost_msg_result before_message(int vid, void *msg)
 {
 	struct vdev *dev = vdev_of(vid);
 
-	if (dev && request_of(msg) == GET_QUEUE_NUM)
-		return answer_queue_num(dev, msg);
-
-	if (dev && changes_rings(msg)) {
+	/* The library would say 128 whatever the port's limit. */
+	if (dev && vdev_input_asks_queues(msg)) {
+		vdev_input_answer_queues(msg, dev->conf.max_pairs);
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	}
+	if (dev && vdev_input_changes_rings(msg)) {
 		take_back(dev);
 		pthread_mutex_lock(&dev->lock);
 		dev->status.messages++;
@@ -723,9 +567,9 @@ void vdev_status(struct vdev *dev, struct vdev_status *status)
 
 void vdev_set_broken(struct vdev *dev, const char *why)
 {
-	char text[192];
+	char text[VDEV_TEXT_SIZE];
 
-	note_broken(dev, "%s", why);
+	note_broken(dev, why);
 	snprintf(text, sizeof(text), "down: %s", why);
 	set_state(dev, VDEV_DOWN, text);
 }

@@ -26,6 +26,7 @@
 
 #define VDEV_MAX_PAIRS 16
 #define VDEV_PATH_SIZE 108 /* sun_path's size */
+#define VDEV_TEXT_SIZE 192
 
 enum vdev_state {
 #define X(name, text) VDEV_##name,
@@ -68,13 +69,13 @@ struct vdev_ops {
 
 struct vdev_status {
 	enum vdev_state state;
-	char text[192];    /* the state in words, as shown to operators */
-	uint64_t features; /* negotiated virtio feature bits, 0 before */
-	uint16_t pairs;    /* usable queue pairs */
-	uint16_t mtu;      /* as the front end told it, 0 if it did not */
-	bool is_broken;    /* down because of what is in its rings or memory */
-	uint64_t connects; /* front ends that ever connected */
-	uint64_t refused;  /* further front ends turned away while one was connected */
+	char text[VDEV_TEXT_SIZE]; /* the state in words, as shown to operators */
+	uint64_t features;         /* negotiated virtio feature bits, 0 before */
+	uint16_t pairs;            /* usable queue pairs */
+	uint16_t mtu;              /* as the front end told it, 0 if it did not */
+	bool is_broken;            /* down because of what is in its rings or memory */
+	uint64_t connects;         /* front ends that ever connected */
+	uint64_t refused;          /* further front ends turned away while one was connected */
 	uint64_t messages; /* vhost-user messages that made the worker let go of the rings */
 };
 
@@ -92,11 +93,5 @@ void vdev_status(struct vdev *dev, struct vdev_status *status);
 /* Marks the device as down because a ring is broken, with the reason in words. The worker has the
  * rings, and they must stay there until this returns: the next set is not broken. [control] */
 void vdev_set_broken(struct vdev *dev, const char *why);
-
-const char *vdev_state_text(enum vdev_state state);
-
-/* The name of a virtio-net feature bit as the virtio specification's drivers print it, or NULL.
- * [any] */
-const char *vdev_feature_text(unsigned bit);
 
 #endif

@@ -19,6 +19,7 @@
 #include "vhost/ring_state.h"
 #include "vhost/guest_fd.h"
 #include "vhost/sigbus.h"
+#include "vhost/vdev_text.h"
 #include "vswitch/budget_watch.h"
 #include "vswitch/config.h"
 #include "vswitch/eal.h"

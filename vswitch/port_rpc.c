@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "rpc_schema.h"
+#include "vhost/vdev_text.h"
 #include "vswitch/ctx_rpc.h"
 #include "vswitch/mac_rpc.h"
 #include "vswitch/switch.h"

@@ -7,6 +7,8 @@ neighbour's burst begins while the last OVERLAP percent of its own are left. Wha
 core serves. This machine has one core for workers, so one silo is measured: four of them serve four times as
 much on four cores, and as much per core."""
 
+from figures import answer_text
+from generator import latency
 from harness import Stint
 
 LIMIT_SECONDS = 600
@@ -31,11 +33,12 @@ def stream(vms, overlap):
 
 
 def measure(bench, vms, overlap=0):
-    """(requests per second, their p99 in us, how busy the worker was in percent)"""
+    """(requests per second, their p99 in us or None when none was answered, how busy the worker was in percent)"""
     with bench.switch(Stint, 2 * vms) as switch:
         switch.call("scheduler_set", mode="time", slice_us=SLICE_US)
         play = bench.play(switch, [stream(vms, overlap)], seconds=0.8 if bench.quick else 4)
-    return play.raw["stream.burst.replies_per_s"], play.raw["stream.burst.clean.p99_us"], play.busy_percent
+    p99 = latency(play.raw, "burst", "p99", clean=True)
+    return play.raw["stream.burst.replies_per_s"], p99, play.busy_percent
 
 
 def run(bench):
@@ -50,10 +53,13 @@ def run(bench):
             figures.add(f"efficiency.{overlap}.requests_per_s", shared, "requests/s")
             figures.add(f"efficiency.{overlap}.p99_us", p99, "us")
             figures.add(f"efficiency.{overlap}.busy_percent", busy, "%")
-            figures.add(f"efficiency.{overlap}.per_core_ratio", shared / alone, "ratio")
-            figures.add(f"efficiency.{overlap}.p99_excess_slices", (p99 - alone_p99) / SLICE_US, "slices")
-            bench.say(f"{overlap} % overlap: {shared / alone:.2f} times a silo's requests per core, "
-                      f"p99 {p99:.1f} us against {alone_p99:.1f}")
+            answered = None not in (p99, alone_p99)
+            ratio = shared / alone if answered else None
+            excess = (p99 - alone_p99) / SLICE_US if answered else None
+            figures.add(f"efficiency.{overlap}.per_core_ratio", ratio, "ratio")
+            figures.add(f"efficiency.{overlap}.p99_excess_slices", excess, "slices")
+            bench.say(f"{overlap} % overlap: requests per core over a silo's: {answer_text(ratio, 2)}, "
+                      f"p99 in us: {answer_text(p99)} against {answer_text(alone_p99)}")
         for name in ("per_core_ratio", "p99_excess_slices"):
             figures.add(f"efficiency.{name}", figures.rounds[f"efficiency.{OVERLAPS[0]}.{name}"][-1],
                         figures.units[f"efficiency.{OVERLAPS[0]}.{name}"])

@@ -5,6 +5,8 @@ Ours with `--wake-latency 0` (an idle core polls in the kernel and does not halt
 comes, its core halts: figures `.halting`."""
 
 import machine
+from figures import answer_text
+from generator import latency
 from harness import Ovs, Stint, Testpmd
 from machine import WORKER_CORE
 
@@ -89,10 +91,10 @@ def run(bench):
             if halted is not None:
                 bench.figures.add(f"idle.core_halted_percent{suffix}", halted, "%")
             for point in ("p50", "p99"):
-                bench.figures.add(f"idle.first_packet_{point}_us{suffix}", raw[f"stream.first.latency.{point}_us"], "us")
-                bench.figures.add(f"idle.first_packet_clean_{point}_us{suffix}", raw[f"stream.first.clean.{point}_us"],
-                                  "us")
+                bench.figures.add(f"idle.first_packet_{point}_us{suffix}", latency(raw, "first", point), "us")
+                bench.figures.add(f"idle.first_packet_clean_{point}_us{suffix}",
+                                  latency(raw, "first", point, clean=True), "us")
             bench.say(f"{suffix.lstrip('.') or 'stint'}: {silent:.1f} % of a core, first packet "
-                      f"p99 {raw['stream.first.latency.p99_us']:.1f} us")
+                      f"p99 in us: {answer_text(latency(raw, 'first', 'p99'))}")
     for name in BARS:
         bench.figures.note(name, "with --wake-latency 0: the idle core polls in the kernel and does not halt")

@@ -7,6 +7,7 @@ seconds. The victims have a guarantee, as VMs that care for latency would; `weig
 one. In mode rate each hostile VM is held to its share of RATE_PPS and RATE_BPS, about what the worker could
 switch of small packets."""
 
+from figures import answer_text
 from harness import Stint
 from overruns import Gaps, Histogram, Overruns
 
@@ -178,10 +179,6 @@ def note_latencies(bench, adversary, raw):
     return found
 
 
-def shown(us):
-    return "no answer" if us is None else f"{us:.0f}"
-
-
 def measure(bench, adversary, number, overruns, packets):
     """Returns {(mode, window): p99 in us}."""
     streams = [f"name=w{window} from={2 * i} to={2 * i + 1} mode=request window={window} size=64 "
@@ -195,7 +192,8 @@ def measure(bench, adversary, number, overruns, packets):
                                 warmup=0.06 if bench.quick else 0.2)
     p99 = note_latencies(bench, adversary, raw)
     bench.say(f"{adversary.name}: p99 in us with 1 / 16 outstanding: " + ", ".join(
-        f"{mode} {' / '.join(shown(p99[mode, str(w)]) for w in WINDOWS)}" for mode in ("alone", "none", "rate", "time")))
+        f"{mode} {' / '.join(answer_text(p99[mode, str(w)], 0) for w in WINDOWS)}"
+        for mode in ("alone", "none", "rate", "time")))
     bench.say(f"{adversary.name}: services longer than two slices: {overruns.longest_text()}")
     return p99
 

@@ -110,9 +110,11 @@ static void forget_vm(struct worker *w, const struct vm *vm)
 	sched_remove_vm(w->sched, vm->id);
 }
 
-void scene_open_guest(struct scene *s, struct scene_guest *g, unsigned i, struct network *network)
+static void guest_open(struct scene *s, struct network *network)
 {
 	const struct budget budget = budget_default();
+	unsigned i = s->n_guests++;
+	struct scene_guest *g = &s->guest[i];
 	char name[32];
 
 	open_rings(g);
@@ -131,8 +133,10 @@ void scene_open_guest(struct scene *s, struct scene_guest *g, unsigned i, struct
 	join_worker(g, s->w);
 }
 
-void scene_close_guest(struct scene *s, struct scene_guest *g)
+static void guest_close(struct scene *s, unsigned i)
 {
+	struct scene_guest *g = &s->guest[i];
+
 	leave_worker(g);
 	forget_vm(s->w, &g->vm);
 	forget_vm(s->w2, &g->vm);
@@ -163,16 +167,24 @@ static struct worker *make_worker(struct scene *s, unsigned index)
 	return worker;
 }
 
-static void make_network(struct scene *s, unsigned i, unsigned first, unsigned count)
+/* All guests of a network, in the order of their ports. */
+static void gather_members(struct scene *s, struct network *n)
 {
-	struct members *m = malloc(sizeof(*m) + count * sizeof(struct port *));
-	struct network *n = &s->net[i];
+	struct members *m = malloc(sizeof(*m) + s->n_guests * sizeof(struct port *));
 
 	assert_non_null(m);
-	m->n = count;
-	for (unsigned k = 0; k < count; k++)
-		m->port[k] = &s->guest[first + k].port;
-	atomic_store(&n->members, m);
+	m->n = 0;
+	for (unsigned i = 0; i < s->n_guests; i++)
+		if (s->guest[i].port.net == n)
+			m->port[m->n++] = &s->guest[i].port;
+	free(atomic_exchange(&n->members, m));
+}
+
+static void make_network(struct scene *s, unsigned i)
+{
+	struct network *n = &s->net[i];
+
+	gather_members(s, n);
 	atomic_store(&n->mtu, 1500);
 	n->fdb = fdb_create(256);
 	assert_non_null(n->fdb);
@@ -186,10 +198,10 @@ int scene_setup(void **state)
 	s->now = 1000000;
 	s->w = make_worker(s, 0);
 	s->w2 = make_worker(s, 1);
-	for (unsigned i = 0; i < SCENE_GUESTS; i++)
-		scene_open_guest(s, &s->guest[i], i, &s->net[i == 5]);
-	make_network(s, 0, 0, 5);
-	make_network(s, 1, 5, 1);
+	while (s->n_guests < SCENE_GUESTS)
+		guest_open(s, &s->net[s->n_guests == 5]);
+	make_network(s, 0);
+	make_network(s, 1);
 	*state = s;
 	return 0;
 }
@@ -199,8 +211,8 @@ int scene_teardown(void **state)
 	struct scene *s = *state;
 
 	scene_assert_conserved(s);
-	for (unsigned i = 0; i < SCENE_GUESTS; i++)
-		scene_close_guest(s, &s->guest[i]);
+	for (unsigned i = 0; i < s->n_guests; i++)
+		guest_close(s, i);
 	for (unsigned i = 0; i < 2; i++) {
 		free(atomic_load(&s->net[i].members));
 		fdb_destroy(s->net[i].fdb);
@@ -215,6 +227,14 @@ int scene_teardown(void **state)
 
 /* --- what tests do with it ---------------------------------------------------------------------
  */
+
+void scene_join(struct scene *s, unsigned network, unsigned n)
+{
+	assert_true(s->n_guests + n <= SCENE_MOST);
+	while (n-- > 0)
+		guest_open(s, &s->net[network]);
+	gather_members(s, &s->net[network]);
+}
 
 void scene_mac(unsigned i, uint8_t mac[6])
 {
@@ -281,7 +301,7 @@ unsigned scene_received(struct scene *s, unsigned i)
 
 void scene_receive_all(struct scene *s)
 {
-	for (unsigned i = 0; i < SCENE_GUESTS; i++)
+	for (unsigned i = 0; i < s->n_guests; i++)
 		scene_received(s, i);
 }
 
@@ -309,7 +329,7 @@ uint64_t scene_dropped(const struct scene *s, unsigned i, enum drop_reason reaso
 
 void scene_assert_conserved(const struct scene *s)
 {
-	for (unsigned i = 0; i < SCENE_GUESTS; i++) {
+	for (unsigned i = 0; i < s->n_guests; i++) {
 		struct port_counters sum;
 		uint64_t drops = 0;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whole turns of the loop, without the vhost library: six guests played in memory, two workers
  * without threads and a clock that moves when they look at it. Guests 0 to 4 are in one network,
- * guest 5 is in another; the first worker serves them all until one is moved. One at a time. */
+ * guest 5 is in another; the first worker serves them all until one is moved. Others may join
+ * either. One at a time. */
 #ifndef FAKE_SCENE_H
 #define FAKE_SCENE_H
 
@@ -12,6 +13,7 @@
 #include "vswitch/worker.h"
 
 #define SCENE_GUESTS    6
+#define SCENE_MOST      40 /* with those that join */
 #define SCENE_RING_SIZE 64
 #define SCENE_HDR       12 /* bytes before a frame: struct virtio_net_hdr_v1 */
 
@@ -26,7 +28,8 @@ struct scene_guest {
 };
 
 struct scene {
-	struct scene_guest guest[SCENE_GUESTS];
+	struct scene_guest guest[SCENE_MOST];
+	unsigned n_guests;
 	struct network net[2];
 	struct port *ports[MAX_PORTS];
 	struct worker *w, *w2;
@@ -43,11 +46,8 @@ struct scene {
 int scene_setup(void **state);
 int scene_teardown(void **state);
 
-/* A guest beside those, zeroed by the caller: its i is SCENE_GUESTS or more. It belongs to the
- * first worker, is no member of its network (floods do not reach it) and is closed before the
- * scene. */
-void scene_open_guest(struct scene *s, struct scene_guest *g, unsigned i, struct network *network);
-void scene_close_guest(struct scene *s, struct scene_guest *g);
+/* So many more guests join net[network]. */
+void scene_join(struct scene *s, unsigned network, unsigned n);
 
 /* Guest i's address. */
 void scene_mac(unsigned i, uint8_t mac[6]);

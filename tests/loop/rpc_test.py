@@ -348,6 +348,14 @@ def a_second_instance_is_refused():
         assert d.call('version_get')['pid'] == d.process.pid
 
 
+def a_missing_folder_is_named():
+    with tempfile.TemporaryDirectory(prefix='stint-test.') as folder:
+        run = subprocess.run([BUILD / 'stintd', '--socket', f'{folder}/none/rpc.sock'], capture_output=True,
+                             text=True, timeout=30)
+        assert run.returncode == 1
+        assert f'folder {folder}/none does not exist' in run.stderr, run.stderr
+
+
 def bad_arguments_are_refused():
     for args, word in ((['--workers', '999'], '999'), (['--workers', 'x'], 'x'), (['--what'], 'what'),
                        (['extra'], 'extra'), (['--memory', '1'], '1'), (['--wake-latency', '-1'], '-1'), (['--log-level', 'x'], 'x'),
@@ -485,7 +493,7 @@ if __name__ == '__main__':
         a_huge_request_is_cut_short, slow_clients_hold_up_nobody, events_have_numbers,
         configuration_survives, killed_at_any_moment_the_file_is_whole,
         one_bad_call_keeps_nothing_else_down, a_broken_file_is_refused_at_start,
-        a_second_instance_is_refused, bad_arguments_are_refused,
+        a_second_instance_is_refused, a_missing_folder_is_named, bad_arguments_are_refused,
         holds_the_wake_latency_while_it_lives, stops_on_a_signal,
         keeps_few_privileges, runs_as_the_unit_says, owners_may_be_numbers,
         the_read_only_socket_changes_nothing, many_objects_come_and_go]))

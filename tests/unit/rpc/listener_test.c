@@ -84,13 +84,27 @@ static void the_socket_has_its_mode(void **state)
 
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
-	f->conf.path = "/nonexistent/folder/s";
-	assert_null(rpc_server_create(f->loop, &f->conf, &e));
-	assert_non_null(strstr(e.text, "/nonexistent/folder/s"));
-	f->conf.path = f->path;
 	f->conf.group = "no such group";
 	assert_null(rpc_server_create(f->loop, &f->conf, &e));
 	assert_string_equal(e.field, "group");
+}
+
+static void a_missing_folder_is_named(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = {0};
+	char path[80], text[128];
+
+	snprintf(path, sizeof(path), "%s/none/s", f->folder);
+	f->conf.path = path;
+	f->conf.read_only_path = NULL;
+	assert_null(rpc_server_create(f->loop, &f->conf, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_string_equal(e.field, "socket");
+	assert_non_null(strstr(e.text, path));
+	assert_null(strstr(e.text, ".lock"));
+	snprintf(text, sizeof(text), "folder %s/none does not exist", f->folder);
+	assert_non_null(strstr(e.text, text));
 }
 
 int main(void)
@@ -98,7 +112,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_second_instance_is_refused), TEST(a_stale_socket_is_taken_over),
 		TEST(what_is_no_socket_stays),      TEST(a_foreign_listener_stays),
-		TEST(the_socket_has_its_mode),
+		TEST(the_socket_has_its_mode),      TEST(a_missing_folder_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,10 @@
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
 
+#define MANY 20
+
+static unsigned most_outboxes; /* at any look at the clock */
+
 static void test_unknown_goes_to_all_of_the_network(void **state)
 {
 	struct scene *s = *state;
@@ -43,6 +47,41 @@ static void test_known_goes_to_one(void **state)
 	assert_int_equal(len, 64);
 	for (unsigned i = 0; i < SCENE_GUESTS; i++)
 		assert_int_equal(scene_received(s, i), 0);
+	assert_int_equal(scene_counters(s, 0)->copies, 0);
+}
+
+static void note_outboxes(struct scene *s)
+{
+	if (s->w->n_outboxes > most_outboxes)
+		most_outboxes = s->w->n_outboxes;
+}
+
+/* More than are loaded ahead, in one batch. */
+static void test_each_of_many_gets_its_own(void **state)
+{
+	struct scene *s = *state;
+	uint32_t len;
+
+	scene_join(s, 0, MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		scene_send_to(s, SCENE_GUESTS + i, 0, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 0), MANY);
+	scene_receive_all(s);
+	for (unsigned i = 0; i < MANY; i++)
+		scene_send_to(s, 0, SCENE_GUESTS + i, (uint8_t)(100 + i));
+	most_outboxes = 0;
+	s->meanwhile = note_outboxes;
+	scene_turns(s, 3);
+	s->meanwhile = NULL;
+	assert_int_equal(most_outboxes, MANY);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_int_equal(scene_receive(&s->guest[SCENE_GUESTS + i], &len), 100 + i);
+		assert_int_equal(len, 64);
+	}
+	for (unsigned i = 0; i < s->n_guests; i++)
+		assert_int_equal(scene_received(s, i), 0);
+	assert_int_equal(scene_counters(s, 0)->forwarded, MANY);
 	assert_int_equal(scene_counters(s, 0)->copies, 0);
 }
 
@@ -228,6 +267,7 @@ int main(void)
 		SCENE_CASE(test_bad_buffers_are_their_owners_fault),
 		SCENE_CASE(test_unknown_goes_to_all_of_the_network),
 		SCENE_CASE(test_known_goes_to_one),
+		SCENE_CASE(test_each_of_many_gets_its_own),
 		SCENE_CASE(test_order_is_kept),
 		SCENE_CASE(test_broadcast_reaches_the_network_only),
 		SCENE_CASE(test_a_stale_entry_crosses_nothing),

@@ -6,19 +6,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
 
-#define CROWD    (40 - SCENE_GUESTS)
+#define CROWD    (SCENE_MOST - SCENE_GUESTS)
 #define PER_TURN 16
-#define ROUND    3 /* turns until all 40 were looked at */
+#define ROUND    3 /* turns until all were looked at */
 
 /* VMs of a port each, which send to guest 5. */
-static struct scene_guest crowd[CROWD];
+static struct scene_guest *crowd;
 
 static int crowd_setup(void **state)
 {
@@ -27,26 +26,16 @@ static int crowd_setup(void **state)
 	if (scene_setup(state) < 0)
 		return -1;
 	s = *state;
-	memset(crowd, 0, sizeof(crowd));
-	for (unsigned k = 0; k < CROWD; k++)
-		scene_open_guest(s, &crowd[k], SCENE_GUESTS + k, &s->net[1]);
+	crowd = &s->guest[SCENE_GUESTS];
+	scene_join(s, 1, CROWD);
+	scene_send_to(s, 5, SCENE_GUESTS, 1); /* where guest 5 is gets known */
+	scene_turns(s, 2);
 	return 0;
 }
 
-static int crowd_teardown(void **state)
+static void crowd_sends(struct scene *s, unsigned k)
 {
-	for (unsigned k = 0; k < CROWD; k++)
-		scene_close_guest(*state, &crowd[k]);
-	return scene_teardown(state);
-}
-
-static void crowd_sends(unsigned k)
-{
-	uint8_t dst[6], src[6];
-
-	scene_mac(5, dst);
-	scene_mac(SCENE_GUESTS + k, src);
-	scene_send_frame(&crowd[k], dst, src, 0x0800, 64, 1);
+	scene_send_to(s, SCENE_GUESTS + k, 5, 1);
 }
 
 static uint64_t seen(const struct scene *s, unsigned k)
@@ -95,7 +84,7 @@ static void test_a_busy_worker_looks_at_some_rings_per_turn(void **state)
 	start_flood(s, SCHED_MODE_NONE);
 	for (unsigned round = 1; round <= 4; round++) {
 		for (unsigned k = 0; k < CROWD; k++)
-			crowd_sends(k);
+			crowd_sends(s, k);
 		for (unsigned i = 0; i < ROUND; i++) {
 			uint64_t before = seen_from(s, 0);
 
@@ -127,7 +116,7 @@ static void test_a_guaranteed_vm_is_seen_in_the_next_turn(void **state)
 	start_flood(s, SCHED_MODE_TIME);
 	sched_get_stats(s->w->sched, s->guest[0].vm.id, &before);
 	for (unsigned i = 1; i <= 2 * ROUND; i++) {
-		crowd_sends(CROWD - 1);
+		crowd_sends(s, CROWD - 1);
 		scene_turns(s, 1);
 		assert_int_equal(seen(s, CROWD - 1), i);
 	}
@@ -141,7 +130,7 @@ static void test_an_idle_worker_looks_at_all_rings(void **state)
 	struct scene *s = *state;
 
 	for (unsigned k = 0; k < CROWD; k++) {
-		crowd_sends(k);
+		crowd_sends(s, k);
 		assert_true(turn(s->w));
 		assert_int_equal(seen(s, k), 1);
 		assert_false(turn(s->w));
@@ -160,7 +149,7 @@ static void test_a_worker_whose_vms_are_held_back_looks_at_all_rings(void **stat
 	while (turn(s->w))
 		continue;
 	for (unsigned k = 0; k < CROWD; k++) {
-		crowd_sends(k);
+		crowd_sends(s, k);
 		scene_turns(s, 1);
 		assert_int_equal(seen(s, k), 1);
 	}
@@ -190,7 +179,7 @@ static void test_ports_come_and_go_between_looks(void **state)
 		detach_crowd(s, gone);
 		before = seen_from(s, 0);
 		for (unsigned k = 0; k < CROWD; k++)
-			crowd_sends(k);
+			crowd_sends(s, k);
 		scene_turns(s, ROUND);
 		assert_int_equal(seen_from(s, 0) - before, CROWD - gone);
 		assert_int_equal(seen_from(s, gone), (uint64_t)gone * (CROWD - gone));
@@ -202,7 +191,7 @@ static void test_ports_come_and_go_between_looks(void **state)
 	}
 }
 
-#define CROWD_CASE(fn) cmocka_unit_test_setup_teardown(fn, crowd_setup, crowd_teardown)
+#define CROWD_CASE(fn) cmocka_unit_test_setup_teardown(fn, crowd_setup, scene_teardown)
 
 int main(void)
 {

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The bench without measuring: what a figure says where nothing was answered, on switches that are not there, and
+what becomes of binaries that are older than their sources."""
+import contextlib
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from stintd import ROOT, run_tests  # noqa: E402
+
+sys.path.insert(0, str(ROOT / 'bench'))
+from harness import Bench, Play  # noqa: E402
+from machine import Refused  # noqa: E402
+
+
+class Switch:
+    def call(self, *_args, **_params):
+        pass
+
+    def pids(self):
+        return [os.getpid()]
+
+
+class Fake(Bench):
+    """Plays nothing: answers(peer, number of its play) says whether the load's requests were answered, or that they
+    were, but all met a gap."""
+
+    def __init__(self, name, answers):
+        super().__init__(name, True, '', False)
+        self.module = importlib.import_module(f'scenarios.{name}')
+        self.answers = answers
+        self.plays = {}
+        self.said = []
+
+    def each_round(self):
+        yield 0
+
+    def say(self, text):
+        self.said.append(text)
+
+    @contextlib.contextmanager
+    def switch(self, peer, ports, **options):
+        switch = Switch()
+        switch.peer = peer.name
+        yield switch
+
+    def play(self, switch, streams, seconds=None, on_start=None, on_end=None, **_options):
+        if on_start:
+            on_start()
+        if on_end:
+            on_end()
+        raw = {'total.rx_pps': 1000.0, 'tsc_hz': 1e9, 'seconds': 1.0}
+        if streams:
+            n = self.plays[switch.peer] = self.plays.get(switch.peer, 0) + 1
+            answered = self.answers(switch.peer, n)
+            stream = 'stream.' + streams[0].split()[0].removeprefix('name=')
+            raw |= {f'{stream}.timeouts': 0 if answered else 3, f'{stream}.replies_per_s': 500.0 if answered else 0.0}
+            for which in ('latency', 'clean') if answered == 'all' else ('latency',) if answered else ():
+                raw |= {f'{stream}.{which}.{point}_us': 10.0 for point in ('p50', 'p99', 'p999')}
+                raw[f'{stream}.{which}.samples'] = 500.0
+        return Play(raw, 100.0)
+
+    def judged(self):
+        """{bar: its row}"""
+        self.module.run(self)
+        return {row['name']: row for row in self.figures.judge(self.module.BARS)}
+
+
+def assert_missed(bars, *names):
+    for name in names:
+        assert bars[name]['met'] is False and bars[name]['no_answer'] == 'in 1 of 1 rounds', bars
+
+
+def all_is_well_with_answers():
+    for name in ('latency', 'idle', 'efficiency'):
+        bench = Fake(name, lambda peer, n: 'all')
+        bars = bench.judged()
+        assert not any('no_answer' in bar for bar in bars.values()), bars
+        assert not any('no answer' in text for text in bench.said), bench.said
+
+
+def latency_without_answers():
+    for silent in ('stint', 'testpmd_io'):
+        bench = Fake('latency', lambda peer, n, silent=silent: peer != silent and 'all')
+        assert_missed(bench.judged(), 'latency.p50_over_testpmd_us')
+        assert bench.figures.rounds[f'latency.p99.{silent}_us'] == [None]
+        assert bench.figures.rounds[f'latency.clean.p99.{silent}_us'] == [None]
+        assert bench.figures.rounds[f'latency.{silent}.samples'] == [0]
+        assert bench.figures.rounds[f'latency.{silent}.timeouts'] == [3]
+        assert f'{silent}: p50 in us: no answer' in bench.said, bench.said
+
+
+def idle_without_answers():
+    bench = Fake('idle', lambda peer, n: peer != 'stint' and 'all')
+    bars = bench.judged()
+    assert_missed(bars, 'idle.first_packet_p99_us')
+    assert 'no_answer' not in bars['idle.core_percent'], bars
+    assert bench.figures.rounds['idle.first_packet_clean_p50_us.halting'] == [None]
+    assert bench.figures.rounds['idle.first_packet_p99_us.ovs'] == [10]
+    assert 'no answer' in bench.said[0], bench.said
+
+
+def efficiency_without_answers():
+    both = ('efficiency.per_core_ratio', 'efficiency.p99_excess_slices')
+    silo = Fake('efficiency', lambda peer, n: n > 1 and 'all')
+    assert_missed(silo.judged(), *both)
+    shared = Fake('efficiency', lambda peer, n: n != 2 and 'all')
+    assert_missed(shared.judged(), *both)
+    assert shared.figures.rounds['efficiency.50.per_core_ratio'] == [1]
+    for bench in silo, shared:
+        assert 'no answer' in bench.said[0], bench.said
+
+
+def answers_that_all_met_a_gap_are_answers():
+    bench = Fake('efficiency', lambda peer, n: 'all' if n == 1 else 'gaps')
+    bars = bench.judged()
+    assert bars['efficiency.p99_excess_slices']['met'], bars
+    bench = Fake('latency', lambda peer, n: 'gaps')
+    bench.judged()
+    assert bench.figures.rounds['latency.clean.p50.stint_us'] == [10]
+
+
+def bench_run():
+    """bench/run as a module."""
+    loader = importlib.machinery.SourceFileLoader('bench_run', str(ROOT / 'bench' / 'run'))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('bench_run', loader))
+    loader.exec_module(module)
+    return module
+
+
+def old_binaries_are_refused():
+    check = bench_run().is_current
+    with tempfile.TemporaryDirectory(prefix='stint-test.') as folder:
+        top = pathlib.Path(folder)
+        binaries = [top / 'build/stintd', top / 'build/bench/loadgen']
+        (top / 'Makefile').write_text('$(BUILD)/stintd $(BUILD)/bench/loadgen: source; touch $@\n'
+                                      '-include $(BUILD)/stintd.d\n')
+        binaries[1].parent.mkdir(parents=True)
+        (top / 'build/stintd.d').write_text('build/stintd: header\n')
+        for path, age in ((top / 'source', 20), (top / 'header', 20), (binaries[0], 10), (binaries[1], 10)):
+            path.touch()
+            os.utime(path, (1_000_000_000 - age,) * 2)
+        bench = Fake('latency', None)
+        bench.build = str(top / 'build')
+        assert check(bench, top) and bench.said == []
+        os.utime(top / 'header')
+        try:
+            check(bench, top)
+            assert False, 'not refused'
+        except Refused as e:
+            assert 'older than' in str(e) and 'make build loadgen' in str(e), e
+        bench.force = True
+        assert not check(bench, top) and 'older than' in bench.said[0], bench.said
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([all_is_well_with_answers, latency_without_answers, idle_without_answers,
+                        efficiency_without_answers, answers_that_all_met_a_gap_are_answers,
+                        old_binaries_are_refused]))

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The states of vhost-user devices in words. */
+#include "vhost/vdev_text.h"
+
+#include <stdio.h>
+
+#include <rte_vhost.h>
+
+static const char *const state_names[VDEV_STATE_COUNT] = {
+#define X(name, text) [VDEV_##name] = text,
+#include "vhost/vdev_states.def"
+#undef X
+};
+
+static const char *const feature_names[64] = {
+#define X(bit, name) [bit] = name,
+#include "vhost/features.def"
+#undef X
+};
+
+const char *vdev_state_text(enum vdev_state state)
+{
+	return state_names[state];
+}
+
+const char *vdev_feature_text(unsigned bit)
+{
+	return bit < 64 ? feature_names[bit] : NULL;
+}
+
+void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *last)
+{
+	snprintf(text, VDEV_TEXT_SIZE, "waiting for front end (%s)%s%s",
+		 is_client ? "connecting to its socket" : "listening", last ? "; last: " : "",
+		 last ? last : "");
+}
+
+void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], unsigned known, unsigned enabled)
+{
+	snprintf(text, VDEV_TEXT_SIZE, "negotiating: %u rings known, %u enabled", known, enabled);
+}
+
+void vdev_text_up(char text[VDEV_TEXT_SIZE], uint16_t pairs, uint64_t features)
+{
+	/* What an operator asks about first; the whole list is in the port's features. */
+	static const unsigned shown[] = {VIRTIO_NET_F_MRG_RXBUF,      VIRTIO_F_IN_ORDER,
+					 VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
+					 VIRTIO_NET_F_CSUM,           VIRTIO_NET_F_HOST_TSO4};
+	int used;
+
+	used = snprintf(text, VDEV_TEXT_SIZE, "up: %u queue pair%s, %s", pairs,
+			pairs == 1 ? "" : "s",
+			features & (1ULL << VIRTIO_F_RING_PACKED) ? "packed" : "split");
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		if (features & (1ULL << shown[i]))
+			used += snprintf(text + used, VDEV_TEXT_SIZE - (size_t)used, ", %s",
+					 vdev_feature_text(shown[i]));
+}

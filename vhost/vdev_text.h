@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The states of vhost-user devices in words, as shown to operators. */
+#ifndef VHOST_VDEV_TEXT_H
+#define VHOST_VDEV_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vhost/vdev.h"
+
+/* The state's name. [any] */
+const char *vdev_state_text(enum vdev_state state);
+
+/* The name of a virtio-net feature bit as the virtio specification's drivers print it, or NULL.
+ * [any] */
+const char *vdev_feature_text(unsigned bit);
+
+/* No front end is connected; `last`, which may be NULL, is what became of the one before. [any] */
+void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *last);
+
+/* Of the rings that the front end told of, so many are enabled. [any] */
+void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], unsigned known, unsigned enabled);
+
+/* So many queue pairs are usable, with the features that were negotiated. [any] */
+void vdev_text_up(char text[VDEV_TEXT_SIZE], uint16_t pairs, uint64_t features);
+
+#endif
