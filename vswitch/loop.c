@@ -7,8 +7,6 @@
  * begins there. */
 #include "vswitch/loop.h"
 
-#include <string.h>
-
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
@@ -165,7 +163,8 @@ static void finish(struct worker *w, struct service *s, uint16_t n)
 	q->rx_packets += n;
 	c->in += n;
 	s->n_held -= n;
-	memmove(s->held, s->held + n, s->n_held * sizeof(s->held[0]));
+	for (uint16_t i = 0; i < s->n_held; i++)
+		s->held[i] = s->held[i + n];
 }
 
 /* Gives a burst back to the guest. */

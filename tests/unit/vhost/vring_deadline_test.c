@@ -25,7 +25,7 @@
 #define IND    RIG_F(VIRTIO_RING_F_INDIRECT_DESC)
 
 #define PAGE    4096u
-#define PACKETS 32
+#define PACKETS 48
 
 static struct rte_mempool *pool;
 static struct vring_deadline deadline;
@@ -103,13 +103,13 @@ static uint32_t take(struct rig *g, uint16_t most)
 static void test_time_ends_what_is_taken(void **state)
 {
 	(void)state;
+	page_faults_close(&deadline.faults);
 	for (unsigned i = 0; i < 4; i++) {
 		struct rig g;
 
 		open_rig(&g, i);
 		for (unsigned k = 0; k < PACKETS; k++)
 			add(&g, page(&g), 100, false, false);
-		page_faults_happened(&deadline.faults);
 		now = 1;
 		assert_int_equal(take(&g, PACKETS), VRING_CLOCK_EVERY);
 		now = 0;
@@ -118,11 +118,27 @@ static void test_time_ends_what_is_taken(void **state)
 	}
 }
 
-/* Where in its page a packet of some length stands, and how. */
+/* Takes all there is while it is late; returns how much the first call took. */
+static uint32_t take_late(struct rig *g)
+{
+	uint32_t first, taken;
+
+	page_faults_happened(&deadline.faults);
+	now = 1;
+	first = taken = take(g, PACKETS);
+	for (; taken < PACKETS; taken++)
+		assert_int_equal(take(g, PACKETS), 1);
+	now = 0;
+	return first;
+}
+
+/* Where in its page a packet of some length stands, and how. The third is the first that costs.
+ * Pages of our own may be missing, too, which ends a call sooner, but not each time. */
 static void check_missing(uint32_t at, uint32_t len, bool indirect)
 {
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0, tries = 0; i < 4; tries++) {
 		uint8_t *p[PACKETS];
+		uint32_t first;
 		struct rig g;
 
 		open_rig(&g, i);
@@ -131,16 +147,13 @@ static void check_missing(uint32_t at, uint32_t len, bool indirect)
 			page(&g);
 			add(&g, p[k] + at, len, false, indirect);
 		}
-		/* The third is the first that costs. */
 		for (unsigned k = 2; k < PACKETS; k++)
 			take_away(p[k] + (at + len - 1) / PAGE * PAGE);
-		page_faults_happened(&deadline.faults);
-		now = 1;
-		assert_int_equal(take(&g, PACKETS), 3);
-		for (unsigned k = 3; k < PACKETS; k++)
-			assert_int_equal(take(&g, PACKETS), 1);
-		now = 0;
+		first = take_late(&g);
 		rig_close(&g, pool);
+		assert_in_range(first, 1, 3);
+		assert_true(tries < 100);
+		i += first == 3;
 	}
 }
 
