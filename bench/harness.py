@@ -194,11 +194,11 @@ class Bench:
                 on_start()
 
         def end():
+            if on_end:
+                on_end()  # first: what follows may take seconds
             found["cycles"] = switch.cycles_per_packet()
             if isinstance(switch, Stint):
                 found["spent"] = switch.since_mark()
-            if on_end:
-                on_end()
 
         if vms is None:
             vms = [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}"]
