@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MAX_VMS     80
+#define MAX_VMS     96
 #define MAX_STREAMS 256
 #define MAX_SIZES   4096
 #define MAX_FLOWS   65536
