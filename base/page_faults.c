@@ -14,11 +14,11 @@ struct record {
 	uint64_t addr;
 };
 
-static const uint64_t never;
+const uint64_t page_faults_never;
 
 void page_faults_none(struct page_faults *f)
 {
-	*f = (struct page_faults){.head = &never};
+	*f = (struct page_faults)PAGE_FAULTS_NONE;
 }
 
 int page_faults_open(struct page_faults *f)

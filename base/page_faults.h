@@ -20,6 +20,11 @@ struct page_faults {
 };
 
 /* For threads whose faults are not to be seen: none ever happens. [any] */
+extern const uint64_t page_faults_never;
+#define PAGE_FAULTS_NONE                   \
+	{                                  \
+		.head = &page_faults_never \
+	}
 void page_faults_none(struct page_faults *f);
 
 /* Starts recording the calling thread's page faults in user mode. -errno where the kernel does not

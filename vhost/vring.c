@@ -28,13 +28,11 @@ static uint64_t no_clock(void)
 	return 0;
 }
 
-static const uint64_t no_fault;
-
 struct vring_deadline vring_no_deadline = {
 	.clock = no_clock,
 	.until = UINT64_MAX,
 	.give_up = UINT64_MAX,
-	.faults = {.head = &no_fault},
+	.faults = PAGE_FAULTS_NONE,
 };
 
 static const char *const break_texts[VRING_BREAK_COUNT] = {

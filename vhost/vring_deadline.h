@@ -5,7 +5,7 @@
  * cannot: a page that the guest or its front end took away costs microseconds to touch, a huge one
  * hundreds; and memory may be slow for reasons that only the clock shows. Reading the clock for
  * each packet would cost as much as a third of the packet, so it is read where a page was missing,
- * which is cheap to see, and for every few packets besides. */
+ * which is cheap to see, and after VRING_CLOCK_EVERY packets besides. */
 #ifndef VHOST_VRING_DEADLINE_H
 #define VHOST_VRING_DEADLINE_H
 

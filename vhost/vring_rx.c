@@ -56,8 +56,7 @@ static inline void write_plain_hdr(uint8_t *at, uint8_t hdr_len)
 		*(hdr_count *)(at + 10) = 1;
 }
 
-/* Finds buffers for packets while both are common. False when what comes next is not, or the ring
- * has no more. */
+/* Finds buffers for packets, while both are common and the ring has some. */
 static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n,
 				     struct run *run, const bool packed)
 {

@@ -23,8 +23,8 @@
 #define POLL_INTERVAL_US 5
 
 /* How long a service may exceed its slice, in slices, before packets are dropped for a receiver
- * whose pages are missing. A part into memory that a guest never touched so far takes more than
- * three. */
+ * whose pages are missing. A part of MAX_WORK packets into memory that a guest never touched so far
+ * takes about as long as all this: it gets its first packets. */
 #define PATIENCE_SLICES 3
 
 /* How many ports a busy worker looks at for each such interval, going round. Each ring's index is a

@@ -109,10 +109,10 @@ struct worker {
 	struct arrivals *arrivals;      /* [MAX_VMS] */
 	struct port **attached;         /* the ports that are up, densely */
 	uint16_t n_attached;
-	uint16_t next_polled; /* whose turn it is to be looked at; may be beyond the last */
 	struct port **urgent; /* of those, the ones of VMs with a guarantee */
 	uint16_t n_urgent;
-	uint32_t now_s; /* seconds, for address ages */
+	uint16_t next_polled; /* of those attached, where to look next; may be beyond the last */
+	uint32_t now_s;       /* seconds, for address ages */
 	uint64_t tsc_hz;
 	uint64_t busy_tsc;   /* when work was last found */
 	uint64_t polled_tsc; /* when rings were last looked at */
