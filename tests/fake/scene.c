@@ -311,6 +311,13 @@ void scene_turns(struct scene *s, unsigned n)
 		turn(s->w);
 }
 
+void scene_introduce(struct scene *s, unsigned i)
+{
+	scene_send_to(s, i, i == 0, 1);
+	scene_turns(s, 3);
+	scene_receive_all(s);
+}
+
 void scene_move(struct scene *s, unsigned i)
 {
 	leave_worker(&s->guest[i]);

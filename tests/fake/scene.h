@@ -57,6 +57,9 @@ void scene_send_frame(struct scene_guest *g, const uint8_t dst[6], const uint8_t
 		      uint16_t type, size_t len, uint8_t tag);
 void scene_send_to(struct scene *s, unsigned from, unsigned to, uint8_t tag);
 
+/* Guest i says where it is, and everybody has taken that. */
+void scene_introduce(struct scene *s, unsigned i);
+
 /* Takes back the buffers of what guest i sent, so that there is room for more. */
 void scene_reclaim(struct scene *s, unsigned i);
 

@@ -30,9 +30,7 @@ static void send_floods(struct scene *s)
 	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	uint8_t src[6];
 
-	scene_send_to(s, 1, 0, 1);
-	scene_turns(s, 3);
-	scene_receive_all(s);
+	scene_introduce(s, 1);
 	scene_mac(0, src);
 	scene_send_to(s, 0, 1, 100);
 	for (uint8_t i = 0; i < FLOODS; i++)

@@ -38,9 +38,7 @@ static void test_known_goes_to_one(void **state)
 	struct scene *s = *state;
 	uint32_t len;
 
-	scene_send_to(s, 1, 0, 1);
-	scene_turns(s, 3);
-	scene_receive_all(s);
+	scene_introduce(s, 1);
 	scene_send_to(s, 0, 1, 7);
 	scene_turns(s, 3);
 	assert_int_equal(scene_receive(&s->guest[1], &len), 7);

@@ -43,9 +43,7 @@ static void test_a_laborious_ring_is_billed_to_the_receiver(void **state)
 	const uint64_t *rows = s->w->ledger.vm[s->guest[1].vm.id];
 	uint64_t before;
 
-	scene_send_to(s, 1, 0, 1);
-	scene_turns(s, 3);
-	scene_receive_all(s);
+	scene_introduce(s, 1);
 	before = rows[STAGE_DELIVER];
 	s->guest[1].pair.rx.toil = 200;
 	for (unsigned i = 0; i < 3; i++)

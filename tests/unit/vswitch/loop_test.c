@@ -31,9 +31,7 @@ static unsigned packets_before(struct scene *s, uint32_t guarantee_us)
 	unsigned n = 0;
 	uint32_t len;
 
-	scene_send_to(s, 2, 1, 0);
-	scene_turns(s, 3);
-	scene_receive_all(s);
+	scene_introduce(s, 2);
 	b.guarantee_us = guarantee_us;
 	assert_int_equal(sched_set_conf(s->w->sched, SCHED_MODE_TIME, 20), 0);
 	assert_int_equal(sched_set_vm(s->w->sched, s->guest[0].vm.id, &b), 0);
@@ -73,9 +71,7 @@ static void test_what_turns_dear_overruns_by_a_packet(void **state)
 	struct scene *s = *state;
 	uint32_t len;
 
-	scene_send_to(s, 2, 1, 0);
-	scene_turns(s, 3);
-	scene_receive_all(s);
+	scene_introduce(s, 2);
 	for (unsigned i = 0; i < 60; i++)
 		scene_send_to(s, 1, 2, (uint8_t)i);
 	s->meanwhile = take_a_slice;
