@@ -30,10 +30,12 @@ check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
 
 # The loop tier's own front end: no DPDK in it.
 LOOP_BINS := $(BUILD)/tests/loop/fe_hostile
-$(BUILD)/tests/loop/fe_hostile: tests/loop/fe_hostile.c tests/fake/vhost_fe.c tests/fake/vhost_fe_ring.c
+HOSTILE_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/loop/fe_hostile*.c) tests/fake/vhost_fe.c \
+	tests/fake/vhost_fe_ring.c)
+$(BUILD)/tests/loop/fe_hostile: $(HOSTILE_OBJS)
 	@mkdir -p $(@D)
-	$(call say,TEST,$<)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $(filter %.c,$^) $(SANFLAGS)
+	$(call say,TEST,$@)
+	$(Q)$(CC) -o $@ $(HOSTILE_OBJS) $(SANFLAGS)
 
 .PHONY: loop-bins
 loop-bins: $(LOOP_BINS)

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Hostile front ends: what is in their rings. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/loop/fe_hostile_impl.h"
+
+static int avail_index_jumps(void)
+{
+	if (open_fe(&split) < 0)
+		return -1;
+	fe.ring[TX].split.avail->idx = 0x7fff;
+	fe_ring_kick(&fe.ring[TX]);
+	rest_ms(100);
+	return 0;
+}
+
+/* Breaks a ring, then goes on without it, then with it repaired, each when it is told to. */
+static int broken_ring_comes_back(void)
+{
+	if (avail_index_jumps() < 0)
+		return -1;
+	await_line();
+	if (vhost_fe_ring_enable(&fe, TX, false) < 0)
+		return -1;
+	await_line();
+	fe.ring[TX].split.avail->idx = 0;
+	if (vhost_fe_ring_enable(&fe, TX, true) < 0)
+		return -1;
+	await_line();
+	return 0;
+}
+
+/* Not hostile, but no other front end that we have does it: tells its MTU, when it is told to. */
+static int tells_its_mtu(void)
+{
+	struct fe_config conf = split;
+
+	conf.features |= FE_F(FE_NET_MTU);
+	conf.protocol_features |= FE_F(FE_P_NET_MTU);
+	if (open_fe(&conf) < 0)
+		return -1;
+	await_line();
+	if (vhost_fe_set_u64(&fe, FE_NET_SET_MTU, 1400) < 0)
+		return -1;
+	await_line();
+	return 0;
+}
+
+/* Nor this: has the switch make the region for what is in flight, and gives it back, as one that
+ * reconnects would. Rings go on. */
+static int inflight_region(void)
+{
+	struct {
+		uint64_t mmap_size, mmap_offset;
+		uint16_t num_queues, queue_size;
+	} region = {.num_queues = 2, .queue_size = RING_SIZE};
+	struct fe_config conf = split;
+	struct fe_msg answer;
+	struct fe_buf buf;
+	size_t len;
+
+	conf.protocol_features |= FE_F(FE_P_INFLIGHT);
+	if (open_fe(&conf) < 0)
+		return -1;
+	if (!(fe.protocol_features & FE_F(FE_P_INFLIGHT)) ||
+	    vhost_fe_send_raw(&fe, FE_GET_INFLIGHT_FD, FE_FLAG_VERSION, sizeof(region), &region,
+			      sizeof(region), NULL, 0) < 0 ||
+	    vhost_fe_recv(&fe, &answer, 1000) < 0 || answer.n_fds != 1) {
+		fprintf(stderr, "no region for what is in flight\n");
+		return -1;
+	}
+	memcpy(&region, answer.payload.bytes, sizeof(region));
+	if (region.mmap_size == 0 ||
+	    vhost_fe_send(&fe, FE_SET_INFLIGHT_FD, &region, sizeof(region), answer.fds, 1) < 0) {
+		fprintf(stderr, "the region was refused\n");
+		return -1;
+	}
+	close(answer.fds[0]);
+	buf.gpa = frame(&len);
+	buf.len = (uint32_t)len;
+	buf.device_writes = false;
+	if (fe_ring_add(&fe.ring[TX], &buf, 1) < 0)
+		return -1;
+	fe_ring_publish(&fe.ring[TX]);
+	fe_ring_kick(&fe.ring[TX]);
+	return wait_used(&fe.ring[TX]);
+}
+
+static int split_one(const struct vring_desc *descs, unsigned n)
+{
+	struct fe_ring *r = &fe.ring[TX];
+
+	for (unsigned i = 0; i < n; i++)
+		r->split.desc[i] = descs[i];
+	r->split.avail->ring[r->split.avail->idx % r->num] = 0;
+	__atomic_store_n(&r->split.avail->idx, (uint16_t)(r->split.avail->idx + 1),
+			 __ATOMIC_RELEASE);
+	fe_ring_kick(r);
+	for (int i = 0; i < 1000; i++) {
+		if (__atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE) == r->split.avail->idx)
+			return 0;
+		rest_ms(1);
+	}
+	fprintf(stderr, "a malformed chain wedged the ring\n");
+	return -ETIMEDOUT;
+}
+
+static int bad_descriptors(void)
+{
+	const uint64_t outside = FE_GPA + MEM_BYTES;
+	const struct vring_desc cases[][3] = {
+		{{FE_GPA, 100, VRING_DESC_F_NEXT, 0}}, /* loops on itself */
+		{{FE_GPA, 100, VRING_DESC_F_NEXT, 1}, {FE_GPA, 9, VRING_DESC_F_NEXT, 0}},
+		{{FE_GPA, 100, VRING_DESC_F_NEXT, 0xffff}}, /* next out of range */
+		{{outside, 100, 0, 0}},                     /* outside memory */
+		{{outside - 50, 100, 0, 0}},                /* across its end */
+		{{UINT64_MAX - 10, 100, 0, 0}},             /* wraps */
+		{{FE_GPA, UINT32_MAX, 0, 0}},               /* length too large */
+		{{FE_GPA, 0, 0, 0}},                        /* empty */
+		{{FE_GPA, 4, 0, 0}},                        /* less than a header */
+		{{FE_GPA, 100, VRING_DESC_F_WRITE, 0}},     /* wrong direction */
+		{{FE_GPA, 17, VRING_DESC_F_INDIRECT, 0}},   /* odd table */
+		{{outside, 32, VRING_DESC_F_INDIRECT, 0}},  /* table outside */
+		{{FE_GPA, 32, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1}},
+		{{FE_GPA, 16u << 16, VRING_DESC_F_INDIRECT, 0}}, /* huge table */
+	};
+
+	if (open_fe(&split) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (split_one(cases[i], 3) < 0) {
+			fprintf(stderr, "case %zu\n", i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int longest_chains(const struct fe_config *conf)
+{
+	struct fe_buf bufs[200];
+	size_t len;
+	uint64_t gpa;
+
+	if (open_fe(conf) < 0)
+		return -1;
+	gpa = frame(&len);
+	for (unsigned i = 0; i < 200; i++)
+		bufs[i] = (struct fe_buf){gpa, i == 0 ? (uint32_t)len : 7, false};
+	for (int i = 0; i < 100; i++) {
+		if (fe_ring_add(&fe.ring[TX], bufs, 200) < 0)
+			return -1;
+		fe_ring_publish(&fe.ring[TX]);
+		fe_ring_kick(&fe.ring[TX]);
+		if (wait_used(&fe.ring[TX]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int long_chains_split(void)
+{
+	return longest_chains(&split);
+}
+
+static int long_chains_packed(void)
+{
+	return longest_chains(&packed);
+}
+
+/* Every descriptor says that it continues. */
+static int endless_chain_packed(void)
+{
+	struct fe_ring *r = &fe.ring[TX];
+
+	if (open_fe(&packed) < 0)
+		return -1;
+	for (unsigned i = 0; i < r->num; i++)
+		r->pk.desc[i] = (struct vring_packed_desc){FE_GPA, 64, (uint16_t)i,
+							   VRING_DESC_F_NEXT |
+								   1u << VRING_PACKED_DESC_F_AVAIL};
+	fe_ring_kick(r);
+	rest_ms(100);
+	return 0;
+}
+
+/* Ring memory that changes all the time, from a seed that the caller can repeat. */
+static int scribble(const struct fe_config *conf, unsigned seed)
+{
+	size_t words = MEM_BYTES / 4;
+	uint32_t *mem;
+
+	srand(seed);
+	if (reopen_fe(conf) < 0)
+		return -1;
+	mem = (uint32_t *)(void *)fe.mem;
+	for (int i = 0; i < 400000; i++) {
+		/* Where the rings are: the first pages. */
+		size_t at = (size_t)rand() % (i % 4 ? 8192 : words);
+
+		__atomic_store_n(&mem[at], (uint32_t)rand() ^ (uint32_t)rand() << 16,
+				 __ATOMIC_RELAXED);
+		if (i % 256 == 0)
+			fe_ring_kick(&fe.ring[TX]);
+	}
+	return 0;
+}
+
+static int scribble_split(void)
+{
+	for (unsigned seed = 1; seed <= 5; seed++) {
+		if (scribble(&split, seed) < 0)
+			return -1;
+		vhost_fe_close(&fe);
+		vhost_fe_init(&fe);
+	}
+	return 0;
+}
+
+static int scribble_packed(void)
+{
+	for (unsigned seed = 1; seed <= 5; seed++) {
+		if (scribble(&packed, seed) < 0)
+			return -1;
+		vhost_fe_close(&fe);
+		vhost_fe_init(&fe);
+		rest_ms(10);
+	}
+	return 0;
+}
+
+const struct hostile_case ring_cases[] = {
+	HOSTILE_CASE(avail_index_jumps),
+	HOSTILE_CASE(bad_descriptors),
+	HOSTILE_CASE(long_chains_split),
+	HOSTILE_CASE(long_chains_packed),
+	HOSTILE_CASE(endless_chain_packed),
+	HOSTILE_CASE(scribble_split),
+	HOSTILE_CASE(scribble_packed),
+	HOSTILE_CASE(broken_ring_comes_back),
+	HOSTILE_CASE(tells_its_mtu),
+	HOSTILE_CASE(inflight_region),
+	{NULL, NULL},
+};
