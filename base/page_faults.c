@@ -60,14 +60,16 @@ void page_faults_close(struct page_faults *f)
 	page_faults_none(f);
 }
 
-const void *page_faults_last(const struct page_faults *f)
+const void *page_faults_next(struct page_faults *f)
 {
 	uint64_t head = __atomic_load_n(f->head, __ATOMIC_ACQUIRE);
 	const struct record *r;
 
-	if (head < sizeof(*r))
+	if (f->seen == head)
 		return NULL;
-	r = (const struct record *)(const void *)(f->records +
-						  ((head - sizeof(*r)) & (f->size - 1)));
+	if (head - f->seen > f->size)
+		f->seen = head - f->size;
+	r = (const struct record *)(const void *)(f->records + (f->seen & (f->size - 1)));
+	f->seen += sizeof(*r);
 	return (const void *)(uintptr_t)r->addr;
 }

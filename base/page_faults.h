@@ -33,18 +33,23 @@ void page_faults_none(struct page_faults *f);
 int page_faults_open(struct page_faults *f);
 void page_faults_close(struct page_faults *f);
 
-/* Whether there was one since the last call. [the thread that opened it] */
+/* Whether there was one that was not seen yet. [the thread that opened it] */
+static inline bool page_faults_unseen(const struct page_faults *f)
+{
+	return __builtin_expect(__atomic_load_n(f->head, __ATOMIC_RELAXED) != f->seen, 0);
+}
+
+/* The same, and now all are seen. [the thread that opened it] */
 static inline bool page_faults_happened(struct page_faults *f)
 {
-	uint64_t head = __atomic_load_n(f->head, __ATOMIC_RELAXED);
-
-	if (__builtin_expect(head == f->seen, 1))
+	if (!page_faults_unseen(f))
 		return false;
-	f->seen = head;
+	f->seen = __atomic_load_n(f->head, __ATOMIC_RELAXED);
 	return true;
 }
 
-/* Where the last one was, NULL when there was none. [the thread that opened it] */
-const void *page_faults_last(const struct page_faults *f);
+/* Where the first one was that was not seen yet, which now is; NULL when all are. Of very many (256
+ * where pages are of 4 KiB), the first are forgotten. [the thread that opened it] */
+const void *page_faults_next(struct page_faults *f);
 
 #endif

@@ -31,7 +31,6 @@ static uint64_t no_clock(void)
 struct vring_deadline vring_no_deadline = {
 	.clock = no_clock,
 	.until = UINT64_MAX,
-	.give_up = UINT64_MAX,
 	.faults = PAGE_FAULTS_NONE,
 };
 

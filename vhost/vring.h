@@ -23,10 +23,11 @@ struct rte_mempool;
 struct vring_deadline;
 struct vring_loan;
 
-#define VRING_MAX_SIZE  32768
-#define VRING_MAX_BURST 64  /* packets that one call takes at most */
-#define VRING_MAX_CHAIN 257 /* descriptors of one packet: 256 and one for the header */
-#define VRING_MAX_TOIL  512 /* descriptors of packets placed one by one, after which a call ends */
+#define VRING_MAX_SIZE     32768
+#define VRING_MAX_BURST    64  /* packets that one call takes at most */
+#define VRING_MAX_CHAIN    257 /* descriptors of one packet: 256 and one for the header */
+#define VRING_MAX_TOIL     512 /* descriptors of packets placed one by one, after which a call ends */
+#define VRING_MISSING_TOIL VRING_MAX_TOIL /* of a ring that met a page which was not there */
 #define VRING_MAX_PACKET \
 	(65535 + 40 + 14 + 8) /* IPv6 without jumbograms, Ethernet, two VLAN tags */
 
@@ -117,8 +118,8 @@ struct virtq {
 	uint16_t held_at; /* packed: the first used descriptor not yet published, and its flags */
 	uint16_t held_flags;
 	uint16_t toil; /* how laborious the ring was of late: descriptors of the packet last placed
-			  by itself beyond one for each 512 bytes; VRING_MAX_CHAIN when one met a
-			  page that was not there; halved by each call */
+			  by itself beyond one for each 512 bytes; VRING_MISSING_TOIL when one met
+			  a page that was not there; halved by each call */
 	uint32_t unpublished; /* ring slots used since the last vring_publish */
 	uint32_t unnotified;  /* ring slots published since the last vring_notify */
 	int call_fd;
@@ -164,8 +165,8 @@ void vring_settle(struct virtq *q, struct vring_loan *loan);
 
 /* Copies packets into the guest's buffers, in order. The mbufs stay the caller's and are not
  * changed. fate[i] tells what became of pkts[i]; when the ring is full, its buffers are in so many
- * pieces that it takes too long, or pages of the guest's are not there when the deadline (NULL for
- * none) says to give up, the rest are not tried. Returns the number delivered. [worker] */
+ * pieces that it takes too long, or pages of the guest's are not there and the deadline (NULL for
+ * none) is over, the rest are not tried. Returns the number delivered. [worker] */
 uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate,
 		       struct vring_deadline *deadline);
 

@@ -20,8 +20,7 @@
 /* Belongs to the thread that calls. */
 struct vring_deadline {
 	uint64_t (*clock)(void);
-	uint64_t until;            /* on that clock: take nothing more */
-	uint64_t give_up;          /* deliver nothing more where pages are missing */
+	uint64_t until;            /* on that clock */
 	struct page_faults faults; /* the thread's */
 };
 

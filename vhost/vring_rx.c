@@ -98,15 +98,21 @@ static __rte_always_inline void prefetch_rest(const struct rte_mbuf *m, const ui
 		vring_prefetch_read(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 }
 
-/* Whether to give up, because pages of this guest's memory are not there and take too long. That
- * some were not is noted. */
+/* Whether to end, because pages of this guest's memory are not there and time is up. That some were
+ * not is noted. */
 static inline bool is_too_slow(struct virtq *q, struct vring_deadline *d)
 {
-	if (likely(!page_faults_happened(&d->faults)) ||
-	    !guest_mem_holds(q->mem, page_faults_last(&d->faults)))
+	bool met = false;
+	const void *at;
+
+	if (likely(!page_faults_unseen(&d->faults)))
 		return false;
-	q->toil = VRING_MAX_CHAIN;
-	return d->clock() >= d->give_up;
+	while ((at = page_faults_next(&d->faults)) != NULL)
+		met |= guest_mem_holds(q->mem, at);
+	if (!met)
+		return false;
+	q->toil = VRING_MISSING_TOIL;
+	return vring_is_late(d);
 }
 
 /* Writes the run, or what of it there is time for. Returns how many packets. */
@@ -320,7 +326,7 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 			done += written;
 			delivered += written;
 			if (unlikely(written < run.n))
-				rest = VRING_MEMORY_MISSING;
+				rest = VRING_NO_TIME;
 			continue;
 		}
 		if (done == 0)
@@ -334,7 +340,7 @@ static __rte_always_inline uint16_t enqueue(struct virtq *q, struct rte_mbuf *co
 		delivered += fate[done] == VRING_DELIVERED;
 		done++;
 		if (unlikely(is_too_slow(q, d)))
-			rest = VRING_MEMORY_MISSING;
+			rest = VRING_NO_TIME;
 		else if (unlikely(toil > VRING_MAX_TOIL))
 			rest = VRING_LABORIOUS;
 	}

@@ -21,7 +21,7 @@
 /* A batch, and where its packets stand: deliveries asked for and missed, and why the last one was.
  * Most batches miss none, and then only the sums are looked at. */
 struct batch {
-	struct port *from;
+	struct port *from; /* NULL: several, their worker handed them over */
 	uint16_t pair;
 	uint32_t mtu;
 	struct flood *flood; /* of its first packet, later of its last */
@@ -83,7 +83,8 @@ void outbox_deliver(struct worker *w, struct outbox *o, struct batch *b, uint16_
 /* Shows the receivers what they got, and empties the outboxes. */
 void outbox_publish(struct worker *w);
 
-/* Hands an outbox to the worker that serves the receiver, within the sending VM's share. */
+/* Hands an outbox to the worker that serves the receiver, which may be the same, within the sending
+ * VM's share. */
 void handoff_send(struct outbox *o, struct batch *b);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packets from worker to worker.
+/* Packets from worker to worker, and from one service to the next.
  *
  * The sender's worker puts them into the ring of the receiver's. That one sorts them by the VM that
- * sent them, and delivers them in services of these VMs, when its scheduler says so. */
+ * sent them, and delivers them in services of these VMs, when its scheduler says so. What a worker
+ * hands to itself, because a service has no time for it, is sorted at once. */
 #include "vswitch/handoff.h"
 
 #include <rte_ring.h>
@@ -19,6 +20,22 @@ static struct rte_mbuf *hold(struct rte_mbuf *m, struct rte_mempool *pool)
 		return rte_pktmbuf_copy(m, pool, 0, UINT32_MAX);
 	rte_pktmbuf_refcnt_update(m, 1);
 	return m;
+}
+
+static void arrive(struct worker *w, const struct handoff *h)
+{
+	struct arrivals *a = &w->arrivals[h->vm];
+
+	a->at[(a->first + a->n++) % HANDOFF_SHARE] = *h;
+}
+
+/* False when there is no room. The VM's own worker needs none in the ring: its share has some. */
+static bool hand_over(struct worker *to, const struct worker *from, struct handoff *h)
+{
+	if (to != from)
+		return rte_ring_enqueue_elem(to->handoff, h, sizeof(*h)) == 0;
+	arrive(to, h);
+	return true;
 }
 
 /* Each entry holds a reference of its own to the packet. */
@@ -54,8 +71,7 @@ void handoff_send(struct outbox *o, struct batch *b)
 			batch_miss(b, o->index[i], DROP_NO_BUFFER);
 			continue;
 		}
-		if (n - taken < HANDOFF_SHARE &&
-		    rte_ring_enqueue_elem(peer->handoff, &h, sizeof(h)) == 0) {
+		if (n - taken < HANDOFF_SHARE && hand_over(peer, b->from->worker, &h)) {
 			n++;
 			continue;
 		}
@@ -72,9 +88,7 @@ unsigned handoff_accept(struct worker *w, unsigned max)
 	unsigned n = 0;
 
 	for (; n < max && rte_ring_dequeue_elem(w->handoff, &h, sizeof(h)) == 0; n++) {
-		struct arrivals *a = &w->arrivals[h.vm];
-
-		a->at[(a->first + a->n++) % HANDOFF_SHARE] = h;
+		arrive(w, &h);
 		sched_wake(w->sched, h.vm, w->ledger.last_tsc);
 	}
 	return n;
@@ -149,6 +163,7 @@ uint16_t handoff_deliver(struct worker *w, uint16_t vm, uint32_t *bytes)
 	struct batch b;
 	uint16_t n;
 
+	b.from = NULL;
 	b.work = 0;
 	b.n_missed = 0;
 	n = gather(w, a, &b);

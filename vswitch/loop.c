@@ -22,11 +22,6 @@
  * soon. Looking costs per port, so not after every service. */
 #define POLL_INTERVAL_US 5
 
-/* How long a service may exceed its slice, in slices, before packets are dropped for a receiver
- * whose pages are missing. A part of MAX_WORK packets into memory that a guest never touched so far
- * takes about as long as all this: it gets its first packets. */
-#define PATIENCE_SLICES 3
-
 /* How many ports a busy worker looks at for each such interval, going round. Each ring's index is a
  * cache line that comes from the guest's core: all of 64 ports took up to a fifth of the worker's
  * time. */
@@ -289,7 +284,6 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	bool more;
 
 	w->deadline.until = start + g->slice_tsc;
-	w->deadline.give_up = w->deadline.until + PATIENCE_SLICES * g->slice_tsc;
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, start);
 	do {

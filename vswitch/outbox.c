@@ -8,8 +8,7 @@
 static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
 	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
 	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
-	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_MEMORY_MISSING] = DROP_MEMORY_MISSING,
-	[VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
+	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
 uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair)
@@ -41,12 +40,25 @@ static void blame(struct port_counters *c, enum vring_fate fate)
 	c->laborious += fate == VRING_LABORIOUS;
 }
 
-/* Delivers an outbox into the receiver's ring on this worker. */
+/* What there was no time for goes the way of packets from other workers, and is delivered in the
+ * next services of the sender. */
+static void postpone(struct outbox *o, struct batch *b, uint16_t first)
+{
+	o->n -= first;
+	for (uint16_t i = 0; i < o->n; i++) {
+		o->pkt[i] = o->pkt[first + i];
+		o->index[i] = o->index[first + i];
+	}
+	handoff_send(o, b);
+}
+
+/* Delivers an outbox into the receiver's ring on this worker. What was handed over or postponed is
+ * not postponed once more: it comes in parts of one packet, where pages are missing. */
 static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 {
 	uint8_t fate[FORWARD_MAX_BURST];
 	uint64_t bytes = 0;
-	uint16_t delivered;
+	uint16_t delivered, tried = o->n;
 
 	if (unlikely(!o->rx)) {
 		for (uint16_t i = 0; i < o->n; i++)
@@ -55,18 +67,24 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 	}
 	for (uint16_t i = 0; i < o->n; i++)
 		bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
-	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate, &w->deadline);
+	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate, b->from ? &w->deadline : NULL);
 	if (unlikely(delivered < o->n)) {
 		for (uint16_t i = 0; i < o->n; i++) {
 			if (fate[i] == VRING_DELIVERED)
 				continue;
+			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
+			if (fate[i] == VRING_NO_TIME) {
+				tried = RTE_MIN(tried, i);
+				continue;
+			}
 			batch_miss(b, o->index[i], drop_of_fate[fate[i]]);
 			blame(&w->counters[o->to->id], fate[i]);
-			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
 		}
 	}
 	o->counters->tx_packets += delivered;
 	o->counters->tx_bytes += bytes;
+	if (unlikely(tried < o->n))
+		postpone(o, b, tried);
 }
 
 /* Who makes it laborious to fill its ring pays for that itself. */

@@ -50,7 +50,6 @@ static uint64_t random_clock(void)
 static struct vring_deadline deadline = {
 	.clock = random_clock,
 	.until = 2,
-	.give_up = 3,
 	.faults = {.head = &faults_head,
 		   .records = (const uint8_t *)faults_at,
 		   .size = sizeof(faults_at)},

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+
 #include <rte_mbuf.h>
 
 #include "tests/fake/eal.h"
@@ -186,6 +188,47 @@ static void test_arrivals_go_with_their_vm(void **state)
 	assert_int_equal(handoff_accept(s->w2, 10), 10);
 }
 
+static void take_some(struct scene *s)
+{
+	s->now += 8000; /* so that the slice ends while the burst is delivered */
+}
+
+/* What a service has no time for, because a receiver's pages are missing, goes on in the next. */
+static void test_packets_into_missing_pages_arrive_in_order(void **state)
+{
+	struct scene *s = *state;
+	struct vhost_fe *fe = &s->guest[1].fe;
+	struct page_faults *faults = &s->w->deadline.faults;
+	uint32_t len;
+	int got = 0;
+
+	if (page_faults_open(faults) < 0)
+		skip();
+	scene_introduce(s, 1);
+	for (unsigned i = 0; i < 30; i++)
+		scene_send_to(s, 0, 1, (uint8_t)i);
+	/* Two buffers are in a page. */
+	assert_int_equal(fallocate(fe->mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   s->guest[1].rx_buf[0] - fe->mem, SCENE_RING_SIZE * 2048),
+			 0);
+	page_faults_happened(faults);
+	s->meanwhile = take_some;
+	turn(s->w);
+	s->meanwhile = NULL;
+	while (scene_receive(&s->guest[1], &len) == got)
+		got++;
+	assert_in_range(got, 1, 3);
+	assert_int_equal(s->w->arrivals[s->guest[0].vm.id].n, 30 - got);
+	for (unsigned i = 30; i < 40; i++)
+		scene_send_to(s, 0, 1, (uint8_t)i);
+	scene_turns(s, 50);
+	for (; got < 40; got++)
+		assert_int_equal(scene_receive(&s->guest[1], &len), got);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 40);
+	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+	page_faults_close(faults);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +240,7 @@ int main(void)
 		SCENE_CASE(test_arrivals_are_served_in_turn),
 		SCENE_CASE(test_a_guarantee_comes_before_arrivals),
 		SCENE_CASE(test_arrivals_go_with_their_vm),
+		SCENE_CASE(test_packets_into_missing_pages_arrive_in_order),
 	};
 
 	if (fake_eal_init("handoff_test") < 0)
