@@ -36,7 +36,7 @@ void page_faults_close(struct page_faults *f);
 /* Whether there was one that was not seen yet. [the thread that opened it] */
 static inline bool page_faults_unseen(const struct page_faults *f)
 {
-	return __builtin_expect(__atomic_load_n(f->head, __ATOMIC_RELAXED) != f->seen, 0);
+	return __builtin_expect(*(const volatile uint64_t *)f->head != f->seen, 0);
 }
 
 /* The same, and now all are seen. [the thread that opened it] */
@@ -44,7 +44,7 @@ static inline bool page_faults_happened(struct page_faults *f)
 {
 	if (!page_faults_unseen(f))
 		return false;
-	f->seen = __atomic_load_n(f->head, __ATOMIC_RELAXED);
+	f->seen = *(const volatile uint64_t *)f->head;
 	return true;
 }
 

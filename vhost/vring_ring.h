@@ -53,9 +53,17 @@ static inline void vring_break(struct virtq *q, enum vring_break reason)
 	__atomic_store_n(&q->broken, (uint8_t)reason, __ATOMIC_RELAXED);
 }
 
+/* A volatile load: for the compiler, __atomic_load_n would change everything that may be shared,
+ * and all of *q would be loaded anew for each packet. */
 static inline uint64_t vring_load(const void *half)
 {
 	return *(const volatile vring_word *)half;
+}
+
+/* The head of a chain in a split ring. */
+static inline uint16_t vring_load_head(const struct vring_avail *avail, uint16_t at)
+{
+	return *(const volatile uint16_t *)&avail->ring[at];
 }
 
 /* A split descriptor, or one of an indirect table of either format (whose flags are set apart). */
@@ -114,7 +122,7 @@ static __rte_always_inline bool vring_peek(struct virtq *q, const struct vring_c
 	}
 	if (unlikely(c->at == q->avail_seen) && !vring_look(q))
 		return false;
-	head = __atomic_load_n(&q->avail->ring[c->at & (q->size - 1)], __ATOMIC_RELAXED);
+	head = vring_load_head(q->avail, c->at & (q->size - 1));
 	e->id = head;
 	if (unlikely(head >= q->size))
 		e->flags = ENTRY_BAD;
@@ -135,12 +143,9 @@ static __rte_always_inline void vring_prefetch(struct virtq *q, const struct vri
 			rte_prefetch0(&q->packed_desc[(c->at + i) % q->size]);
 		return;
 	}
-	for (uint16_t i = 0; i < n && (uint16_t)(c->at + i) != q->avail_seen; i++) {
-		uint16_t head =
-			__atomic_load_n(&q->avail->ring[(c->at + i) & mask], __ATOMIC_RELAXED);
-
-		rte_prefetch0(&q->desc[head]);
-	}
+	n = RTE_MIN(n, (uint16_t)(q->avail_seen - c->at));
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(&q->desc[vring_load_head(q->avail, (c->at + i) & mask)]);
 	for (uint16_t i = 0; i < n; i += 8)
 		__builtin_prefetch(&q->used->ring[(q->used_at + i) & mask], 1);
 }
@@ -174,6 +179,12 @@ static __rte_always_inline void vring_consume(struct virtq *q, uint16_t chains, 
 	q->avail_wrap = c.wrap;
 }
 
+static __rte_always_inline void vring_put_used(struct vring_used *used, uint16_t at, uint16_t id,
+					       uint32_t len)
+{
+	*(vring_word *)(void *)&used->ring[at] = (uint64_t)len << 32 | id;
+}
+
 /* Gives a chain back, with `len` bytes written into it. Seen by the guest after vring_complete: in
  * a packed ring the guest looks at used descriptors in order, so holding the first one's flags back
  * holds all of them back. */
@@ -184,8 +195,7 @@ static __rte_always_inline void vring_give_back(struct virtq *q, uint16_t id, ui
 	uint8_t *d;
 
 	if (!packed) {
-		*(vring_word *)(void *)&q->used->ring[q->used_at & (q->size - 1)] =
-			(uint64_t)len << 32 | id;
+		vring_put_used(q->used, q->used_at & (q->size - 1), id, len);
 		q->used_at++;
 		q->unpublished++;
 		return;
@@ -208,6 +218,19 @@ static __rte_always_inline void vring_give_back(struct virtq *q, uint16_t id, ui
 		q->used_at -= q->size;
 		q->used_wrap = !q->used_wrap;
 	}
+}
+
+/* Gives `n` chains of a split ring back, with len[i] bytes written into each, or none. */
+static __rte_always_inline void vring_put_used_all(struct virtq *q, const uint16_t *id,
+						   const uint32_t *len, uint16_t n)
+{
+	const uint16_t mask = q->size - 1, at = q->used_at;
+	struct vring_used *used = q->used;
+
+	for (uint16_t i = 0; i < n; i++)
+		vring_put_used(used, (at + i) & mask, id[i], len ? len[i] : 0);
+	q->used_at += n;
+	q->unpublished += n;
 }
 
 /* DPDK's inlined copy wins where packets are small; with long ones libc's, which was chosen for

@@ -35,6 +35,7 @@ typedef uint16_t hdr_count __attribute__((may_alias, aligned(1)));
 struct run {
 	uint16_t n;
 	uint16_t id[VRING_MAX_BURST];
+	uint32_t len[VRING_MAX_BURST]; /* with the header */
 	uint8_t *at[VRING_MAX_BURST];
 };
 
@@ -85,6 +86,7 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 		__builtin_prefetch(run->at[i], 1);
 		__builtin_prefetch(run->at[i] + q->hdr_len, 1);
 		run->id[i] = e.id;
+		run->len[i] = need;
 		vring_advance(q, &c, 1, packed);
 	}
 	run->n = i;
@@ -142,8 +144,11 @@ static __rte_always_inline uint16_t write_run(struct virtq *q, struct rte_mbuf *
 		if (unlikely(is_too_slow(q, d)))
 			n = i + 1;
 	}
-	for (uint16_t i = 0; i < n; i++)
-		vring_give_back(q, run->id[i], hdr_len + pkts[i]->pkt_len, 1, packed);
+	if (packed)
+		for (uint16_t i = 0; i < n; i++)
+			vring_give_back(q, run->id[i], run->len[i], 1, true);
+	else
+		vring_put_used_all(q, run->id, run->len, n);
 	memset(fate, VRING_DELIVERED, n);
 	vring_consume(q, n, n, packed);
 	return n;

@@ -21,6 +21,7 @@
 #include "vhost/vring_ring.h"
 #include "vhost/vring_walk.h"
 
+#define LEAST_PAGE       4096
 #define MAX_PACKET_MBUFS 64 /* more than VRING_MAX_PACKET takes in mbufs of 1 KiB and up */
 
 typedef uint64_t mbuf_word __attribute__((may_alias));
@@ -49,7 +50,6 @@ struct take {
 /* Chains of a common shape: where header and packet are. */
 struct run {
 	uint16_t n;
-	uint16_t n_slots;
 	uint8_t slots[VRING_MAX_BURST];
 	uint8_t descs[VRING_MAX_BURST];
 	uint16_t id[VRING_MAX_BURST];
@@ -59,9 +59,10 @@ struct run {
 	struct vring_pieces pieces[VRING_MAX_BURST];
 };
 
-static inline bool within_limits(const struct take *t)
+/* Whether there may be one more, after so many. */
+static inline bool within_limits(const struct take *t, int chains, uint32_t bytes, uint32_t descs)
 {
-	return t->chains == 0 || (t->bytes < t->limits->bytes && t->descs < t->limits->descs);
+	return chains == 0 || (bytes < t->limits->bytes && descs < t->limits->descs);
 }
 
 static inline void mbuf_start(struct rte_mbuf *m, uint32_t len)
@@ -101,14 +102,13 @@ static inline uint32_t longest(const struct take *t)
 	return RTE_MIN(VRING_MAX_PACKET, t->room * MAX_PACKET_MBUFS);
 }
 
-/* Writes the chain that begins with *first behind the run, if it is of a few pieces. Returns how
- * much of the ring it takes up, 0 when it is not. */
+/* Writes the chain that begins with *first into the run as its nth, if it is of a few pieces.
+ * Returns how much of the ring it takes up, 0 when it is not. */
 static __rte_noinline uint16_t add_pieces(struct virtq *q, const struct take *t, struct run *run,
-					  const struct vring_cursor *c,
+					  uint16_t n, const struct vring_cursor *c,
 					  const struct vring_entry *first)
 {
-	struct vring_pieces *p = &run->pieces[run->n];
-	uint16_t n = run->n;
+	struct vring_pieces *p = &run->pieces[n];
 
 	if (first->flags == VRING_DESC_F_INDIRECT && n == 0)
 		vring_prefetch_tables(q, c);
@@ -125,13 +125,13 @@ static __rte_noinline uint16_t add_pieces(struct virtq *q, const struct take *t,
 
 /* The same, of any common shape. */
 static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, struct run *run,
-					const struct vring_cursor *c,
+					uint16_t n, const struct vring_cursor *c,
 					const struct vring_entry *first, const bool packed)
 {
 	uint32_t hdr_len = q->hdr_len, skip = hdr_len;
 	const uint8_t *hdr = NULL, *at;
 	struct vring_entry e = *first;
-	uint16_t n = run->n, descs = 1;
+	uint16_t descs = 1;
 
 	if (e.flags == VRING_DESC_F_NEXT && e.len == hdr_len) {
 		hdr = vring_at(q, e.addr, hdr_len);
@@ -141,14 +141,14 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 		descs = 2;
 	}
 	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || e.len > skip + t->room))
-		return add_pieces(q, t, run, c, first);
+		return add_pieces(q, t, run, n, c, first);
 	at = vring_at(q, e.addr, e.len);
 	if (unlikely(!at))
 		return 0;
-	/* Header and packet are often in different cache lines, and so are the packet's ends. */
+	/* Header and packet are often in different cache lines, and so are the ends of what is
+	 * copied of it at once. */
 	rte_prefetch0(at + skip);
 	rte_prefetch0(at + RTE_MIN(e.len, skip + (uint32_t)VRING_VIEW_BYTES) - 1);
-	rte_prefetch0(at + e.len - 1);
 	if (q->reads_hdr)
 		rte_prefetch0(descs == 1 ? at : hdr);
 	run->hdr[n] = descs == 1 ? at : hdr;
@@ -166,32 +166,35 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 				     struct vring_entry *odd, const bool packed)
 {
 	struct vring_cursor c = {q->avail_at, q->avail_wrap};
-	uint16_t slots;
+	uint32_t bytes = t->bytes, descs = t->descs;
+	uint16_t n = 0, n_slots = 0, slots = 1;
 
-	run->n = 0;
-	run->n_slots = 0;
 	if (!packed && c.at == q->avail_seen)
 		vring_look(q);
 	vring_prefetch(q, &c, t->max - t->chains, packed);
-	while (t->chains < t->max && within_limits(t) && vring_peek(q, &c, odd, packed)) {
-		slots = add(q, t, run, &c, odd, packed);
+	while (t->chains + n < t->max && within_limits(t, t->chains + n, bytes, descs) &&
+	       vring_peek(q, &c, odd, packed)) {
+		slots = add(q, t, run, n, &c, odd, packed);
 		if (unlikely(slots == 0))
-			return true;
-		/* A guest may make slots available that were not yet given back. */
-		if (packed && unlikely(run->n_slots + slots > q->size))
 			break;
-		t->chains++;
-		t->descs += run->descs[run->n];
-		t->bytes += run->len[run->n];
-		run->n++;
-		run->n_slots += slots;
+		/* A guest may make slots available that were not yet given back. */
+		if (packed && unlikely(n_slots + slots > q->size))
+			break;
+		descs += run->descs[n];
+		bytes += run->len[n];
+		n++;
+		n_slots += slots;
 		vring_advance(q, &c, slots, packed);
 		/* Descriptors may be in pages that are not there. */
 		if (unlikely(page_faults_happened(&t->deadline->faults) &&
 			     vring_is_late(t->deadline)))
 			break;
 	}
-	return false;
+	run->n = n;
+	t->chains += n;
+	t->bytes = bytes;
+	t->descs = descs;
+	return slots == 0;
 }
 
 struct vring_loan *vring_loan_create(void)
@@ -226,6 +229,11 @@ static __rte_always_inline void touch(const uint8_t *at)
 	(void)*(const volatile uint8_t *)at;
 }
 
+static __rte_always_inline bool in_one_page(const uint8_t *a, const uint8_t *b)
+{
+	return ((uintptr_t)a ^ (uintptr_t)b) < LEAST_PAGE;
+}
+
 /* Guest memory as a part of a view: it is only read. */
 static __rte_always_inline void set_rest(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
 {
@@ -249,7 +257,8 @@ static __rte_always_inline struct rte_mbuf *view_packet(struct vring_view *v, co
 	}
 	if (segs == 2) {
 		set_rest(&v->rest[0], at + copied, len - copied);
-		touch(at + len - 1);
+		if (unlikely(!in_one_page(at, at + len - 1)))
+			touch(at + len - 1);
 	}
 	vring_copy(v->bytes, at, copied);
 	return &v->head;
@@ -314,13 +323,13 @@ static struct rte_mbuf *view_pieces(struct vring_view *v, const struct vring_pie
 	return &v->head;
 }
 
-static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, const struct vring_pieces *p,
-						      bool asks)
+static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, uint16_t lent,
+						      const struct vring_pieces *p, bool asks)
 {
 	struct vring_pos pos = {0, 0};
 
 	if (t->loan && !asks)
-		return view_pieces(&t->loan->view[t->loan->n], p);
+		return view_pieces(&t->loan->view[lent], p);
 	return gather(t, p->seg, &pos, p->len);
 }
 
@@ -334,41 +343,27 @@ static bool apply_hdr(const struct virtq *q, const struct virtio_net_hdr *h, str
 	return false;
 }
 
-/* The chain is given back at once, or with the loan. */
-static __rte_always_inline void give_back(struct virtq *q, struct vring_loan *loan,
-					  const struct run *run, uint16_t i, const bool packed)
-{
-	if (!loan) {
-		vring_give_back(q, run->id[i], 0, run->slots[i], packed);
-		return;
-	}
-	loan->id[loan->n] = run->id[i];
-	loan->slots[loan->n] = run->slots[i];
-	loan->descs[loan->n++] = run->descs[i];
-}
-
 /* Lends or copies the run's packets. False when the rest stays in the ring, for want of mbufs or of
  * time. A packet that is dropped is given back at once, so it ends the run when others are lent. */
 static __rte_always_inline bool act(struct virtq *q, struct take *t, const struct run *run,
 				    const bool packed)
 {
-	struct vring_loan *loan;
+	const bool reads_hdr = q->reads_hdr;
+	uint32_t bytes = 0, descs = 0, slots = 0;
+	struct vring_loan *const loan = t->loan;
+	uint16_t n = 0, n_pkts = t->n_pkts, lent = loan ? loan->n : 0;
 	struct virtio_net_hdr h;
-	uint32_t bytes = 0;
-	uint32_t descs = 0, slots = 0;
-	uint16_t n = 0;
 
 	do {
 		uint32_t len = run->len[n];
 		/* Flags and gso_type are the header's first two bytes. */
-		bool asks = q->reads_hdr && *(const volatile hdr_start *)run->hdr[n] != 0;
+		bool asks = reads_hdr && *(const volatile hdr_start *)run->hdr[n] != 0;
 		struct rte_mbuf *m;
 
-		loan = t->loan;
 		if (unlikely(!run->at[n]))
-			m = make_of_pieces(t, &run->pieces[n], asks);
+			m = make_of_pieces(t, lent, &run->pieces[n], asks);
 		else if (likely(loan && !asks))
-			m = view_packet(&loan->view[loan->n], run->at[n], len);
+			m = view_packet(&loan->view[lent], run->at[n], len);
 		else
 			m = copy_packet(t->pool, run->at[n], len);
 		if (unlikely(!m)) {
@@ -379,22 +374,31 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 			memcpy(&h, run->hdr[n], sizeof(h));
 			rte_compiler_barrier(); /* what is checked is this copy */
 			if (!apply_hdr(q, &h, m)) {
-				if (loan && loan->n > 0)
+				if (lent > 0)
 					break;
 				t->work->drops[VRING_DROP_BAD_OFFLOAD]++;
-				loan = NULL;
 				m = NULL;
 			}
 		}
-		t->pkts[t->n_pkts] = m;
-		t->n_pkts += m != NULL;
+		t->pkts[n_pkts] = m;
+		n_pkts += m != NULL;
 		bytes += len;
 		descs += run->descs[n];
 		slots += run->slots[n];
-		give_back(q, loan, run, n, packed);
+		/* The chain is given back with the loan, or at once. */
+		if (likely(loan && m)) {
+			loan->id[lent] = run->id[n];
+			loan->slots[lent] = run->slots[n];
+			loan->descs[lent++] = run->descs[n];
+		} else {
+			vring_give_back(q, run->id[n], 0, run->slots[n], packed);
+		}
 		n++;
 	} while (n < run->n && !vring_time_is_up(t->deadline, n));
 	vring_consume(q, n, (uint16_t)slots, packed);
+	t->n_pkts = n_pkts;
+	if (likely(loan))
+		loan->n = lent;
 	t->work->bytes += bytes;
 	t->work->descs += descs;
 	return n == run->n;
@@ -504,8 +508,7 @@ void vring_settle(struct virtq *q, struct vring_loan *loan)
 			for (uint16_t i = 0; i < loan->n; i++)
 				vring_give_back(q, loan->id[i], 0, loan->slots[i], true);
 		else
-			for (uint16_t i = 0; i < loan->n; i++)
-				vring_give_back(q, loan->id[i], 0, loan->slots[i], false);
+			vring_put_used_all(q, loan->id, NULL, loan->n);
 	}
 	loan->n = 0;
 }
