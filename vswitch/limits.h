@@ -9,7 +9,6 @@
 #define MAX_PORTS    1024 /* rte_vhost's own limit on sockets */
 #define MAX_PAIRS    16   /* queue pairs of a port */
 #define MAX_WORKERS  16
-#define BURST        32 /* packets taken from a ring at once */
 #define NAME_SIZE    64 /* with its NUL */
 
 #endif

@@ -149,13 +149,15 @@ static void finish(struct worker *w, struct service *s, uint16_t n)
 {
 	struct port_counters *c = &w->counters[s->held_port->id];
 	struct queue_counters *q = &c->queue[s->held_pair];
+	uint64_t bytes = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		q->rx_bytes += rte_pktmbuf_pkt_len(s->held[i]);
+		bytes += rte_pktmbuf_pkt_len(s->held[i]);
 		if (unlikely(!vring_is_view(s->held[i])))
 			rte_pktmbuf_free(s->held[i]);
 	}
 	q->rx_packets += n;
+	q->rx_bytes += bytes;
 	c->in += n;
 	s->n_held -= n;
 	for (uint16_t i = 0; i < s->n_held; i++)
