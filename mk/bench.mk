@@ -31,3 +31,14 @@ bench: ## Measure beside the peers and write docs/benchmarks.md (QUICK=1: roughl
 	done; \
 	bench/report --build $(BUILD) $(if $(QUICK),$(BUILD)/bench,docs) || exit 1; \
 	[ -z "$$failed" ] || { echo "bench: not measured:$$failed" >&2; exit 1; }
+
+TURN := $(BUILD)/bench/turn
+
+$(TURN): bench/turn/main.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(FAKES) $(LIB) $(LDLIBS) -lcmocka
+
+.PHONY: bench-turn
+bench-turn: $(TURN) ## Measure a packet in whole turns of one process, with everything in the cache
+	@$(TURN) 2>/dev/null | grep '^turn'
