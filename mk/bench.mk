@@ -14,8 +14,19 @@ $(LOADGEN): $(LOADGEN_OBJS)
 .PHONY: loadgen
 loadgen: $(LOADGEN)
 
-# The loop tier tests it.
-loop-bins: $(LOADGEN)
+TURN := $(BUILD)/bench/turn
+
+$(TURN): bench/turn/main.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(FAKES) $(LIB) $(LDLIBS) -lcmocka
+
+.PHONY: bench-turn
+bench-turn: $(TURN) ## Measure a packet in whole turns of one process, with everything in the cache
+	@$(TURN)
+
+# The loop tier tests them.
+loop-bins: $(LOADGEN) $(TURN)
 
 # A quick run's page stays in the build folder: docs/ has full ones only. What one scenario could not measure
 # does not keep the others from being measured.
@@ -31,14 +42,3 @@ bench: ## Measure beside the peers and write docs/benchmarks.md (QUICK=1: roughl
 	done; \
 	bench/report --build $(BUILD) $(if $(QUICK),$(BUILD)/bench,docs) || exit 1; \
 	[ -z "$$failed" ] || { echo "bench: not measured:$$failed" >&2; exit 1; }
-
-TURN := $(BUILD)/bench/turn
-
-$(TURN): bench/turn/main.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
-	@mkdir -p $(@D)
-	$(call say,BENCH,$<)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(FAKES) $(LIB) $(LDLIBS) -lcmocka
-
-.PHONY: bench-turn
-bench-turn: $(TURN) ## Measure a packet in whole turns of one process, with everything in the cache
-	@$(TURN) 2>/dev/null | grep '^turn'

@@ -53,19 +53,14 @@ static void open_virtq(struct scene_guest *g, unsigned index, struct virtq *q)
 	assert_int_equal(vring_open(q, &conf), 0);
 }
 
-static void give_rx(struct scene_guest *g, unsigned n)
+/* Offers a receive buffer; not visible until fe_ring_publish. */
+static void offer(struct scene_guest *g, int buf)
 {
-	struct fe_ring *r = &g->fe.ring[0];
+	struct fe_buf b = {vhost_fe_gpa(&g->fe, g->rx_buf[buf]), 2048, true};
+	int head = fe_ring_add(&g->fe.ring[0], &b, 1);
 
-	for (unsigned i = 0; i < n; i++) {
-		uint8_t *p = g->rx_buf[i];
-		struct fe_buf b = {vhost_fe_gpa(&g->fe, p), 2048, true};
-		int head = fe_ring_add(r, &b, 1);
-
-		assert_true(head >= 0);
-		g->rx_head[head] = (int)i;
-	}
-	fe_ring_publish(r);
+	assert_true(head >= 0);
+	g->rx_head[head] = buf;
 }
 
 static void open_rings(struct scene_guest *g)
@@ -83,7 +78,9 @@ static void open_rings(struct scene_guest *g)
 	open_virtq(g, 1, &g->pair.tx);
 	g->pair.rx_on = g->pair.tx_on = true;
 	g->pair.tx_kick_fd = -1;
-	give_rx(g, SCENE_RING_SIZE);
+	for (int b = 0; b < SCENE_RING_SIZE; b++)
+		offer(g, b);
+	fe_ring_publish(&g->fe.ring[0]);
 }
 
 static void join_worker(struct scene_guest *g, struct worker *w)
@@ -276,6 +273,16 @@ void scene_reclaim(struct scene *s, unsigned i)
 
 	while (fe_ring_poll(&s->guest[i].fe.ring[1], &len) >= 0)
 		continue;
+}
+
+void scene_offer_again(struct scene *s, unsigned i)
+{
+	struct scene_guest *g = &s->guest[i];
+	uint32_t len;
+
+	for (int head; (head = fe_ring_poll(&g->fe.ring[0], &len)) >= 0;)
+		offer(g, g->rx_head[head]);
+	fe_ring_publish(&g->fe.ring[0]);
 }
 
 int scene_receive(struct scene_guest *g, uint32_t *len)

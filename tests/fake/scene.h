@@ -63,6 +63,9 @@ void scene_introduce(struct scene *s, unsigned i);
 /* Takes back the buffers of what guest i sent, so that there is room for more. */
 void scene_reclaim(struct scene *s, unsigned i);
 
+/* Takes what guest i received, and offers the same buffers again. */
+void scene_offer_again(struct scene *s, unsigned i);
+
 /* Takes one received frame; returns its tag, or -1 when there is none. */
 int scene_receive(struct scene_guest *g, uint32_t *len);
 

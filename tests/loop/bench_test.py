@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The bench without measuring: what a figure says where nothing was answered, on switches that are not there, and
-what becomes of binaries that are older than their sources."""
+"""The bench without measuring: what a figure says where nothing was answered, on switches that are not there, what
+becomes of binaries that are older than their sources, and that the loop over turns counts packets that arrive."""
 import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import re
+import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from stintd import ROOT, run_tests  # noqa: E402
+from stintd import BUILD, ROOT, run_tests  # noqa: E402
 
 sys.path.insert(0, str(ROOT / 'bench'))
 from harness import Bench, Play  # noqa: E402
@@ -159,7 +161,16 @@ def old_binaries_are_refused():
         assert not check(bench, top) and 'older than' in bench.said[0], bench.said
 
 
+def turns_deliver_what_they_are_measured_by():
+    done = subprocess.run([BUILD / 'bench/turn', '100'], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for name in ('min', 'p50'):
+        assert re.search(rf'^turn\.64\.cycles_{name} [1-9][\d.]* cycles/packet$', done.stdout, re.M), done.stdout
+    bad = subprocess.run([BUILD / 'bench/turn', 'many'], capture_output=True, text=True, timeout=60)
+    assert bad.returncode == 2 and bad.stderr.startswith('usage: turn'), bad
+
+
 if __name__ == '__main__':
     sys.exit(run_tests([all_is_well_with_answers, latency_without_answers, idle_without_answers,
                         efficiency_without_answers, answers_that_all_met_a_gap_are_answers,
-                        old_binaries_are_refused]))
+                        old_binaries_are_refused, turns_deliver_what_they_are_measured_by]))
