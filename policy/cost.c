@@ -167,12 +167,12 @@ struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc)
 	}
 	spare = left > n * each ? (left - n * each) / 2 : 0;
 	/* Most of the time there is room for all: a division less. */
-	bytes = spare >= (uint64_t)COST_FAST_BYTES * c->byte ? COST_FAST_BYTES : spare / c->byte;
+	bytes = spare >= (uint64_t)COST_BURST_BYTES * c->byte ? COST_BURST_BYTES : spare / c->byte;
 	bytes += n * c->bytes_per_packet;
 	descs = n * c->descs_per_packet + spare / c->desc;
 	return (struct cost_limits){
 		.packets = n,
-		.bytes = bytes < COST_FAST_BYTES ? bytes + 1 : COST_FAST_BYTES,
+		.bytes = bytes < COST_BURST_BYTES ? bytes + 1 : COST_BURST_BYTES,
 		.descs = descs < COST_MAX_DESCS ? descs + 1 : COST_MAX_DESCS,
 	};
 }

@@ -19,7 +19,7 @@
 #define COST_FRAC_BITS   8
 #define COST_MAX_PACKETS 64
 #define COST_MAX_BYTES   (1u << 20)
-#define COST_FAST_BYTES  (32u << 10) /* 22 packets of 1500 bytes; more gains nothing */
+#define COST_BURST_BYTES (32u << 10) /* 22 packets of 1500 bytes; more gains nothing */
 #define COST_MAX_DESCS   2048
 #define COST_MAX_DOUBT   3  /* cuts bursts to an eighth */
 #define COST_LONE        32 /* services */
@@ -53,7 +53,7 @@ void cost_learn(struct cost *c, uint64_t used_tsc, uint32_t packets, uint32_t by
 		uint32_t descs);
 
 /* What may be taken in `left_tsc` cycles: at least one packet, at most COST_MAX_*, and no more
- * bytes than COST_FAST_BYTES: beyond that nothing is gained. Whatever is taken within the
+ * bytes than COST_BURST_BYTES: beyond that nothing is gained. Whatever is taken within the
  * answer is predicted to cost no more than left_tsc, unless it is a single packet. [worker] */
 struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc);
 

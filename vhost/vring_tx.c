@@ -343,6 +343,15 @@ static bool apply_hdr(const struct virtq *q, const struct virtio_net_hdr *h, str
 	return false;
 }
 
+/* The chain is given back with the loan, of which it is the ith. */
+static __rte_always_inline void lend(struct vring_loan *loan, uint16_t i, const struct run *run,
+				     uint16_t n)
+{
+	loan->id[i] = run->id[n];
+	loan->slots[i] = run->slots[n];
+	loan->descs[i] = run->descs[n];
+}
+
 /* Lends or copies the run's packets. False when the rest stays in the ring, for want of mbufs or of
  * time. A packet that is dropped is given back at once, so it ends the run when others are lent. */
 static __rte_always_inline bool act(struct virtq *q, struct take *t, const struct run *run,
@@ -385,14 +394,10 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		bytes += len;
 		descs += run->descs[n];
 		slots += run->slots[n];
-		/* The chain is given back with the loan, or at once. */
-		if (likely(loan && m)) {
-			loan->id[lent] = run->id[n];
-			loan->slots[lent] = run->slots[n];
-			loan->descs[lent++] = run->descs[n];
-		} else {
+		if (likely(loan && m))
+			lend(loan, lent++, run, n);
+		else
 			vring_give_back(q, run->id[n], 0, run->slots[n], packed);
-		}
 		n++;
 	} while (n < run->n && !vring_time_is_up(t->deadline, n));
 	vring_consume(q, n, (uint16_t)slots, packed);

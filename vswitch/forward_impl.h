@@ -21,7 +21,7 @@
 /* A batch, and where its packets stand: deliveries asked for and missed, and why the last one was.
  * Most batches miss none, and then only the sums are looked at. */
 struct batch {
-	struct port *from; /* NULL: several, their worker handed them over */
+	struct port *from; /* NULL: several, all were handed over */
 	uint16_t pair;
 	uint32_t mtu;
 	struct flood *flood; /* of its first packet, later of its last */

@@ -29,7 +29,7 @@ static void arrive(struct worker *w, const struct handoff *h)
 	a->at[(a->first + a->n++) % HANDOFF_SHARE] = *h;
 }
 
-/* False when there is no room. The VM's own worker needs none in the ring: its share has some. */
+/* Within the VM's share, so that the arrivals have room for it. False when the ring has none. */
 static bool hand_over(struct worker *to, const struct worker *from, struct handoff *h)
 {
 	if (to != from)

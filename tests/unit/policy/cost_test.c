@@ -85,7 +85,7 @@ static void test_limits_fit_the_prediction(void **state)
 		uint32_t packets = 1 + (uint32_t)rnd() % 64;
 
 		assert_in_range(l.packets, 1, COST_MAX_PACKETS);
-		assert_in_range(l.bytes, 1, COST_FAST_BYTES);
+		assert_in_range(l.bytes, 1, COST_BURST_BYTES);
 		assert_in_range(l.descs, 1, COST_MAX_DESCS);
 		if (l.packets > 1)
 			assert_true(predicted <= left << COST_FRAC_BITS);
@@ -127,7 +127,7 @@ static void test_steady_costs_are_learned(void **state)
 		l = cost_limits(&c, SLICE);
 		assert_true(l.packets * kinds[i]->cost * 2 >= SLICE ||
 			    l.packets == COST_MAX_PACKETS ||
-			    l.packets * kinds[i]->bytes * 2 >= COST_FAST_BYTES);
+			    l.packets * kinds[i]->bytes * 2 >= COST_BURST_BYTES);
 	}
 }
 
