@@ -149,9 +149,12 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 }
 
 /* Delivers all outboxes on behalf of `vm`. Where they are many, each ring's cache lines have to
- * come from the guest's core, or from memory: they are asked for some outboxes ahead. */
+ * come from the guest's core, or from memory: they are asked for some outboxes ahead. Other workers
+ * are given theirs when it is known who got the packets here. */
 static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 {
+	bool elsewhere = false;
+
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
 		struct outbox *o = &w->outbox[i];
 
@@ -162,8 +165,11 @@ static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 		if (likely(o->to->worker == w))
 			outbox_deliver(w, o, b, vm);
 		else
-			handoff_send(o, b);
+			elsewhere = true;
 	}
+	for (uint16_t i = 0; unlikely(elsewhere) && i < w->n_outboxes; i++)
+		if (w->outbox[i].to->worker != w)
+			handoff_send(&w->outbox[i], b);
 }
 
 /* Counts a packet that asked for deliveries. */
@@ -204,6 +210,7 @@ static void resume(struct worker *w, struct batch *b, struct rte_mbuf *m)
 	struct flood *f = b->flood;
 
 	f->under_way = false;
+	b->reached[0] = f->asked > f->missed;
 	b->asked[0] = flood(w, b, m, 0, f->next);
 	if (!f->under_way) {
 		b->asked[0] += f->asked;
@@ -243,6 +250,7 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	b.deliveries = 0;
 	b.n_missed = 0;
 	memset(b.missed, 0, n * sizeof(b.missed[0]));
+	memset(b.reached, 0, n * sizeof(b.reached[0]));
 	memset(b.reason, 0, n * sizeof(b.reason[0]));
 	if (unlikely(flood->under_way)) {
 		resume(w, &b, pkts[0]);

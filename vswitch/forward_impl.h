@@ -30,6 +30,7 @@ struct batch {
 	uint16_t n_missed;
 	uint16_t asked[FORWARD_MAX_BURST];
 	uint16_t missed[FORWARD_MAX_BURST];
+	bool reached[FORWARD_MAX_BURST]; /* one got it, or may yet; kept for packets to several */
 	uint8_t reason[FORWARD_MAX_BURST];
 };
 

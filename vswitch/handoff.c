@@ -64,7 +64,7 @@ void handoff_send(struct outbox *o, struct batch *b)
 			.from = b->from->id,
 			.vm = vm->id,
 			.pair = (uint8_t)b->pair,
-			.sole = b->asked[o->index[i]] == 1,
+			.first = !b->reached[o->index[i]],
 		};
 
 		if (unlikely(!h.pkt)) {
@@ -72,6 +72,7 @@ void handoff_send(struct outbox *o, struct batch *b)
 			continue;
 		}
 		if (n - taken < HANDOFF_SHARE && hand_over(peer, b->from->worker, &h)) {
+			b->reached[o->index[i]] = true;
 			n++;
 			continue;
 		}
@@ -103,14 +104,15 @@ static struct port *same_port(const struct worker *w, uint16_t id, uint32_t epoc
 }
 
 /* The sender's worker counted the packet as delivered. The counters of all workers are added up, so
- * taking that back here keeps the sum right. */
+ * taking that back here keeps the sum right: of each packet one copy at most is the first. A packet
+ * that nobody had got before is judged by that copy alone, whatever comes of the others. */
 static void take_back(struct worker *w, const struct handoff *h, uint8_t reason)
 {
 	struct port_counters *sender = &w->counters[h->from];
 
 	if (!same_port(w, h->from, h->from_epoch))
 		return; /* its counters are gone as well */
-	if (h->sole) {
+	if (h->first) {
 		sender->forwarded--;
 		sender->drops[reason]++;
 	} else {

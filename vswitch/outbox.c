@@ -40,6 +40,15 @@ static void blame(struct port_counters *c, enum vring_fate fate)
 	c->laborious += fate == VRING_LABORIOUS;
 }
 
+/* Which packets of a batch with several outboxes somebody got; `fate` where not all were delivered.
+ */
+static void note_reached(struct batch *b, const struct outbox *o, const uint8_t *fate)
+{
+	for (uint16_t i = 0; i < o->n; i++)
+		if (!fate || fate[i] == VRING_DELIVERED)
+			b->reached[o->index[i]] = true;
+}
+
 /* What there was no time for goes the way of packets from other workers, and is delivered in the
  * next services of the sender. */
 static void postpone(struct outbox *o, struct batch *b, uint16_t first)
@@ -81,6 +90,8 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 			blame(&w->counters[o->to->id], fate[i]);
 		}
 	}
+	if (w->n_outboxes > 1)
+		note_reached(b, o, delivered < o->n ? fate : NULL);
 	o->counters->tx_packets += delivered;
 	o->counters->tx_bytes += bytes;
 	if (unlikely(tried < o->n))

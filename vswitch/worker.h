@@ -36,7 +36,7 @@ struct handoff {
 	uint16_t from; /* port */
 	uint16_t vm;   /* that pays */
 	uint8_t pair;
-	bool sole; /* the packet goes nowhere else */
+	bool first; /* the packet counts as forwarded for this one */
 };
 
 /* Most packets of one VM that may be on their way to one worker. */

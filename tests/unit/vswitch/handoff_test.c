@@ -188,6 +188,47 @@ static void test_arrivals_go_with_their_vm(void **state)
 	assert_int_equal(handoff_accept(s->w2, 10), 10);
 }
 
+/* The sender's counters after a broadcast to guests of which those from `first_down` on are down,
+ * and those from 2 on served by the other worker. */
+static struct port_counters broadcast(struct scene *s, unsigned first_down)
+{
+	uint8_t src[6], all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct port_counters sum = {0};
+
+	for (unsigned i = 2; i < SCENE_GUESTS; i++)
+		scene_move(s, i);
+	for (unsigned i = first_down; i < SCENE_GUESTS; i++)
+		s->guest[i].pair.rx_on = false;
+	scene_mac(0, src);
+	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_turns(s, 2);
+	turn(s->w2);
+	for (unsigned i = first_down; i < SCENE_GUESTS; i++)
+		s->guest[i].pair.rx_on = true;
+	port_counters_add(&sum, &s->w->counters[s->guest[0].port.id]);
+	port_counters_add(&sum, &s->w2->counters[s->guest[0].port.id]);
+	return sum;
+}
+
+/* A packet that none of several receivers got is dropped, not forwarded. */
+static void test_a_flood_that_nobody_gets_is_dropped(void **state)
+{
+	struct port_counters sum = broadcast(*state, 1);
+
+	assert_int_equal(sum.forwarded, 0);
+	assert_int_equal(sum.copies, 0);
+	assert_int_equal(sum.drops[DROP_PORT_DOWN], 1);
+}
+
+static void test_a_flood_that_one_gets_is_forwarded(void **state)
+{
+	struct port_counters sum = broadcast(*state, 2);
+
+	assert_int_equal(sum.forwarded, 1);
+	assert_int_equal(sum.copies, 0);
+	assert_int_equal(sum.drops[DROP_PORT_DOWN], 0);
+}
+
 static void take_some(struct scene *s)
 {
 	s->now += 8000; /* so that the slice ends while the burst is delivered */
@@ -240,6 +281,8 @@ int main(void)
 		SCENE_CASE(test_arrivals_are_served_in_turn),
 		SCENE_CASE(test_a_guarantee_comes_before_arrivals),
 		SCENE_CASE(test_arrivals_go_with_their_vm),
+		SCENE_CASE(test_a_flood_that_nobody_gets_is_dropped),
+		SCENE_CASE(test_a_flood_that_one_gets_is_forwarded),
 		SCENE_CASE(test_packets_into_missing_pages_arrive_in_order),
 	};
 
