@@ -53,7 +53,7 @@ static uint16_t flood(struct worker *w, struct batch *b, struct rte_mbuf *m, uin
 			b->flood->next = to->id;
 			break;
 		}
-		b->work += outbox_put(w, to, m, index, b->pair);
+		b->work += outbox_put(outbox_find(w, to, b->pair, &b->work), m, index);
 		n++;
 	}
 	return n;
@@ -100,11 +100,11 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
 	uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
+	bool is_new = src != b->memo.src;
 	struct port *from = b->from;
-	struct memo *memo = &w->memo;
 	uint16_t copies;
 
-	if (unlikely(fdb_mac_is_group(src) || src == 0)) {
+	if (unlikely(is_new) && (fdb_mac_is_group(src) || src == 0)) {
 		*reason = DROP_BAD_SOURCE;
 		return 0;
 	}
@@ -112,27 +112,30 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 		*reason = DROP_OVER_MTU;
 		return 0;
 	}
-	if (unlikely(src != memo->src)) {
+	if (unlikely(is_new)) {
 		learn(w, from, src);
-		memo->src = src;
+		b->memo.src = src;
 	}
-
+	if (likely(dst == b->memo.dst)) {
+		b->work += outbox_put(b->memo.to, m, index);
+		return 1;
+	}
 	if (likely(!fdb_mac_is_group(dst))) {
-		if (unlikely(dst != memo->dst)) {
-			memo->to = fdb_lookup(from->net->fdb, dst);
-			memo->dst = dst;
-		}
-		if (unlikely(memo->to == from->id)) {
+		uint16_t id = fdb_lookup(from->net->fdb, dst);
+
+		if (unlikely(id == from->id)) {
 			*reason = DROP_SAME_PORT;
 			return 0;
 		}
-		if (likely(memo->to != FDB_NO_PORT)) {
+		if (likely(id != FDB_NO_PORT)) {
 			/* Ports leave the table before they leave the network: a stale entry finds
 			 * none, and one of another network is never followed. */
-			struct port *to = w->ports[memo->to];
+			struct port *to = w->ports[id];
 
 			if (likely(to && to->net == from->net)) {
-				b->work += outbox_put(w, to, m, index, b->pair);
+				b->memo.dst = dst;
+				b->memo.to = outbox_find(w, to, b->pair, &b->work);
+				b->work += outbox_put(b->memo.to, m, index);
 				return 1;
 			}
 		}
@@ -246,6 +249,7 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	b.pair = pair;
 	b.mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
 	b.flood = flood;
+	b.memo = (struct memo){NO_MAC, NO_MAC, NULL};
 	b.work = 0;
 	b.deliveries = 0;
 	b.n_missed = 0;

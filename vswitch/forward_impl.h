@@ -18,6 +18,17 @@
 /* And a notification is so much, a system call: */
 #define WORK_PER_NOTICE 16
 
+/* No station's address: has more than 48 bits. */
+#define NO_MAC UINT64_MAX
+
+/* The addresses last seen in a batch, which were found good, and the outbox for the destination's
+ * port: packets come in runs. */
+struct memo {
+	uint64_t src;
+	uint64_t dst;
+	struct outbox *to;
+};
+
 /* A batch, and where its packets stand: deliveries asked for and missed, and why the last one was.
  * Most batches miss none, and then only the sums are looked at. */
 struct batch {
@@ -25,6 +36,7 @@ struct batch {
 	uint16_t pair;
 	uint32_t mtu;
 	struct flood *flood; /* of its first packet, later of its last */
+	struct memo memo;
 	uint32_t work;       /* planned */
 	uint32_t deliveries; /* asked for, in all */
 	uint16_t n_missed;
@@ -44,24 +56,27 @@ static inline void batch_miss(struct batch *b, uint16_t index, uint8_t reason)
 /* An empty outbox for a port. Returns the work that is, beside that of its packets. */
 uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair);
 
-/* Puts a packet into the outbox of a port. Returns the work that is. */
-static __rte_always_inline uint32_t outbox_put(struct worker *w, struct port *to,
-					       struct rte_mbuf *m, uint16_t index, uint16_t pair)
+/* The outbox of a port in this batch; adds the work that opening it is, if that is needed. */
+static __rte_always_inline struct outbox *outbox_find(struct worker *w, struct port *to,
+						      uint16_t pair, uint32_t *work)
 {
 	struct outbox *o;
-	uint32_t once = 0;
 
-	if (w->outbox_of[to->id] == 0) {
-		o = &w->outbox[w->n_outboxes++];
-		w->outbox_of[to->id] = w->n_outboxes;
-		once = outbox_open(w, o, to, pair);
-	} else {
-		o = &w->outbox[w->outbox_of[to->id] - 1];
-	}
+	if (w->outbox_of[to->id] > 0)
+		return &w->outbox[w->outbox_of[to->id] - 1];
+	o = &w->outbox[w->n_outboxes++];
+	w->outbox_of[to->id] = w->n_outboxes;
+	*work += outbox_open(w, o, to, pair);
+	return o;
+}
+
+/* Puts a packet into an outbox. Returns the work that is. */
+static __rte_always_inline uint32_t outbox_put(struct outbox *o, struct rte_mbuf *m, uint16_t index)
+{
 	o->pkt[o->n] = m;
 	o->index[o->n] = (uint8_t)index;
 	o->n++;
-	return once + o->work + m->pkt_len / BYTES_PER_WORK;
+	return o->work + m->pkt_len / BYTES_PER_WORK;
 }
 
 /* Start loading what delivering it will touch: hints. */

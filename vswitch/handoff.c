@@ -152,7 +152,7 @@ static uint16_t gather(struct worker *w, struct arrivals *a, struct batch *b)
 			break;
 		b->missed[n] = 0;
 		if (likely(to && to->worker == w))
-			b->work += outbox_put(w, to, h->pkt, n, b->pair);
+			b->work += outbox_put(outbox_find(w, to, b->pair, &b->work), h->pkt, n);
 		else
 			batch_miss(b, n, DROP_PORT_GONE);
 	}

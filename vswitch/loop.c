@@ -134,7 +134,6 @@ static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct 
 				       &w->deadline};
 	s->held_port = tap->port;
 	s->held_pair = tap->pair;
-	w->memo = (struct memo){0, 0, FDB_NO_PORT};
 	s->n_held = vring_dequeue(tap->tx, s->vm->pool, w->loan, s->held, &limits, &work);
 	/* Dropped ones are packets too: their cost is learned, and they count against a rate. */
 	t->packets += s->n_held + count_ring_drops(&w->counters[tap->port->id], &work);

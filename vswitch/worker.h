@@ -76,13 +76,6 @@ struct flood {
 	uint16_t missed;
 };
 
-/* The addresses last seen in a burst, and the port behind the destination: packets come in runs. */
-struct memo {
-	uint64_t src;
-	uint64_t dst;
-	uint16_t to;
-};
-
 /* A VM as its worker serves it. */
 struct service {
 	struct vm *vm;
@@ -118,7 +111,6 @@ struct worker {
 	uint64_t polled_tsc; /* when rings were last looked at */
 
 	struct vring_loan *loan; /* of the burst that is being forwarded */
-	struct memo memo;        /* likewise */
 	struct outbox *outbox;   /* [MAX_PORTS] */
 	uint16_t n_outboxes;
 	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this batch, 0 for none */
