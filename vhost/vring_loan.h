@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <linux/virtio_ring.h>
 
 #include <rte_mbuf.h>
 
@@ -28,13 +29,18 @@ struct vring_view {
 	uint8_t bytes[VRING_VIEW_BYTES];
 };
 
+/* How much a chain takes up of its ring, and how many descriptors it has, with those of a table. */
+struct vring_extent {
+	uint8_t slots;
+	uint8_t descs;
+};
+
 /* The last packets that one call of vring_dequeue took, whose chains are still out: views, and
  * packets that were copied among them. They are given back, or returned, in order. */
 struct vring_loan {
 	uint16_t n;
-	uint16_t id[VRING_MAX_BURST];
-	uint16_t slots[VRING_MAX_BURST];
-	uint16_t descs[VRING_MAX_BURST];
+	struct vring_used_elem used[VRING_MAX_BURST];
+	struct vring_extent extent[VRING_MAX_BURST];
 	struct vring_view view[VRING_MAX_BURST];
 };
 

@@ -179,10 +179,10 @@ static __rte_always_inline void vring_consume(struct virtq *q, uint16_t chains, 
 	q->avail_wrap = c.wrap;
 }
 
-static __rte_always_inline void vring_put_used(struct vring_used *used, uint16_t at, uint16_t id,
-					       uint32_t len)
+/* What the guest is told about a chain that is given back. */
+static __rte_always_inline void vring_set_used(struct vring_used_elem *e, uint16_t id, uint32_t len)
 {
-	*(vring_word *)(void *)&used->ring[at] = (uint64_t)len << 32 | id;
+	*(vring_word *)(void *)e = (uint64_t)len << 32 | id;
 }
 
 /* Gives a chain back, with `len` bytes written into it. Seen by the guest after vring_complete: in
@@ -195,7 +195,7 @@ static __rte_always_inline void vring_give_back(struct virtq *q, uint16_t id, ui
 	uint8_t *d;
 
 	if (!packed) {
-		vring_put_used(q->used, q->used_at & (q->size - 1), id, len);
+		vring_set_used(&q->used->ring[q->used_at & (q->size - 1)], id, len);
 		q->used_at++;
 		q->unpublished++;
 		return;
@@ -220,15 +220,21 @@ static __rte_always_inline void vring_give_back(struct virtq *q, uint16_t id, ui
 	}
 }
 
-/* Gives `n` chains of a split ring back, with len[i] bytes written into each, or none. */
-static __rte_always_inline void vring_put_used_all(struct virtq *q, const uint16_t *id,
-						   const uint32_t *len, uint16_t n)
+/* Gives `n` chains of one slot each back. */
+static __rte_always_inline void vring_give_back_all(struct virtq *q,
+						    const struct vring_used_elem *used, uint16_t n,
+						    const bool packed)
 {
-	const uint16_t mask = q->size - 1, at = q->used_at;
-	struct vring_used *used = q->used;
+	uint16_t at = q->used_at & (q->size - 1);
+	uint16_t first = RTE_MIN(n, (uint16_t)(q->size - at));
 
-	for (uint16_t i = 0; i < n; i++)
-		vring_put_used(used, (at + i) & mask, id[i], len ? len[i] : 0);
+	if (packed) {
+		for (uint16_t i = 0; i < n; i++)
+			vring_give_back(q, (uint16_t)used[i].id, used[i].len, 1, true);
+		return;
+	}
+	memcpy(&q->used->ring[at], used, first * sizeof(used[0]));
+	memcpy(&q->used->ring[0], used + first, (n - first) * sizeof(used[0]));
 	q->used_at += n;
 	q->unpublished += n;
 }

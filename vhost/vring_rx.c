@@ -34,9 +34,8 @@ typedef uint16_t hdr_count __attribute__((may_alias, aligned(1)));
 /* Buffers for a run of common packets. */
 struct run {
 	uint16_t n;
-	uint16_t id[VRING_MAX_BURST];
-	uint32_t len[VRING_MAX_BURST]; /* with the header */
-	uint8_t *at[VRING_MAX_BURST];
+	struct vring_used_elem used[VRING_MAX_BURST];
+	uint8_t *at[VRING_MAX_BURST]; /* the header */
 };
 
 /* What one packet is placed into. */
@@ -85,8 +84,7 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 		/* Header and packet are often in different cache lines. */
 		__builtin_prefetch(run->at[i], 1);
 		__builtin_prefetch(run->at[i] + q->hdr_len, 1);
-		run->id[i] = e.id;
-		run->len[i] = need;
+		vring_set_used(&run->used[i], e.id, need);
 		vring_advance(q, &c, 1, packed);
 	}
 	run->n = i;
@@ -144,11 +142,7 @@ static __rte_always_inline uint16_t write_run(struct virtq *q, struct rte_mbuf *
 		if (unlikely(is_too_slow(q, d)))
 			n = i + 1;
 	}
-	if (packed)
-		for (uint16_t i = 0; i < n; i++)
-			vring_give_back(q, run->id[i], run->len[i], 1, true);
-	else
-		vring_put_used_all(q, run->id, run->len, n);
+	vring_give_back_all(q, run->used, n, packed);
 	memset(fate, VRING_DELIVERED, n);
 	vring_consume(q, n, n, packed);
 	return n;

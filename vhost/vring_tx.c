@@ -50,20 +50,16 @@ struct take {
 /* Chains of a common shape: where header and packet are. */
 struct run {
 	uint16_t n;
-	uint8_t slots[VRING_MAX_BURST];
-	uint8_t descs[VRING_MAX_BURST];
-	uint16_t id[VRING_MAX_BURST];
+	uint16_t slots; /* of all of them */
+	uint32_t bytes;
+	uint32_t descs;
+	struct vring_used_elem used[VRING_MAX_BURST];
+	struct vring_extent extent[VRING_MAX_BURST];
 	uint32_t len[VRING_MAX_BURST];
 	const uint8_t *hdr[VRING_MAX_BURST];
 	const uint8_t *at[VRING_MAX_BURST]; /* NULL: in a few pieces */
 	struct vring_pieces pieces[VRING_MAX_BURST];
 };
-
-/* Whether there may be one more, after so many. */
-static inline bool within_limits(const struct take *t, int chains, uint32_t bytes, uint32_t descs)
-{
-	return chains == 0 || (bytes < t->limits->bytes && descs < t->limits->descs);
-}
 
 static inline void mbuf_start(struct rte_mbuf *m, uint32_t len)
 {
@@ -117,21 +113,20 @@ static __rte_noinline uint16_t add_pieces(struct virtq *q, const struct take *t,
 	run->hdr[n] = p->hdr;
 	run->at[n] = NULL;
 	run->len[n] = p->len;
-	run->id[n] = p->id;
-	run->slots[n] = (uint8_t)p->slots;
-	run->descs[n] = (uint8_t)p->descs;
+	vring_set_used(&run->used[n], p->id, 0);
+	run->extent[n] = (struct vring_extent){(uint8_t)p->slots, (uint8_t)p->descs};
 	return p->slots;
 }
 
-/* The same, of any common shape. */
+/* The same, of any common shape; `room` is an mbuf's. */
 static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, struct run *run,
-					uint16_t n, const struct vring_cursor *c,
+					uint16_t n, uint16_t room, const struct vring_cursor *c,
 					const struct vring_entry *first, const bool packed)
 {
-	uint32_t hdr_len = q->hdr_len, skip = hdr_len;
+	uint32_t hdr_len = q->hdr_len, skip = hdr_len, len;
 	const uint8_t *hdr = NULL, *at;
 	struct vring_entry e = *first;
-	uint16_t descs = 1;
+	uint8_t descs = 1;
 
 	if (e.flags == VRING_DESC_F_NEXT && e.len == hdr_len) {
 		hdr = vring_at(q, e.addr, hdr_len);
@@ -140,23 +135,31 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 		skip = 0;
 		descs = 2;
 	}
-	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || e.len > skip + t->room))
-		return add_pieces(q, t, run, n, c, first);
+	len = e.len - skip;
+	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || len > room)) {
+		/* Copies: what has an address is kept in memory, for all packets. */
+		struct vring_cursor there = *c;
+		struct vring_entry head = *first;
+
+		return add_pieces(q, t, run, n, &there, &head);
+	}
 	at = vring_at(q, e.addr, e.len);
 	if (unlikely(!at))
 		return 0;
+	if (!hdr)
+		hdr = at;
+	at += skip;
 	/* Header and packet are often in different cache lines, and so are the ends of what is
 	 * copied of it at once. */
-	rte_prefetch0(at + skip);
-	rte_prefetch0(at + RTE_MIN(e.len, skip + (uint32_t)VRING_VIEW_BYTES) - 1);
+	rte_prefetch0(at);
+	rte_prefetch0(at + RTE_MIN(len, (uint32_t)VRING_VIEW_BYTES) - 1);
 	if (q->reads_hdr)
-		rte_prefetch0(descs == 1 ? at : hdr);
-	run->hdr[n] = descs == 1 ? at : hdr;
-	run->at[n] = at + skip;
-	run->len[n] = e.len - skip;
-	run->id[n] = e.id;
-	run->slots[n] = (uint8_t)descs;
-	run->descs[n] = (uint8_t)descs;
+		rte_prefetch0(hdr);
+	run->hdr[n] = hdr;
+	run->at[n] = at;
+	run->len[n] = len;
+	vring_set_used(&run->used[n], e.id, 0);
+	run->extent[n] = (struct vring_extent){descs, descs};
 	return descs;
 }
 
@@ -166,34 +169,41 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 				     struct vring_entry *odd, const bool packed)
 {
 	struct vring_cursor c = {q->avail_at, q->avail_wrap};
+	struct vring_deadline *const d = t->deadline;
+	const uint16_t most = t->max - t->chains, room = t->room;
+	/* The first chain is always taken. */
+	const uint32_t most_bytes = RTE_MAX(t->limits->bytes, 1u);
+	const uint32_t most_descs = RTE_MAX(t->limits->descs, 1u);
 	uint32_t bytes = t->bytes, descs = t->descs;
 	uint16_t n = 0, n_slots = 0, slots = 1;
+	struct vring_entry e;
 
 	if (!packed && c.at == q->avail_seen)
 		vring_look(q);
-	vring_prefetch(q, &c, t->max - t->chains, packed);
-	while (t->chains + n < t->max && within_limits(t, t->chains + n, bytes, descs) &&
-	       vring_peek(q, &c, odd, packed)) {
-		slots = add(q, t, run, n, &c, odd, packed);
-		if (unlikely(slots == 0))
+	vring_prefetch(q, &c, most, packed);
+	while (n < most && bytes < most_bytes && descs < most_descs &&
+	       vring_peek(q, &c, &e, packed)) {
+		slots = add(q, t, run, n, room, &c, &e, packed);
+		if (unlikely(slots == 0)) {
+			*odd = e;
 			break;
+		}
 		/* A guest may make slots available that were not yet given back. */
 		if (packed && unlikely(n_slots + slots > q->size))
 			break;
-		descs += run->descs[n];
+		descs += run->extent[n].descs;
 		bytes += run->len[n];
 		n++;
 		n_slots += slots;
 		vring_advance(q, &c, slots, packed);
 		/* Descriptors may be in pages that are not there. */
-		if (unlikely(page_faults_happened(&t->deadline->faults) &&
-			     vring_is_late(t->deadline)))
+		if (unlikely(page_faults_happened(&d->faults) && vring_is_late(d)))
 			break;
 	}
 	run->n = n;
-	t->chains += n;
-	t->bytes = bytes;
-	t->descs = descs;
+	run->slots = n_slots;
+	run->bytes = bytes - t->bytes;
+	run->descs = descs - t->descs;
 	return slots == 0;
 }
 
@@ -347,9 +357,27 @@ static bool apply_hdr(const struct virtq *q, const struct virtio_net_hdr *h, str
 static __rte_always_inline void lend(struct vring_loan *loan, uint16_t i, const struct run *run,
 				     uint16_t n)
 {
-	loan->id[i] = run->id[n];
-	loan->slots[i] = run->slots[n];
-	loan->descs[i] = run->descs[n];
+	loan->used[i] = run->used[n];
+	loan->extent[i] = run->extent[n];
+}
+
+/* Counts the first `n` chains of the run as taken, and moves behind them. */
+static __rte_always_inline void count_taken(struct virtq *q, struct take *t, const struct run *run,
+					    uint16_t n, const bool packed)
+{
+	uint32_t bytes = run->bytes, descs = run->descs, slots = run->slots;
+
+	for (uint16_t i = n; unlikely(i < run->n); i++) {
+		bytes -= run->len[i];
+		descs -= run->extent[i].descs;
+		slots -= run->extent[i].slots;
+	}
+	t->chains += n;
+	t->bytes += bytes;
+	t->descs += descs;
+	t->work->bytes += bytes;
+	t->work->descs += descs;
+	vring_consume(q, n, (uint16_t)slots, packed);
 }
 
 /* Lends or copies the run's packets. False when the rest stays in the ring, for want of mbufs or of
@@ -358,7 +386,7 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 				    const bool packed)
 {
 	const bool reads_hdr = q->reads_hdr;
-	uint32_t bytes = 0, descs = 0, slots = 0;
+	struct vring_deadline *const d = t->deadline;
 	struct vring_loan *const loan = t->loan;
 	uint16_t n = 0, n_pkts = t->n_pkts, lent = loan ? loan->n : 0;
 	struct virtio_net_hdr h;
@@ -391,21 +419,17 @@ static __rte_always_inline bool act(struct virtq *q, struct take *t, const struc
 		}
 		t->pkts[n_pkts] = m;
 		n_pkts += m != NULL;
-		bytes += len;
-		descs += run->descs[n];
-		slots += run->slots[n];
 		if (likely(loan && m))
 			lend(loan, lent++, run, n);
 		else
-			vring_give_back(q, run->id[n], 0, run->slots[n], packed);
+			vring_give_back(q, (uint16_t)run->used[n].id, 0, run->extent[n].slots,
+					packed);
 		n++;
-	} while (n < run->n && !vring_time_is_up(t->deadline, n));
-	vring_consume(q, n, (uint16_t)slots, packed);
+	} while (n < run->n && !vring_time_is_up(d, n));
+	count_taken(q, t, run, n, packed);
 	t->n_pkts = n_pkts;
 	if (likely(loan))
 		loan->n = lent;
-	t->work->bytes += bytes;
-	t->work->descs += descs;
 	return n == run->n;
 }
 
@@ -495,8 +519,8 @@ uint32_t vring_return(struct virtq *q, struct vring_loan *loan, uint16_t n)
 
 	loan->n -= n;
 	for (uint16_t i = 0; i < n; i++) {
-		slots += q->packed ? loan->slots[loan->n + i] : 1;
-		descs += loan->descs[loan->n + i];
+		slots += q->packed ? loan->extent[loan->n + i].slots : 1;
+		descs += loan->extent[loan->n + i].descs;
 	}
 	if (q->packed && slots > q->avail_at) {
 		q->avail_at += q->size;
@@ -511,9 +535,10 @@ void vring_settle(struct virtq *q, struct vring_loan *loan)
 	if (likely(!q->broken)) {
 		if (q->packed)
 			for (uint16_t i = 0; i < loan->n; i++)
-				vring_give_back(q, loan->id[i], 0, loan->slots[i], true);
+				vring_give_back(q, (uint16_t)loan->used[i].id, 0,
+						loan->extent[i].slots, true);
 		else
-			vring_put_used_all(q, loan->id, NULL, loan->n);
+			vring_give_back_all(q, loan->used, loan->n, false);
 	}
 	loan->n = 0;
 }

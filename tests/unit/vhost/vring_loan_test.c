@@ -136,7 +136,7 @@ static void assert_lent(struct stage *s, const uint8_t *data, uint32_t size, uin
 	assert_int_equal(take(s), 1);
 	assert_true(vring_is_view(s->m[0]));
 	assert_int_equal(s->m[0]->pkt_len, size);
-	assert_int_equal(s->loan->descs[0], descs);
+	assert_int_equal(s->loan->extent[0].descs, descs);
 	got = rte_pktmbuf_read(s->m[0], 0, size, copy);
 	assert_non_null(got);
 	assert_memory_equal(got, data, size);
