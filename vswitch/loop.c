@@ -307,6 +307,7 @@ static void serve(struct worker *w, const struct sched_grant *g)
 bool turn(struct worker *w)
 {
 	uint64_t interval_tsc = w->tsc_hz / 1000000 * POLL_INTERVAL_US;
+	uint64_t start = w->ledger.last_tsc;
 	struct sched_grant g;
 	bool busy;
 
@@ -327,6 +328,10 @@ bool turn(struct worker *w)
 		busy = true;
 		if (w->ledger.last_tsc - w->polled_tsc > interval_tsc)
 			break;
+	}
+	if (busy) {
+		w->busy_turns++;
+		w->busy_cycles += w->ledger.last_tsc - start;
 	}
 	return busy;
 }

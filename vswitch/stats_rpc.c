@@ -207,7 +207,7 @@ json_t *rpc_handle_stats_vms(struct rpc_ctx *ctx, const struct rpc_stats_vms *p,
 /* One worker's ledger, copied by the worker itself between two services: its rows sum exactly. */
 struct ledger_copy {
 	struct ledger *to;
-	uint64_t turns, sleeps;
+	uint64_t turns, busy_turns, busy_cycles, sleeps;
 };
 
 static void copy_ledger(struct worker *w, void *arg)
@@ -216,6 +216,8 @@ static void copy_ledger(struct worker *w, void *arg)
 
 	*c->to = w->ledger;
 	c->turns = w->turns;
+	c->busy_turns = w->busy_turns;
+	c->busy_cycles = w->busy_cycles;
 	c->sleeps = w->sleeps;
 }
 
@@ -248,11 +250,12 @@ static json_t *worker_stats(struct vswitch *sw, struct worker *w, const struct l
 			json_object_set_new(stages, stage_text(i), number(c->to->vm[vm->id][i]));
 		json_object_set_new(vms, vm->name, stages);
 	}
-	o = json_pack("{s:i, s:I, s:I, s:o, s:I, s:I, s:o, s:o}", "worker", (int)w->core, "tsc_hz",
-		      (json_int_t)w->tsc_hz, "cycles", (json_int_t)passed, "idle_percent",
+	o = json_pack("{s:i, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "worker", (int)w->core,
+		      "tsc_hz", (json_int_t)w->tsc_hz, "cycles", (json_int_t)passed, "idle_percent",
 		      real(passed ? 100.0 * (double)c->to->sys[SYSROW_IDLE] / (double)passed : 0),
-		      "turns", (json_int_t)c->turns, "sleeps", (json_int_t)c->sleeps, "system",
-		      system, "vms", vms);
+		      "turns", (json_int_t)c->turns, "busy_turns", (json_int_t)c->busy_turns,
+		      "busy_cycles", (json_int_t)c->busy_cycles, "sleeps", (json_int_t)c->sleeps,
+		      "system", system, "vms", vms);
 	losses_to_json(o, w);
 	return o;
 }

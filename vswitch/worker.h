@@ -121,6 +121,8 @@ struct worker {
 	uint16_t n_notices;
 
 	uint64_t turns;
+	uint64_t busy_turns; /* those that found something to do, and what they took */
+	uint64_t busy_cycles;
 	uint64_t sleeps;
 
 	/* Written by others too. */

@@ -91,7 +91,8 @@ class Stint:
         """The ledger now, flat: cycles by row, packets, turns, services."""
         worker = self.call("stats_workers", worker=WORKER_CORE)[0]
         vms = self.call("stats_vms")
-        read = {"elapsed": worker["cycles"], "turns": worker["turns"], "sleeps": worker["sleeps"],
+        read = {"elapsed": worker["cycles"], "busy_cycles": worker["busy_cycles"],
+                "turns": worker["turns"], "sleeps": worker["sleeps"],
                 "packets": sum(vm["packets"] for vm in vms), "services": sum(vm["services"] for vm in vms),
                 "vms": sum(vm["cycles"] for vm in vms)}
         for row, cycles in worker["system"].items():
@@ -108,14 +109,10 @@ class Stint:
         return {row: value - self.before.get(row, 0) for row, value in now.items()}
 
     def cycles_per_packet(self):
-        """The time of all VMs and of choosing among them, with as much of the loop's own rows as belongs to
-        turns that found work. There are at least as many services as such turns, so this errs against us."""
+        """The time of all turns of the loop that found something to do, with looking for it: what other switches'
+        polling threads give too, which count the iterations that had packets."""
         spent = self.since_mark()
-        if not spent["packets"]:
-            return None
-        busy_turns = min(1, spent["services"] / max(1, spent["turns"]))
-        loop = (spent["system.poll"] + spent["system.control"]) * busy_turns
-        return (spent["vms"] + spent["system.schedule"] + loop) / spent["packets"]
+        return spent["busy_cycles"] / spent["packets"] if spent["packets"] else None
 
     def counters(self):
         """The ports' packet counters, summed: in, forwarded, consumed, dropped and so on."""

@@ -28,6 +28,26 @@ static void test_the_sender_pays(void **state)
 	assert_int_equal(ledger_vm_sum(&s->w->ledger, s->guest[1].vm.id), receiver);
 }
 
+static void test_busy_turns_are_those_that_find_something(void **state)
+{
+	struct scene *s = *state;
+	const struct worker *w = s->w;
+	uint64_t turns, cycles, before;
+
+	scene_introduce(s, 1);
+	scene_turns(s, 3);
+	turns = w->busy_turns;
+	cycles = w->busy_cycles;
+	scene_turns(s, 3);
+	assert_int_equal(w->busy_turns, turns);
+	assert_int_equal(w->busy_cycles, cycles);
+	before = w->ledger.last_tsc;
+	scene_send_to(s, 0, 1, 1);
+	turn(s->w);
+	assert_int_equal(w->busy_turns, turns + 1);
+	assert_int_equal(w->busy_cycles - cycles, w->ledger.last_tsc - before);
+}
+
 static uint64_t used_tsc(const struct scene *s, unsigned i)
 {
 	struct sched_vm_stats st;
@@ -107,6 +127,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_the_sender_pays),
 		SCENE_CASE(test_a_laborious_ring_is_billed_to_the_receiver),
+		SCENE_CASE(test_busy_turns_are_those_that_find_something),
 		SCENE_CASE(test_every_stage_is_billed),
 		SCENE_CASE(test_device_changes_are_billed_to_the_vm),
 	};
