@@ -22,50 +22,42 @@
  * soon. Looking costs per port, so not after every service. */
 #define POLL_INTERVAL_US 5
 
-/* How many ports a busy worker looks at for each such interval, going round. Each ring's index is a
- * cache line that comes from the guest's core: all of 64 ports took up to a fifth of the worker's
- * time. */
-#define PORTS_PER_INTERVAL 16
+/* How many rings a busy worker looks at for each such interval, going round. Each ring's index is a
+ * cache line that comes from the guest's core: all of 64 took up to a fifth of the worker's time.
+ */
+#define RINGS_PER_INTERVAL 16
 
 /* At the least, where a service may be preempted between two bursts. */
 #define BURSTS_PER_SLICE 5
 
-static bool has_pending(const struct port *p)
+static void poll_ring(struct worker *w, const struct tap *t)
 {
-	for (uint16_t i = 0; i < p->n_pairs; i++)
-		if (p->pairs[i].tx_on && vring_pending(&p->pairs[i].tx) > 0)
-			return true;
-	return false;
-}
-
-static void poll_port(struct worker *w, const struct port *p)
-{
-	if (has_pending(p))
-		sched_wake(w->sched, p->vm->id, w->ledger.last_tsc);
+	if (vring_pending(t->tx) > 0)
+		sched_wake(w->sched, t->port->vm->id, w->ledger.last_tsc);
 }
 
 static void poll_urgent(struct worker *w)
 {
 	for (uint16_t i = 0; i < w->n_urgent; i++)
-		poll_port(w, w->urgent[i]);
+		poll_ring(w, &w->urgent[i]);
 }
 
-/* The next n of all attached ports, going round. */
+/* The next n of all attached rings, going round. */
 static void poll_next(struct worker *w, uint16_t n)
 {
 	for (; n > 0; n--) {
 		if (w->next_polled >= w->n_attached)
 			w->next_polled = 0;
-		poll_port(w, w->attached[w->next_polled++]);
+		poll_ring(w, &w->attached[w->next_polled++]);
 	}
 }
 
-/* Some ports, and always those of VMs with a guarantee, whose bound counts from here. When nobody
+/* Some rings, and always those of VMs with a guarantee, whose bound counts from here. When nobody
  * has work then that may be done now, all others too: no worker idles before it saw every ring. */
-static void poll_ports(struct worker *w, uint64_t interval_tsc)
+static void poll_rings(struct worker *w, uint64_t interval_tsc)
 {
 	uint64_t intervals = (w->ledger.last_tsc - w->polled_tsc) / interval_tsc;
-	uint64_t due = PORTS_PER_INTERVAL * RTE_MAX(intervals, 1UL);
+	uint64_t due = RINGS_PER_INTERVAL * RTE_MAX(intervals, 1UL);
 	uint16_t some = (uint16_t)RTE_MIN(w->n_attached, due);
 	struct sched_grant g;
 
@@ -317,7 +309,7 @@ bool turn(struct worker *w)
 	sched_tick(w->sched, w->ledger.last_tsc);
 	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
 
-	poll_ports(w, interval_tsc);
+	poll_rings(w, interval_tsc);
 	busy |= handoff_accept(w, ACCEPT_PER_TURN) > 0;
 	w->polled_tsc = w->ledger.last_tsc;
 	ledger_bill_sys(&w->ledger, SYSROW_POLL, w->clock());

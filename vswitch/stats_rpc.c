@@ -310,7 +310,7 @@ json_t *rpc_handle_worker_list(struct rpc_ctx *ctx, const struct rpc_worker_list
 			ports += port->worker == w;
 		json_array_append_new(list, json_pack("{s:i, s:i, s:i, s:i, s:o}", "worker",
 						      (int)w->core, "vms", (int)vms, "ports",
-						      (int)ports, "ports_up", (int)w->n_attached,
+						      (int)ports, "ports_up", (int)w->n_ports_up,
 						      "guaranteed_percent", real(guaranteed)));
 	}
 	return list;

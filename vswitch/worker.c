@@ -70,15 +70,13 @@ static bool create_tables(struct worker *w)
 	w->counters = calloc(MAX_PORTS, sizeof(*w->counters));
 	w->service = calloc(MAX_VMS, sizeof(*w->service));
 	w->arrivals = calloc(MAX_VMS, sizeof(*w->arrivals));
-	w->attached = calloc(MAX_PORTS, sizeof(struct port *));
-	w->urgent = calloc(MAX_PORTS, sizeof(struct port *));
 	w->loan = vring_loan_create();
 	w->outbox = calloc(MAX_PORTS, sizeof(*w->outbox));
 	w->outbox_of = calloc(MAX_PORTS, sizeof(*w->outbox_of));
 	w->handoff_pushed = calloc(MAX_VMS, sizeof(*w->handoff_pushed));
 	w->handoff_taken = calloc(MAX_VMS, sizeof(*w->handoff_taken));
-	return w->counters && w->service && w->arrivals && w->attached && w->urgent && w->loan &&
-	       w->outbox && w->outbox_of && w->handoff_pushed && w->handoff_taken;
+	return w->counters && w->service && w->arrivals && w->loan && w->outbox && w->outbox_of &&
+	       w->handoff_pushed && w->handoff_taken;
 }
 
 static bool create_fds(struct worker *w)
@@ -230,22 +228,34 @@ void worker_find_urgent(struct worker *w)
 {
 	w->n_urgent = 0;
 	for (uint16_t i = 0; i < w->n_attached; i++)
-		if (sched_has_guarantee(w->sched, w->attached[i]->vm->id))
+		if (sched_has_guarantee(w->sched, w->attached[i].port->vm->id))
 			w->urgent[w->n_urgent++] = w->attached[i];
+}
+
+/* Room for `n` more rings in *taps, which has `used`. */
+static bool make_room(struct tap **taps, size_t used, size_t n)
+{
+	struct tap *more = realloc(*taps, (used + n) * sizeof(*more));
+
+	if (more)
+		*taps = more;
+	return more;
 }
 
 int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n)
 {
 	struct service *s = &w->service[port->vm->id];
-	struct tap *taps = realloc(s->taps, (s->n_taps + (size_t)n) * sizeof(*taps));
 
-	if (!taps)
+	if (!make_room(&s->taps, s->n_taps, n) || !make_room(&w->attached, w->n_attached, n) ||
+	    !make_room(&w->urgent, w->n_attached, n))
 		return -ENOMEM;
-	s->taps = taps;
 	for (uint16_t i = 0; i < n; i++) {
+		struct tap tap = {&pairs[i].tx, port, i};
+
 		if (!pairs[i].tx_on)
 			continue;
-		taps[s->n_taps++] = (struct tap){&pairs[i].tx, port, i};
+		s->taps[s->n_taps++] = tap;
+		w->attached[w->n_attached++] = tap;
 		watch_kick(w, EPOLL_CTL_ADD, pairs[i].tx_kick_fd);
 		vring_kick_enable(&pairs[i].tx, false);
 	}
@@ -254,15 +264,25 @@ int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, 
 			vring_kick_enable(&pairs[i].rx, false);
 	port->pairs = pairs;
 	port->n_pairs = n;
-	w->attached[w->n_attached++] = port;
+	w->n_ports_up++;
 	worker_find_urgent(w);
 	return 0;
+}
+
+/* Takes a port's rings out; returns how many are left. */
+static uint16_t without_port(struct tap *taps, uint16_t n, const struct port *port)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		if (taps[i].port != port)
+			taps[kept++] = taps[i];
+	return kept;
 }
 
 void worker_detach(struct worker *w, struct port *port)
 {
 	struct service *s = &w->service[port->vm->id];
-	uint16_t kept = 0;
 
 	if (!port->pairs)
 		return;
@@ -274,21 +294,14 @@ void worker_detach(struct worker *w, struct port *port)
 		vring_complete(&port->pairs[i].tx);
 		watch_kick(w, EPOLL_CTL_DEL, port->pairs[i].tx_kick_fd);
 	}
-	for (uint16_t i = 0; i < s->n_taps; i++)
-		if (s->taps[i].port != port)
-			s->taps[kept++] = s->taps[i];
-	s->n_taps = kept;
+	s->n_taps = without_port(s->taps, s->n_taps, port);
 	s->next_tap = 0;
+	w->n_attached = without_port(w->attached, w->n_attached, port);
 	if (s->n_held > 0 && s->held_port == port)
 		loop_drop_held(w, s);
-	for (uint16_t i = 0; i < w->n_attached; i++) {
-		if (w->attached[i] == port) {
-			w->attached[i] = w->attached[--w->n_attached];
-			break;
-		}
-	}
 	port->pairs = NULL;
 	port->n_pairs = 0;
+	w->n_ports_up--;
 	worker_find_urgent(w);
 }
 
@@ -304,17 +317,13 @@ static uint64_t enable_kicks(struct worker *w)
 	uint64_t next;
 
 	for (uint16_t i = 0; i < w->n_attached; i++) {
-		struct port *p = w->attached[i];
+		struct tap *t = &w->attached[i];
 
-		for (uint16_t q = 0; q < p->n_pairs; q++) {
-			if (!p->pairs[q].tx_on)
-				continue;
-			if (vring_pending(&p->pairs[q].tx) > 0) {
-				sched_wake(w->sched, p->vm->id, w->ledger.last_tsc);
-				waiting = true;
-			} else if (vring_kick_enable(&p->pairs[q].tx, true)) {
-				return 0;
-			}
+		if (vring_pending(t->tx) > 0) {
+			sched_wake(w->sched, t->port->vm->id, w->ledger.last_tsc);
+			waiting = true;
+		} else if (vring_kick_enable(t->tx, true)) {
+			return 0;
 		}
 	}
 	next = sched_next_tsc(w->sched);
@@ -323,13 +332,8 @@ static uint64_t enable_kicks(struct worker *w)
 
 static void disable_kicks(struct worker *w)
 {
-	for (uint16_t i = 0; i < w->n_attached; i++) {
-		struct port *p = w->attached[i];
-
-		for (uint16_t q = 0; q < p->n_pairs; q++)
-			if (p->pairs[q].tx_on)
-				vring_kick_enable(&p->pairs[q].tx, false);
-	}
+	for (uint16_t i = 0; i < w->n_attached; i++)
+		vring_kick_enable(w->attached[i].tx, false);
 }
 
 /* Whether it is worth it to sleep until then. */

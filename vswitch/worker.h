@@ -100,9 +100,10 @@ struct worker {
 	struct port_counters *counters; /* [MAX_PORTS] */
 	struct service *service;        /* [MAX_VMS]; vm is NULL where it is not this worker's */
 	struct arrivals *arrivals;      /* [MAX_VMS] */
-	struct port **attached;         /* the ports that are up, densely */
+	uint16_t n_ports_up;
+	struct tap *attached; /* their transmit rings, densely */
 	uint16_t n_attached;
-	struct port **urgent; /* of those, the ones of VMs with a guarantee */
+	struct tap *urgent; /* of those, the ones of VMs with a guarantee */
 	uint16_t n_urgent;
 	uint16_t next_polled; /* of those attached, where to look next; may be beyond the last */
 	uint32_t now_s;       /* seconds, for address ages */
