@@ -12,6 +12,12 @@
 
 #define SLOT_SIZE 2048
 
+/* Guests' kernels put their rings and buffers at pages of their choice. At the same ones in all of
+ * many VMs, they would share the same few sets of the caches, whatever switch reads them: so each
+ * VM's begin at another page, in steps that come to all of them. */
+#define PAGES     512 /* of a hugepage */
+#define PAGE_STEP 37
+
 struct slots {
 	uint8_t *buf;
 	uint16_t *of_id; /* slot that a ring's id stands for */
@@ -71,7 +77,7 @@ static void suppress_calls(struct fe_ring *r)
 		r->split.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 }
 
-static int start(struct fe_port *p, const struct vm_spec *spec, bool hugepages)
+static int start(struct fe_port *p, const struct vm_spec *spec, uint16_t vm, bool hugepages)
 {
 	size_t per_ring = (size_t)spec->ring * (SLOT_SIZE + 64) + 8 * FE_PAGE;
 	struct fe_config cfg = {
@@ -81,6 +87,7 @@ static int start(struct fe_port *p, const struct vm_spec *spec, bool hugepages)
 		.pairs = spec->queues,
 		.ring_size = spec->ring,
 		.mem_size = 2 * spec->queues * per_ring,
+		.mem_skip = (size_t)(vm * PAGE_STEP % PAGES) * FE_PAGE,
 		.hugepages = hugepages,
 	};
 	int rc = vhost_fe_open(&p->fe, spec->socket, &cfg);
@@ -98,7 +105,7 @@ static int start(struct fe_port *p, const struct vm_spec *spec, bool hugepages)
 	return rc;
 }
 
-struct fe_port *fe_port_open(const struct vm_spec *spec, struct rte_mempool *rx_pool,
+struct fe_port *fe_port_open(const struct vm_spec *spec, uint16_t vm, struct rte_mempool *rx_pool,
 			     bool hugepages)
 {
 	struct fe_port *p = calloc(1, sizeof(*p));
@@ -110,7 +117,7 @@ struct fe_port *fe_port_open(const struct vm_spec *spec, struct rte_mempool *rx_
 	p->pool = rx_pool;
 	p->queues = spec->queues;
 	p->kick_always = spec->kick_always;
-	rc = start(p, spec, hugepages);
+	rc = start(p, spec, vm, hugepages);
 	if (rc < 0) {
 		fprintf(stderr, "loadgen: front end on %s: %s\n", spec->socket, strerror(-rc));
 		fe_port_close(p);

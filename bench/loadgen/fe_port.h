@@ -13,8 +13,8 @@
 
 struct fe_port;
 
-/* Connects and starts all rings; NULL with the reason on standard error. */
-struct fe_port *fe_port_open(const struct vm_spec *spec, struct rte_mempool *rx_pool,
+/* Connects and starts all rings of VM number `vm`; NULL with the reason on standard error. */
+struct fe_port *fe_port_open(const struct vm_spec *spec, uint16_t vm, struct rte_mempool *rx_pool,
 			     bool hugepages);
 void fe_port_close(struct fe_port *p);
 

@@ -67,7 +67,7 @@ int port_open(struct port *p, uint16_t vm, const struct vm_spec *spec, struct rt
 	p->queues = spec->queues;
 	if (spec->type == VM_VIRTIO)
 		return open_virtio(p, spec, rx_pool);
-	p->fe = fe_port_open(spec, rx_pool, hugepages);
+	p->fe = fe_port_open(spec, vm, rx_pool, hugepages);
 	return p->fe ? 0 : -1;
 }
 

@@ -438,7 +438,8 @@ int vhost_fe_open(struct vhost_fe *fe, const char *path, const struct fe_config 
 	if (rc == 0)
 		rc = vhost_fe_negotiate(fe, features, cfg->protocol_features);
 	if (rc == 0)
-		rc = vhost_fe_map(fe, cfg->mem_size, cfg->hugepages);
+		rc = vhost_fe_map(fe, cfg->mem_skip + cfg->mem_size, cfg->hugepages);
+	fe->mem_used = cfg->mem_skip;
 	if (rc == 0)
 		rc = vhost_fe_set_mem_table(fe, 1);
 	if (rc == 0)

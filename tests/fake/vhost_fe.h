@@ -154,6 +154,7 @@ struct fe_config {
 	uint16_t pairs;
 	uint16_t ring_size;
 	size_t mem_size;
+	size_t mem_skip; /* unused memory before it */
 	bool hugepages;
 };
 
