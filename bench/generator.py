@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs the load generator and reads what it found."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -18,17 +19,50 @@ def latency(raw, stream, point, clean=False):
     return raw.get(f"stream.{stream}.clean.{point}_us", found) if clean else found
 
 
+class Session:
+    """One run of the generator, step by step. To be closed."""
+
+    def __init__(self, command, path):
+        self.path = path
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      text=True)
+
+    def events(self):
+        """What it says as it goes, in words: ready, measuring, measured, and phase NAME, before which it waits for
+        go()."""
+        for line in self.child.stdout:
+            words = line.split()
+            if words and words[0] in ("ready", "measuring", "measured", "phase"):
+                yield words
+
+    def go(self):
+        self.child.stdin.write("go\n")
+        self.child.stdin.flush()
+
+    def figures(self):
+        """{name: value}, when the events have ended."""
+        self.child.wait(GRACE)
+        if self.child.returncode != 0:
+            raise Refused(f"the load generator failed ({self.child.returncode}): {self.child.stderr.read().strip()}")
+        with open(self.path) as f:
+            return json.load(f)
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+        os.unlink(self.path)
+
+
 class Generator:
     def __init__(self, binary, tmp, huge):
         self.binary = binary
         self.tmp = tmp
         self.huge = huge
 
-    def run(self, vms, streams, seconds, warmup=0.3, options=(), on_ready=None,
-            on_start=None, on_end=None, phases=(), on_phase=None):
-        """Plays `streams` between `vms` (lists of specification lines without their first word).
-        on_ready is called when all ports are up, on_start and on_end when the measured time begins and ends;
-        on_phase(name) before each of `phases`, while traffic flows. Returns the figures."""
+    def start(self, vms, streams, seconds, warmup=0.3, options=(), phases=()):
+        """A Session of `streams` between `vms`; these and `phases` are lists of specification lines without their
+        first word."""
         fd, path = tempfile.mkstemp(suffix=".json", dir=self.tmp)
         os.close(fd)
         command = [self.binary, "--core", str(GENERATOR_CORE), "--seconds", str(seconds), "--warmup", str(warmup),
@@ -36,32 +70,19 @@ class Generator:
         for what, lines in (("--vm", vms), ("--stream", streams), ("--phase", phases)):
             for line in lines:
                 command += [what, line]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 text=True)
-        try:
-            for line in child.stdout:
-                if line == "ready\n" and on_ready:
-                    on_ready()
-                if line == "measuring\n" and on_start:
-                    on_start()
-                if line == "measured\n" and on_end:
-                    on_end()
-                if line.startswith("phase "):
-                    if on_phase:
-                        on_phase(line.split()[1])
-                    child.stdin.write("go\n")
-                    child.stdin.flush()
-            child.wait(GRACE)
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        if child.returncode != 0:
-            raise Refused(f"the load generator failed ({child.returncode}): {child.stderr.read().strip()}")
-        with open(path) as f:
-            figures = json.load(f)
-        os.unlink(path)
-        return figures
+        return Session(command, path)
+
+    def run(self, vms, streams, seconds, on_ready=None, on_start=None, on_end=None, on_phase=None, **options):
+        """A whole session. on_ready is called when all ports are up, on_start and on_end when the measured time
+        begins and ends; on_phase(name) before each of the phases, while traffic flows. Returns the figures."""
+        react = {"ready": on_ready, "measuring": on_start, "measured": on_end, "phase": on_phase}
+        with contextlib.closing(self.start(vms, streams, seconds, **options)) as session:
+            for what, *names in session.events():
+                if react[what]:
+                    react[what](*names)
+                if what == "phase":
+                    session.go()
+            return session.figures()
 
     def hiccup(self, core, seconds, beside=None):
         """The noise of an idle core: {name: value}; that of the core `beside` it is measured too, and thrown

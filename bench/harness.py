@@ -3,6 +3,7 @@
 figures. Everything that is started here is gone when the context managers end, however they end."""
 
 import contextlib
+import functools
 import os
 import shutil
 import statistics
@@ -12,6 +13,7 @@ import tempfile
 import time
 
 import machine
+import turns
 from figures import Figures
 from generator import Generator
 from machine import GENERATOR_CORE, WORKER_CORE, PeerRefused, Refused, TooLong
@@ -20,7 +22,8 @@ from peers.stint import Stint
 from peers.testpmd import Macswap, Testpmd
 
 ALL_PEERS = (Stint, Testpmd, Macswap, Ovs, OvsDirect)
-HUGEPAGES_MB = 3072
+HUGEPAGES_MB = 4096  # three switches and their generators at once
+TURNS_MB = 384  # for each generator of those that take turns
 SATURATED_PERCENT = 95
 FOLDER = "/dev/shm"  # our switch saves its configuration with each change: no disk is to be waited for
 QUICK_SECONDS = 53  # quick runs begin no round that would probably end later than this
@@ -206,8 +209,7 @@ class Bench:
             options.setdefault("warmup", switch.warmup)
         raw = self.generator(switch.huge).run(vms, streams, seconds or self.seconds, on_start=start, on_end=end,
                                               **options)
-        for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
-            self.figures.add(f"noise.generator_core.{name}", raw[f"noise.{name}"], unit)
+        self._note_noise(raw)
         return Play(raw, found.get("cycles"), found.get("spent"))
 
     def play_phases(self, switch, streams, vms, phases, on_phase, **options):
@@ -215,9 +217,29 @@ class Bench:
         figures by name, each phase's with the phase in front."""
         raw = self.generator(switch.huge).run(vms, streams, phases=phases, on_phase=on_phase, **options)
         for phase in phases:
-            for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
-                self.figures.add(f"noise.generator_core.{name}", raw[f"{phase.split()[0]}.noise.{name}"], unit)
+            self._note_noise(raw, f"{phase.split()[0]}.")
         return raw
+
+    def play_in_turns(self, loads, number, seconds, warmup=0.05):
+        """Plays several loads, each (started switch, streams, options of its VMs) with a switch of its own, in so many
+        turns of so many seconds each. Returns the turns, lists of a Play for each load."""
+        with contextlib.ExitStack() as stack:
+            sides = []
+            for switch, streams, vm_options in loads:
+                vms = [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}"]
+                start = functools.partial(self.generator(switch.huge).start, vms, streams, seconds, warmup=warmup,
+                                          phases=turns.phases(number), options=("--mem", str(TURNS_MB)))
+                sides.append(stack.enter_context(contextlib.closing(turns.Side(switch, start))))
+            turns.take_turns(sides, number)
+            played = [[Play(side.figures_of(i), side.cycles[i]) for side in sides]
+                      for i in range(1, number + 1)]
+        for play in sum(played, []):
+            self._note_noise(play.raw)
+        return played
+
+    def _note_noise(self, raw, prefix=""):
+        for name, unit in (("lost_percent", "%"), ("longest_us", "us")):
+            self.figures.add(f"noise.generator_core.{name}", raw[f"{prefix}noise.{name}"], unit)
 
     def compare(self, name, ours, other, what):
         """Notes how ours and another's packet rates and cycles per packet compare. Which of both the figure `name`

@@ -226,13 +226,16 @@ void attack_close(struct attack *a)
 	free(a);
 }
 
-/* Whether the device left the transmit ring alone although it has something for it. */
+/* Whether the device left the transmit ring alone although it has something for it. Of a time when
+ * we did not look, the device being stopped or we, nothing is known. */
 static bool is_stuck(struct attack *a, uint64_t now)
 {
 	const struct fe_ring *r = attack_tx(a);
 	uint16_t used = __atomic_load_n(&r->split.used->idx, __ATOMIC_RELAXED);
+	bool was_away = now - a->looked_tsc > (uint64_t)(STUCK_S * (double)a->hz) / 2;
 
-	if (used != a->progress || used == r->avail) {
+	a->looked_tsc = now;
+	if (used != a->progress || used == r->avail || was_away) {
 		a->progress = used;
 		a->progress_tsc = now;
 		return false;

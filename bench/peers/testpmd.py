@@ -35,8 +35,9 @@ class Testpmd:
         vdevs = []
         for i in range(self.ports):
             vdevs += ["--vdev", f"net_vhost{i},iface={self.socket % i},queues={self.queues}"]
-        return ["dpdk-testpmd", "--lcores", f"0@{GENERATOR_CORE},1@{WORKER_CORE}", "--no-pci", "--no-telemetry",
-                f"--file-prefix=bench-{self.name}-{os.getpid()}", "-m", str(MEMORY_MB), *memory, *vdevs,
+        # Line by line: what it prints is waited for.
+        return ["stdbuf", "-oL", "dpdk-testpmd", "--lcores", f"0@{GENERATOR_CORE},1@{WORKER_CORE}", "--no-pci",
+                "--no-telemetry", f"--file-prefix=bench-{self.name}-{os.getpid()}", "-m", str(MEMORY_MB), *memory, *vdevs,
                 "--", "-i", "--total-num-mbufs", str(16384 + 2048 * self.ports), "--forward-mode", self.mode,
                 "--rxq", str(self.queues), "--txq", str(self.queues), "--nb-cores", "1", "--no-lsc-interrupt",
                 "--disable-link-check"]

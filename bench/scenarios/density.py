@@ -40,9 +40,21 @@ def measure_growth(bench):
     for name in ("pairs", "all"):
         ratio = plays[name, MOST].cycles / plays[name, 2].cycles
         bench.figures.add(f"density.{name}.64_over_2", ratio, "ratio")
-        if name == "pairs":
-            bench.figures.add("density.64_over_2", ratio, "ratio")
-            bench.figures.note("density.64_over_2", "VMs in pairs, 64 B")
+
+
+def compare_in_turns(bench):
+    """Two VMs and 64, each with a switch of their own: in turns of a fraction of a second, as the host's other guests
+    come and go."""
+    number, seconds = (3, 0.1) if bench.quick else (7, 0.25)
+    with bench.switch(Stint, 2) as few, bench.switch(Stint, MOST) as many:
+        played = bench.play_in_turns([(few, pairs(2), FRONT_END), (many, pairs(MOST), FRONT_END)], number, seconds)
+    for two, most in played:
+        bench.figures.add("density.turns.2.cycles", two.cycles, "cycles/packet")
+        bench.figures.add("density.turns.64.cycles", most.cycles, "cycles/packet")
+        bench.figures.add("density.64_over_2", most.cycles / two.cycles, "ratio")
+    bench.figures.note("density.64_over_2", "VMs in pairs, 64 B, in turns")
+    bench.say("in turns, 2 and 64 VMs: " + ", ".join(f"{two.cycles:.0f}/{most.cycles:.0f}" for two, most in played)
+              + " cycles/packet")
 
 
 def loop_cycles_per_turn(play):
@@ -79,6 +91,7 @@ def measure_peer(bench):
 
 def run(bench):
     for _ in bench.each_round():
+        compare_in_turns(bench)
         measure_growth(bench)
         measure_idle_ports(bench)
         measure_peer(bench)

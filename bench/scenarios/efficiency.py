@@ -7,6 +7,8 @@ neighbour's burst begins while the last OVERLAP percent of its own are left. Wha
 core serves. This machine has one core for workers, so one silo is measured: four of them serve four times as
 much on four cores, and as much per core."""
 
+import contextlib
+
 from figures import answer_text
 from generator import latency
 from harness import Stint
@@ -32,10 +34,32 @@ def stream(vms, overlap):
             f"period_us={PERIOD_US} on_us={BURST_US} phase_step_us={step}")
 
 
-def measure(bench, vms, overlap=0):
-    """(requests per second, their p99 in us or None when none was answered, how busy the worker was in percent)"""
+@contextlib.contextmanager
+def started(bench, vms):
     with bench.switch(Stint, 2 * vms) as switch:
         switch.call("scheduler_set", mode="time", slice_us=SLICE_US)
+        yield switch
+
+
+def compare_in_turns(bench):
+    """The silo and the shared worker in turns of some periods, as the host's other guests come and go."""
+    number, periods = (3, 5) if bench.quick else (7, 15)
+    overlap = OVERLAPS[0]
+    with started(bench, 1) as silo, started(bench, VMS) as shared:
+        loads = [(silo, [stream(1, 0)], ""), (shared, [stream(VMS, overlap)], "")]
+        played = bench.play_in_turns(loads, number, periods * PERIOD_US / 1e6)
+    for plays in played:
+        alone, together = (play.raw["stream.burst.replies_per_s"] for play in plays)
+        bench.figures.add("efficiency.per_core_ratio", together / alone if alone and together else None, "ratio")
+    bench.figures.note("efficiency.per_core_ratio", f"{overlap} % overlap, one worker for {VMS} VMs over one silo of "
+                       "four, in turns")
+    bench.say("in turns: requests per core over a silo's: " + ", ".join(
+        answer_text(value, 2) for value in bench.figures.rounds["efficiency.per_core_ratio"][-number:]))
+
+
+def measure(bench, vms, overlap=0):
+    """(requests per second, their p99 in us or None when none was answered, how busy the worker was in percent)"""
+    with started(bench, vms) as switch:
         play = bench.play(switch, [stream(vms, overlap)], seconds=0.8 if bench.quick else 4)
     p99 = latency(play.raw, "burst", "p99", clean=True)
     return play.raw["stream.burst.replies_per_s"], p99, play.busy_percent
@@ -44,6 +68,7 @@ def measure(bench, vms, overlap=0):
 def run(bench):
     figures = bench.figures
     for _ in bench.each_round():
+        compare_in_turns(bench)
         alone, alone_p99, busy = measure(bench, 1)
         figures.add("efficiency.silo.requests_per_s", alone, "requests/s")
         figures.add("efficiency.silo.p99_us", alone_p99, "us")
@@ -60,7 +85,5 @@ def run(bench):
             figures.add(f"efficiency.{overlap}.p99_excess_slices", excess, "slices")
             bench.say(f"{overlap} % overlap: requests per core over a silo's: {answer_text(ratio, 2)}, "
                       f"p99 in us: {answer_text(p99)} against {answer_text(alone_p99)}")
-        for name in ("per_core_ratio", "p99_excess_slices"):
-            figures.add(f"efficiency.{name}", figures.rounds[f"efficiency.{OVERLAPS[0]}.{name}"][-1],
-                        figures.units[f"efficiency.{OVERLAPS[0]}.{name}"])
-    figures.note("efficiency.per_core_ratio", f"{OVERLAPS[0]} % overlap, one worker for {VMS} VMs over one silo of four")
+        figures.add("efficiency.p99_excess_slices",
+                    figures.rounds[f"efficiency.{OVERLAPS[0]}.p99_excess_slices"][-1], "slices")

@@ -14,14 +14,18 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from stintd import BUILD, ROOT, run_tests  # noqa: E402
+from stintd import BUILD, ROOT, run_tests, wait_for  # noqa: E402
 
 sys.path.insert(0, str(ROOT / 'bench'))
+import turns  # noqa: E402
+from generator import Session  # noqa: E402
 from harness import Bench, Play  # noqa: E402
 from machine import Refused  # noqa: E402
 
 
 class Switch:
+    ports = 2
+
     def call(self, *_args, **_params):
         pass
 
@@ -68,6 +72,9 @@ class Fake(Bench):
                 raw[f'{stream}.{which}.samples'] = 500.0
         return Play(raw, 100.0)
 
+    def play_in_turns(self, loads, number, seconds):
+        return [[self.play(switch, streams) for switch, streams, _ in loads]]
+
     def judged(self):
         """{bar: its row}"""
         self.module.run(self)
@@ -110,9 +117,10 @@ def idle_without_answers():
 
 def efficiency_without_answers():
     both = ('efficiency.per_core_ratio', 'efficiency.p99_excess_slices')
-    silo = Fake('efficiency', lambda peer, n: n > 1 and 'all')
+    # The silo and the shared worker by turns, then one after the other.
+    silo = Fake('efficiency', lambda peer, n: n not in (1, 3) and 'all')
     assert_missed(silo.judged(), *both)
-    shared = Fake('efficiency', lambda peer, n: n != 2 and 'all')
+    shared = Fake('efficiency', lambda peer, n: n not in (2, 4) and 'all')
     assert_missed(shared.judged(), *both)
     assert shared.figures.rounds['efficiency.50.per_core_ratio'] == [1]
     for bench in silo, shared:
@@ -120,12 +128,57 @@ def efficiency_without_answers():
 
 
 def answers_that_all_met_a_gap_are_answers():
-    bench = Fake('efficiency', lambda peer, n: 'all' if n == 1 else 'gaps')
+    bench = Fake('efficiency', lambda peer, n: 'all' if n == 3 else 'gaps')
     bars = bench.judged()
     assert bars['efficiency.p99_excess_slices']['met'], bars
     bench = Fake('latency', lambda peer, n: 'gaps')
     bench.judged()
     assert bench.figures.rounds['latency.clean.p50.stint_us'] == [10]
+
+
+class Sleeper:
+    """A switch that only sleeps, and a generator that plays nothing."""
+
+    SCRIPT = 'for i in 0 1 2; do echo phase turn$i; read go; echo measuring; echo measured; done; echo {} > "$0"'
+
+    def __init__(self, name, log, folder):
+        self.name = name
+        self.log = log
+        self.json = pathlib.Path(folder) / f'{name}.json'
+        self.process = subprocess.Popen(['sleep', '100'])
+
+    def pids(self):
+        return [self.process.pid]
+
+    def start(self):
+        return Session(['sh', '-c', self.SCRIPT, str(self.json)], self.json)
+
+    def state(self):
+        return pathlib.Path(f'/proc/{self.process.pid}/stat').read_text().rsplit(')', 1)[1].split()[0]
+
+    def mark(self):
+        """A turn begins."""
+        self.log.append(self.name)
+        wait_for(lambda: self.other.state() == 'T', 10, 'the other is stopped')
+
+    def cycles_per_packet(self):
+        return self.state() != 'T'
+
+
+def sides_take_turns_and_only_one_runs():
+    log = []
+    with tempfile.TemporaryDirectory(prefix='stint-test.') as folder, contextlib.ExitStack() as stack:
+        a, b = switches = [Sleeper(name, log, folder) for name in 'ab']
+        a.other, b.other = b, a
+        for switch in switches:
+            stack.callback(switch.process.wait)
+            stack.callback(switch.process.kill)
+        with contextlib.ExitStack() as inner:
+            sides = [inner.enter_context(contextlib.closing(turns.Side(s, s.start))) for s in switches]
+            turns.take_turns(sides, 2)
+            assert ''.join(log) == 'ab' + 'ab' + 'ba', log
+            assert all(side.cycles == [True] * 3 and side.figures == {} for side in sides), log
+        wait_for(lambda: all(switch.state() == 'S' for switch in switches), 10, 'both go on')
 
 
 def bench_run():
@@ -173,4 +226,5 @@ def turns_deliver_what_they_are_measured_by():
 if __name__ == '__main__':
     sys.exit(run_tests([all_is_well_with_answers, latency_without_answers, idle_without_answers,
                         efficiency_without_answers, answers_that_all_met_a_gap_are_answers,
+                        sides_take_turns_and_only_one_runs,
                         old_binaries_are_refused, turns_deliver_what_they_are_measured_by]))
