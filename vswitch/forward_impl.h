@@ -73,6 +73,7 @@ static __rte_always_inline struct outbox *outbox_find(struct worker *w, struct p
 /* Puts a packet into an outbox. Returns the work that is. */
 static __rte_always_inline uint32_t outbox_put(struct outbox *o, struct rte_mbuf *m, uint16_t index)
 {
+	o->bytes += m->pkt_len;
 	o->pkt[o->n] = m;
 	o->index[o->n] = (uint8_t)index;
 	o->n++;

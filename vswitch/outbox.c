@@ -17,6 +17,7 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16
 
 	o->to = to;
 	o->n = 0;
+	o->bytes = 0;
 	o->work = 1;
 	o->rx = NULL;
 	if (unlikely(to->worker != w || to->n_pairs == 0))
@@ -66,7 +67,7 @@ static void postpone(struct outbox *o, struct batch *b, uint16_t first)
 static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 {
 	uint8_t fate[FORWARD_MAX_BURST];
-	uint64_t bytes = 0;
+	uint32_t bytes = o->bytes;
 	uint16_t delivered, tried = o->n;
 
 	if (unlikely(!o->rx)) {
@@ -74,8 +75,6 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 			batch_miss(b, o->index[i], DROP_PORT_DOWN);
 		return;
 	}
-	for (uint16_t i = 0; i < o->n; i++)
-		bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
 	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate, b->from ? &w->deadline : NULL);
 	if (unlikely(delivered < o->n)) {
 		for (uint16_t i = 0; i < o->n; i++) {

@@ -56,6 +56,7 @@ struct outbox {
 	struct queue_counters *counters;
 	uint16_t n;
 	uint16_t work; /* to place a packet, see struct batch */
+	uint32_t bytes;
 	struct rte_mbuf *pkt[FORWARD_MAX_BURST];
 	uint8_t index[FORWARD_MAX_BURST]; /* of each packet in the batch */
 };
