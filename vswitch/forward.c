@@ -249,7 +249,7 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	b.pair = pair;
 	b.mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
 	b.flood = flood;
-	b.memo = (struct memo){NO_MAC, NO_MAC, NULL};
+	b.memo = (struct memo){NO_MAC, NO_MAC, w->outbox};
 	b.work = 0;
 	b.deliveries = 0;
 	b.n_missed = 0;

@@ -22,7 +22,7 @@
 #define NO_MAC UINT64_MAX
 
 /* The addresses last seen in a batch, which were found good, and the outbox for the destination's
- * port: packets come in runs. */
+ * port, of no meaning while there is no destination: packets come in runs. */
 struct memo {
 	uint64_t src;
 	uint64_t dst;
