@@ -182,7 +182,7 @@ static __rte_always_inline void vring_consume(struct virtq *q, uint16_t chains, 
 /* What the guest is told about a chain that is given back. */
 static __rte_always_inline void vring_set_used(struct vring_used_elem *e, uint16_t id, uint32_t len)
 {
-	*(vring_word *)(void *)e = (uint64_t)len << 32 | id;
+	*e = (struct vring_used_elem){.id = id, .len = len};
 }
 
 /* Gives a chain back, with `len` bytes written into it. Seen by the guest after vring_complete: in
