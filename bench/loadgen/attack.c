@@ -226,16 +226,13 @@ void attack_close(struct attack *a)
 	free(a);
 }
 
-/* Whether the device left the transmit ring alone although it has something for it. Of a time when
- * we did not look, the device being stopped or we, nothing is known. */
+/* Whether the device left the transmit ring alone although it has something for it. */
 static bool is_stuck(struct attack *a, uint64_t now)
 {
 	const struct fe_ring *r = attack_tx(a);
 	uint16_t used = __atomic_load_n(&r->split.used->idx, __ATOMIC_RELAXED);
-	bool was_away = now - a->looked_tsc > (uint64_t)(STUCK_S * (double)a->hz) / 2;
 
-	a->looked_tsc = now;
-	if (used != a->progress || used == r->avail || was_away) {
+	if (used != a->progress || used == r->avail) {
 		a->progress = used;
 		a->progress_tsc = now;
 		return false;
@@ -245,6 +242,10 @@ static bool is_stuck(struct attack *a, uint64_t now)
 
 void attack_run(struct attack *a, uint64_t now)
 {
+	/* Of a time when we were stopped, perhaps with the device, nothing is known. */
+	if (now - a->ran_tsc > (uint64_t)(STUCK_S * (double)a->hz) / 2)
+		a->progress_tsc = now;
+	a->ran_tsc = now;
 	if (now < a->next_tsc)
 		return;
 	if (a->stage != STAGE_UP) {

@@ -32,7 +32,7 @@ struct attack {
 	uint64_t received; /* buffers that came back filled */
 	uint16_t rx_used;  /* up to where they are counted */
 	uint64_t next_tsc, interval_tsc, hz;
-	uint64_t looked_tsc;   /* when that was last looked at */
+	uint64_t ran_tsc;      /* when the generator's loop last came by */
 	uint64_t progress_tsc; /* when the device was last seen to have taken something */
 	uint16_t progress;
 	uint32_t rng;

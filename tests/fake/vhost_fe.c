@@ -439,9 +439,10 @@ int vhost_fe_open(struct vhost_fe *fe, const char *path, const struct fe_config 
 		rc = vhost_fe_negotiate(fe, features, cfg->protocol_features);
 	if (rc == 0)
 		rc = vhost_fe_map(fe, cfg->mem_skip + cfg->mem_size, cfg->hugepages);
-	fe->mem_used = cfg->mem_skip;
-	if (rc == 0)
+	if (rc == 0) {
+		fe->mem_used = cfg->mem_skip;
 		rc = vhost_fe_set_mem_table(fe, 1);
+	}
 	if (rc == 0)
 		rc = open_rings(fe, cfg);
 	return rc;

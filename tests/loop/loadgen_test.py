@@ -139,9 +139,18 @@ def a_bad_specification_gives_one_line():
     assert done.returncode == 1 and 'unheard_of' in done.stderr, done
 
 
+def a_hostile_vm_with_a_broken_ring_comes_back():
+    """However slow it is: its ring is left alone for longer than switches take."""
+    with Stintd() as d:
+        make_ports(d, 2)
+        f = loadgen('--vm', f'0-1 socket={d.path("p%d.sock")} attack=bad_index rate=300', '--seconds', '5')
+        assert f['attack.0.connects'] > 1 and f['attack.1.connects'] > 1, f
+
+
 def main():
     return run_tests([a_bad_specification_gives_one_line, clean_traffic_is_clean, faults_are_found,
-                      losses_are_those_of_the_switch, a_stall_is_in_all_latencies_that_it_delayed])
+                      losses_are_those_of_the_switch, a_stall_is_in_all_latencies_that_it_delayed,
+                      a_hostile_vm_with_a_broken_ring_comes_back])
 
 
 if __name__ == '__main__':
