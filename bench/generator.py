@@ -36,8 +36,12 @@ class Session:
                 yield words
 
     def go(self):
-        self.child.stdin.write("go\n")
-        self.child.stdin.flush()
+        try:
+            self.child.stdin.write("go\n")
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            self.figures()  # says why it ended, if it failed
+            raise Refused("the load generator ended before its time") from None
 
     def figures(self):
         """{name: value}, when the events have ended."""

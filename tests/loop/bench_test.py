@@ -181,6 +181,21 @@ def sides_take_turns_and_only_one_runs():
         wait_for(lambda: all(switch.state() == 'S' for switch in switches), 10, 'both go on')
 
 
+def a_generator_that_dies_is_one_clear_line():
+    with tempfile.TemporaryDirectory(prefix='stint-test.') as folder:
+        path = pathlib.Path(folder) / 'figures.json'
+        path.touch()
+        for script, text in (('echo lost >&2; exit 3', 'failed (3): lost'), ('echo {} > "$0"', 'ended before')):
+            session = Session(['sh', '-c', script, str(path)], path)
+            session.child.wait(10)
+            try:
+                session.go()
+                assert False, 'not refused'
+            except Refused as e:
+                assert text in str(e), e
+        session.close()
+
+
 def bench_run():
     """bench/run as a module."""
     loader = importlib.machinery.SourceFileLoader('bench_run', str(ROOT / 'bench' / 'run'))
@@ -227,4 +242,5 @@ if __name__ == '__main__':
     sys.exit(run_tests([all_is_well_with_answers, latency_without_answers, idle_without_answers,
                         efficiency_without_answers, answers_that_all_met_a_gap_are_answers,
                         sides_take_turns_and_only_one_runs,
+                        a_generator_that_dies_is_one_clear_line,
                         old_binaries_are_refused, turns_deliver_what_they_are_measured_by]))
