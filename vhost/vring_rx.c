@@ -81,9 +81,10 @@ static __rte_always_inline void look(struct virtq *q, struct rte_mbuf *const *pk
 		run->at[i] = vring_at(q, e.addr, need);
 		if (unlikely(!run->at[i]))
 			break;
-		/* Header and packet are often in different cache lines. */
+		/* Behind the header, what is copied at once often ends in another cache line. */
 		__builtin_prefetch(run->at[i], 1);
-		__builtin_prefetch(run->at[i] + q->hdr_len, 1);
+		__builtin_prefetch(
+			run->at[i] + RTE_MIN(need, VRING_VIEW_BYTES + (uint32_t)q->hdr_len) - 1, 1);
 		vring_set_used(&run->used[i], e.id, need);
 		vring_advance(q, &c, 1, packed);
 	}

@@ -27,8 +27,7 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16
 		return 0;
 	o->rx = &to->pairs[queue].rx;
 	o->work += o->rx->toil / PIECES_PER_WORK;
-	if (w->n_outboxes > 1)
-		vring_expect_ring(o->rx);
+	vring_expect_ring(o->rx);
 	o->counters = &w->counters[to->id].queue[queue];
 	/* The first is nothing odd, and one that is due already comes once. */
 	return w->n_outboxes > 1 && o->rx->notifies && o->rx->unnotified == 0 ? WORK_PER_NOTICE : 0;
