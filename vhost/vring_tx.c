@@ -22,7 +22,7 @@
 #include "vhost/vring_walk.h"
 
 #define LEAST_PAGE       4096
-#define MAX_PACKET_MBUFS 64 /* more than VRING_MAX_PACKET takes in mbufs of 1 KiB and up */
+#define MAX_PACKET_MBUFS (VRING_MAX_PACKET / VRING_MBUF_ROOM + 1)
 
 typedef uint64_t mbuf_word __attribute__((may_alias));
 typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
@@ -39,7 +39,6 @@ struct take {
 	const struct vring_limits *limits;
 	struct vring_work *work;
 	struct vring_deadline *deadline;
-	uint16_t room;   /* of an mbuf */
 	uint16_t max;    /* chains to take */
 	uint16_t n_pkts; /* taken */
 	uint16_t chains; /* taken or dropped */
@@ -92,23 +91,18 @@ static __rte_always_inline bool read_second(const struct virtq *q, const struct 
 	return true;
 }
 
-/* The longest packet that is taken. */
-static inline uint32_t longest(const struct take *t)
-{
-	return RTE_MIN(VRING_MAX_PACKET, t->room * MAX_PACKET_MBUFS);
-}
-
 /* Writes the chain that begins with *first into the run as its nth, if it is of a few pieces.
  * Returns how much of the ring it takes up, 0 when it is not. */
-static __rte_noinline uint16_t add_pieces(struct virtq *q, const struct take *t, struct run *run,
-					  uint16_t n, const struct vring_cursor *c,
+static __rte_noinline uint16_t add_pieces(struct virtq *q, struct run *run, uint16_t n,
+					  const struct vring_cursor *c,
 					  const struct vring_entry *first)
 {
 	struct vring_pieces *p = &run->pieces[n];
 
 	if (first->flags == VRING_DESC_F_INDIRECT && n == 0)
 		vring_prefetch_tables(q, c);
-	if (!vring_read_pieces(q, c, first, p) || p->len < RTE_ETHER_HDR_LEN || p->len > longest(t))
+	if (!vring_read_pieces(q, c, first, p) || p->len < RTE_ETHER_HDR_LEN ||
+	    p->len > VRING_MAX_PACKET)
 		return 0;
 	run->hdr[n] = p->hdr;
 	run->at[n] = NULL;
@@ -118,9 +112,9 @@ static __rte_noinline uint16_t add_pieces(struct virtq *q, const struct take *t,
 	return p->slots;
 }
 
-/* The same, of any common shape; `room` is an mbuf's. */
-static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, struct run *run,
-					uint16_t n, uint16_t room, const struct vring_cursor *c,
+/* The same, of any common shape. */
+static __rte_always_inline uint16_t add(struct virtq *q, struct run *run, uint16_t n,
+					const struct vring_cursor *c,
 					const struct vring_entry *first, const bool packed)
 {
 	uint32_t hdr_len = q->hdr_len, skip = hdr_len, len;
@@ -136,12 +130,12 @@ static __rte_always_inline uint16_t add(struct virtq *q, const struct take *t, s
 		descs = 2;
 	}
 	len = e.len - skip;
-	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || len > room)) {
+	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || len > VRING_MBUF_ROOM)) {
 		/* Copies: what has an address is kept in memory, for all packets. */
 		struct vring_cursor there = *c;
 		struct vring_entry head = *first;
 
-		return add_pieces(q, t, run, n, &there, &head);
+		return add_pieces(q, run, n, &there, &head);
 	}
 	at = vring_at(q, e.addr, e.len);
 	if (unlikely(!at))
@@ -170,7 +164,7 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 {
 	struct vring_cursor c = {q->avail_at, q->avail_wrap};
 	struct vring_deadline *const d = t->deadline;
-	const uint16_t most = t->max - t->chains, room = t->room;
+	const uint16_t most = t->max - t->chains;
 	/* The first chain is always taken. */
 	const uint32_t most_bytes = RTE_MAX(t->limits->bytes, 1u);
 	const uint32_t most_descs = RTE_MAX(t->limits->descs, 1u);
@@ -183,7 +177,7 @@ static __rte_always_inline bool look(struct virtq *q, struct take *t, struct run
 	vring_prefetch(q, &c, most, packed);
 	while (n < most && bytes < most_bytes && descs < most_descs &&
 	       vring_peek(q, &c, &e, packed)) {
-		slots = add(q, t, run, n, room, &c, &e, packed);
+		slots = add(q, run, n, &c, &e, packed);
 		if (unlikely(slots == 0)) {
 			*odd = e;
 			break;
@@ -291,13 +285,13 @@ static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool
 static struct rte_mbuf *gather(struct take *t, const struct vring_seg *segs, struct vring_pos *pos,
 			       uint32_t len)
 {
-	uint32_t n = (len + t->room - 1) / t->room, part;
+	uint32_t n = (len + VRING_MBUF_ROOM - 1) / VRING_MBUF_ROOM, part;
 	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
 
 	if (rte_mempool_get_bulk(t->pool, (void **)seg, n) < 0)
 		return NULL;
 	for (uint32_t i = 0, left = len; i < n; i++, left -= part) {
-		part = left < t->room ? left : t->room;
+		part = left < VRING_MBUF_ROOM ? left : VRING_MBUF_ROOM;
 		mbuf_start(seg[i], part);
 		vring_walk_read(segs, pos, rte_pktmbuf_mtod(seg[i], void *), part);
 		if (i > 0)
@@ -445,7 +439,7 @@ static bool take_packet(const struct virtq *q, struct take *t, const struct vrin
 		t->work->drops[VRING_DROP_TOO_SHORT]++;
 		return true;
 	}
-	if (w->len > (uint64_t)q->hdr_len + longest(t)) {
+	if (w->len > (uint64_t)q->hdr_len + VRING_MAX_PACKET) {
 		t->work->drops[VRING_DROP_TOO_LONG]++;
 		return true;
 	}
@@ -553,7 +547,6 @@ uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct vring_l
 		return 0;
 	t.deadline = limits->deadline ? limits->deadline : &vring_no_deadline;
 	t.max = RTE_MIN(limits->packets, VRING_MAX_BURST);
-	t.room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	if (q->packed)
 		dequeue(q, &t, true);
 	else

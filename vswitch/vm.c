@@ -185,8 +185,8 @@ static struct rte_mempool *make_pool(uint16_t id)
 	char name[32];
 
 	snprintf(name, sizeof(name), "vm%u", id);
-	return rte_pktmbuf_pool_create(name, POOL_PACKETS, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-				       SOCKET_ID_ANY);
+	return rte_pktmbuf_pool_create(name, POOL_PACKETS, POOL_CACHE, 0,
+				       RTE_PKTMBUF_HEADROOM + VRING_MBUF_ROOM, SOCKET_ID_ANY);
 }
 
 struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e)

@@ -10,6 +10,8 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 
+#include "vhost/vring.h"
+
 int fake_eal_init(const char *name)
 {
 	static char prefix[64];
@@ -31,10 +33,10 @@ int fake_eal_init(const char *name)
 	return rte_eal_init(sizeof(argv) / sizeof(argv[0]), argv) < 0 ? -1 : 0;
 }
 
-struct rte_mempool *fake_eal_pool(const char *name, unsigned n, uint16_t room)
+struct rte_mempool *fake_eal_pool(const char *name, unsigned n)
 {
 	struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		name, n, 0, 0, (uint16_t)(room + RTE_PKTMBUF_HEADROOM), (int)rte_socket_id());
+		name, n, 0, 0, RTE_PKTMBUF_HEADROOM + VRING_MBUF_ROOM, (int)rte_socket_id());
 
 	if (!pool) {
 		fprintf(stderr, "no memory for pool %s\n", name);

@@ -18,6 +18,7 @@
 
 #include <rte_mbuf.h>
 
+#include "tests/fake/eal.h"
 #include "vswitch/handoff.h"
 #include "vswitch/loop.h"
 
@@ -117,9 +118,7 @@ static void guest_open(struct scene *s, struct network *network)
 	open_rings(g);
 	snprintf(name, sizeof(name), "pool%u", i);
 	g->vm.id = (uint16_t)(i + 1);
-	g->vm.pool =
-		rte_pktmbuf_pool_create(name, 255, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	assert_non_null(g->vm.pool);
+	g->vm.pool = fake_eal_pool(name, 255);
 	g->port.id = (uint16_t)(i + 10);
 	g->port.vm = &g->vm;
 	g->port.net = network;

@@ -386,7 +386,7 @@ static int set_up(void **state)
 	(void)state;
 	if (fake_eal_init("net_hdr_test") < 0)
 		return -1;
-	pool = fake_eal_pool("pool", 256, 2048);
+	pool = fake_eal_pool("pool", 256);
 	return 0;
 }
 

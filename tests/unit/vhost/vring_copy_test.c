@@ -418,7 +418,7 @@ static int set_up(void **state)
 	(void)state;
 	if (fake_eal_init("vring_copy_test") < 0)
 		return -1;
-	pool = fake_eal_pool("copy", 1024, 2048);
+	pool = fake_eal_pool("copy", 1024);
 	return 0;
 }
 

@@ -354,7 +354,7 @@ static int setup(void **state)
 	(void)state;
 	if (fake_eal_init("vring_deadline_test") < 0)
 		return -1;
-	pool = fake_eal_pool("deadline", PACKETS, 2048);
+	pool = fake_eal_pool("deadline", PACKETS);
 	if (!pool)
 		return -1;
 	rte_mempool_obj_iter(pool, touch, NULL);

@@ -383,7 +383,7 @@ static int set_up(void **state)
 	(void)state;
 	if (fake_eal_init("vring_fuzz_test") < 0)
 		return -1;
-	pool = fake_eal_pool("pool", 4096, 2048);
+	pool = fake_eal_pool("pool", 4096);
 	return 0;
 }
 

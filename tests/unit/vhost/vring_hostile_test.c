@@ -497,7 +497,7 @@ static int set_up(void **state)
 	(void)state;
 	if (fake_eal_init("vring_hostile_test") < 0)
 		return -1;
-	pool = fake_eal_pool("pool", 512, 2048);
+	pool = fake_eal_pool("pool", 512);
 	return 0;
 }
 

@@ -342,7 +342,7 @@ static int set_up(void **state)
 	(void)state;
 	if (fake_eal_init("vring_loan_test") < 0)
 		return -1;
-	pool = fake_eal_pool("loan", 255, 2048);
+	pool = fake_eal_pool("loan", 255);
 	return 0;
 }
 

@@ -201,7 +201,7 @@ static void test_limits_bound_a_call(void **state)
 
 static void test_an_empty_pool_loses_nothing(void **state)
 {
-	struct rte_mempool *small = fake_eal_pool("small", 7, 2048);
+	struct rte_mempool *small = fake_eal_pool("small", 7);
 
 	(void)state;
 	for (unsigned f = 0; f < 2; f++) {
@@ -514,7 +514,7 @@ static int set_up(void **state)
 	(void)state;
 	if (fake_eal_init("vring_test") < 0)
 		return -1;
-	pool = fake_eal_pool("pool", 512, 2048);
+	pool = fake_eal_pool("pool", 512);
 	return 0;
 }
 

@@ -54,7 +54,7 @@ static void sender_open(struct sender *s, uint16_t id, const struct budget *budg
 	s->pair.tx_kick_fd = -1;
 	snprintf(name, sizeof(name), "sender%u", id);
 	s->vm.id = id;
-	s->vm.pool = fake_eal_pool(name, 255, 2048);
+	s->vm.pool = fake_eal_pool(name, 255);
 	s->vm.worker = w;
 	s->port.id = id;
 	s->port.vm = &s->vm;
