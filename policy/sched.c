@@ -307,16 +307,21 @@ static int ring_first(struct sched *s)
 	return -1;
 }
 
-/* Starts loading what charging the VM's service will touch: of many VMs, it is in nobody's first
- * cache. */
-static void expect_charge(struct sched *s, uint16_t vm)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-	uint8_t *a = (uint8_t *)&s->vm[vm];
+	return heap_before(a, b) ? b : a;
+}
 
-	for (unsigned at = 0; at < sizeof(s->vm[vm]); at += CACHE_LINE)
-		__builtin_prefetch(a + at, 1);
-	for (unsigned i = 0; i < SCHED_HIST_COUNT; i++)
-		__builtin_prefetch(&s->hist[vm][i], 1);
+/* How long ago `since` was; 0 when that is still to come. */
+static uint64_t passed(uint64_t since, uint64_t now)
+{
+	return heap_before(since, now) ? now - since : 0;
+}
+
+/* When the VM began to wait for the service that is to come, or under way. */
+static uint64_t waits_since(const struct sched *s, const struct account *a)
+{
+	return later(a->waiting_since, s->tenant[a->tenant].held_until);
 }
 
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
@@ -341,7 +346,6 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 		t->clock = s->vm[vm].purse.vtime;
 		t->floor = t->tree.node[0].key - s->slice_tsc * VTIME_PER_TYPICAL;
 	}
-	expect_charge(s, (uint16_t)vm);
 	g->vm = (uint16_t)vm;
 	g->slice_tsc = s->slice_tsc;
 	/* Packets are counted after a service: one burst, which is sized by what the limits allow.
@@ -351,15 +355,15 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 	return true;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
+/* Of many VMs, what charging touches is in nobody's first cache. */
+void sched_begin(const struct sched *s, uint16_t vm, uint64_t now)
 {
-	return heap_before(a, b) ? b : a;
-}
+	const struct account *a = &s->vm[vm];
 
-/* How long ago `since` was; 0 when that is still to come. */
-static uint64_t passed(uint64_t since, uint64_t now)
-{
-	return heap_before(since, now) ? now - since : 0;
+	for (unsigned at = 0; at < sizeof(*a); at += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)a + at, 1);
+	hist_expect(&s->hist[vm][SCHED_HIST_WAIT], passed(waits_since(s, a), now));
+	hist_expect(&s->hist[vm][SCHED_HIST_SERVICE], a->typical_tsc);
 }
 
 /* Whether the kernel took the core away since then. */
@@ -401,7 +405,7 @@ static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t u
 {
 	struct account *a = &s->vm[vm];
 	uint64_t start = now - used;
-	uint64_t since = later(a->waiting_since, s->tenant[a->tenant].held_until);
+	uint64_t since = waits_since(s, a);
 	uint64_t waited = passed(since, start);
 
 	keep_longest(s, &s->longest_pause_tsc, later(since, s->served_until), start);
@@ -466,25 +470,31 @@ static void count_rates(struct purse *p, uint32_t packets, uint32_t bytes)
 		rate_take(&p->packets, packets);
 }
 
-/* Puts a VM, and its tenant, where they belong after they have paid. */
-static void replace(struct sched *s, uint16_t vm)
+/* Puts a VM that has paid where it belongs now. */
+static void replace_vm(struct sched *s, uint16_t vm)
 {
 	struct account *a = &s->vm[vm];
-	struct tenant_account *t = &s->tenant[a->tenant];
 
-	/* The most common case by far: both only move within their trees. */
+	/* The most common case by far: it only moves within its tree. */
 	if (a->place == PLACE_TREE && !a->purse.is_gated && !rate_in_use(&a->purse.credit)) {
-		heap_move(&t->tree, vm, vm_key(a));
+		heap_move(&s->tenant[a->tenant].tree, vm, vm_key(a));
 	} else {
 		sched_unplace(s, vm);
 		sched_place(s, vm);
 	}
-	if (t->tree.n > 0) {
-		if (!t->purse.is_gated && !rate_in_use(&t->purse.credit))
-			heap_move(&s->tenants, a->tenant, tenant_key(s, t));
-		else
-			sched_place_tenant(s, a->tenant);
-	}
+}
+
+/* The same of the tenant, whose tree may have changed besides. */
+static void replace_tenant(struct sched *s, uint16_t tenant)
+{
+	struct tenant_account *t = &s->tenant[tenant];
+
+	if (t->tree.n == 0)
+		return;
+	if (!t->purse.is_gated && !rate_in_use(&t->purse.credit))
+		heap_move(&s->tenants, tenant, tenant_key(s, t));
+	else
+		sched_place_tenant(s, tenant);
 }
 
 void sched_interrupted(struct sched *s, uint64_t now)
@@ -494,7 +504,7 @@ void sched_interrupted(struct sched *s, uint64_t now)
 }
 
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
-		  uint32_t bytes, uint32_t descs)
+		  uint32_t bytes, uint32_t descs, bool more)
 {
 	struct account *a = &s->vm[vm];
 	struct tenant_account *t = &s->tenant[a->tenant];
@@ -517,8 +527,11 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc,
 	}
 	if (s->mode == SCHED_MODE_TIME)
 		pay(s, a, in_ring, ring_has(s, TENANT_ID(a->tenant)), own_tsc);
-	if (a->is_awake)
-		replace(s, vm);
+	if (!more)
+		sched_sleep(s, vm);
+	else if (a->is_awake)
+		replace_vm(s, vm);
+	replace_tenant(s, a->tenant);
 }
 
 void sched_charge_instead(struct sched *s, uint16_t vm, uint64_t used_tsc)
@@ -546,10 +559,12 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 	/* Who is funded keeps its turn: nobody sends another one to the end of the ring. */
 	if (a->place == PLACE_RING && a->purse.credit.level > 0 && gate(s, &a->purse) == 0)
 		return;
-	if (a->is_awake)
-		replace(s, vm);
-	else
+	if (a->is_awake) {
+		replace_vm(s, vm);
+		replace_tenant(s, a->tenant);
+	} else {
 		rekey_tenant(s, a->tenant);
+	}
 }
 
 void sched_tick(struct sched *s, uint64_t now)

@@ -64,15 +64,19 @@ struct sched_grant {
  * sched_charge; without it the next pick gives the same VM. [worker] */
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g);
 
+/* The service begins: loads what its charge will touch. Changes nothing. [worker] */
+void sched_begin(const struct sched *s, uint16_t vm, uint64_t now);
+
 /* The kernel took the core away, at some time between the last sched_charge and `now`. To be said
  * at the start of a service, and at its end before the charge. How long that service, the pause
  * before it or a funded wait took is not kept then, and nothing is learned of what packets cost.
  * [worker] */
 void sched_interrupted(struct sched *s, uint64_t now);
 
-/* What the service that just ended, flush included, used. [worker] */
+/* What the service that just ended, flush included, used, and whether the VM has more work; without
+ * it sleeps. [worker] */
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
-		  uint32_t bytes, uint32_t descs);
+		  uint32_t bytes, uint32_t descs, bool more);
 
 /* Time of the service under way that another VM pays: it is no part of what who is served pays, and
  * nothing of it is learned. [worker] */

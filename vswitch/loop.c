@@ -112,8 +112,9 @@ struct tally {
 
 /* Takes packets from the VM's next ring into the service's hold. False when all its rings are
  * empty. */
-static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct tally *t)
+static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct tally *t)
 {
+	struct service *s = &w->service[vm];
 	const struct tap *tap = next_tap(s);
 	struct vring_work work = {0};
 	struct vring_limits limits;
@@ -121,7 +122,7 @@ static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct 
 
 	if (!tap)
 		return false;
-	b = sched_burst(w->sched, s->vm->id, left_tsc);
+	b = sched_burst(w->sched, vm, left_tsc);
 	limits = (struct vring_limits){(uint16_t)b.packets, (uint32_t)b.bytes, (uint32_t)b.descs,
 				       &w->deadline};
 	s->held_port = tap->port;
@@ -131,7 +132,7 @@ static bool take(struct worker *w, struct service *s, uint64_t left_tsc, struct 
 	t->packets += s->n_held + count_ring_drops(&w->counters[tap->port->id], &work);
 	t->bytes += work.bytes;
 	t->descs += work.descs;
-	ledger_bill_vm(&w->ledger, s->vm->id, STAGE_DEQUEUE, w->clock());
+	ledger_bill_vm(&w->ledger, vm, STAGE_DEQUEUE, w->clock());
 	return true;
 }
 
@@ -225,7 +226,7 @@ static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct 
 		t->packets += handoff_deliver(w, vm, &t->bytes);
 		return true;
 	}
-	if (s->n_held == 0 && !take(w, s, left_tsc, t))
+	if (s->n_held == 0 && !take(w, vm, left_tsc, t))
 		return false;
 	if (s->n_held > 0) {
 		/* Taking them took all the time there was: one only, so that the VM gets on. */
@@ -276,6 +277,7 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	struct tally t = {0};
 	bool more;
 
+	sched_begin(w->sched, g->vm, start);
 	w->deadline.until = start + g->slice_tsc;
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, start);
@@ -291,9 +293,7 @@ static void serve(struct worker *w, const struct sched_grant *g)
 
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, w->ledger.last_tsc);
-	sched_charge(w->sched, g->vm, w->ledger.last_tsc, used, t.packets, t.bytes, t.descs);
-	if (!more)
-		sched_sleep(w->sched, g->vm);
+	sched_charge(w->sched, g->vm, w->ledger.last_tsc, used, t.packets, t.bytes, t.descs, more);
 }
 
 bool turn(struct worker *w)

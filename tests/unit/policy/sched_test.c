@@ -160,6 +160,29 @@ static void test_tenant_limit(void **state)
 	sched_rig_close(&r);
 }
 
+/* Also where the VM that used the limit up has nothing left itself. */
+static void test_tenant_limit_holds_back_the_others(void **state)
+{
+	struct budget limited = sched_rig_budget(100, 0, 0);
+	struct sched_grant g, other;
+	struct sched_rig r;
+
+	(void)state;
+	limited.limit_percent = 10;
+	sched_rig_open(&r, SCHED_MODE_TIME);
+	assert_int_equal(sched_add_tenant(r.s, 1, &limited), 0);
+	sched_rig_add(&r, 0, 1, budget_default());
+	sched_rig_add(&r, 1, 1, budget_default());
+	assert_true(sched_pick(r.s, r.now, &g));
+	r.now += 1000 * SLICE;
+	sched_charge(r.s, g.vm, r.now, 1000 * SLICE, 1, 64, 1, false);
+	assert_false(sched_pick(r.s, r.now, &other));
+	assert_int_not_equal(sched_next_tsc(r.s), UINT64_MAX);
+	assert_true(sched_pick(r.s, sched_next_tsc(r.s), &other));
+	assert_int_equal(other.vm, 1 - g.vm);
+	sched_rig_close(&r);
+}
+
 /* Who has used up its limit goes on in the very cycle in which it has not any more. */
 static void test_limits_hold_nobody_for_longer(void **state)
 {
@@ -252,7 +275,7 @@ static void test_full_house(void **state)
 		assert_true(sched_pick(s, now, &g));
 		now += SLICE;
 		used[g.vm] += SLICE;
-		sched_charge(s, g.vm, now, SLICE, 4, 256, 4);
+		sched_charge(s, g.vm, now, SLICE, 4, 256, 4, true);
 	}
 	for (unsigned i = 0; i < SCHED_MAX_VMS; i++)
 		assert_in_range(used[i], 99 * SLICE, 101 * SLICE);
@@ -269,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_two_levels),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_tenant_limit),
+		cmocka_unit_test(test_tenant_limit_holds_back_the_others),
 		cmocka_unit_test(test_limits_hold_nobody_for_longer),
 		cmocka_unit_test(test_tenant_limit_is_above_guarantees),
 		cmocka_unit_test(test_throttled_is_counted),
