@@ -143,7 +143,7 @@ def a_hostile_vm_with_a_broken_ring_comes_back():
     """However slow it is: its ring is left alone for longer than switches take."""
     with Stintd() as d:
         make_ports(d, 2)
-        f = loadgen('--vm', f'0-1 socket={d.path("p%d.sock")} attack=bad_index rate=300', '--seconds', '5')
+        f = loadgen('--vm', f'0-1 socket={d.path("p%d.sock")} attack=index_jump rate=300', '--seconds', '5')
         assert f['attack.0.connects'] > 1 and f['attack.1.connects'] > 1, f
 
 
