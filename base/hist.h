@@ -42,7 +42,7 @@ static inline void hist_record(struct hist *h, uint64_t value)
 	h->bucket[hist_index(value)]++;
 }
 
-/* Starts loading what recording a value like this one touches. */
+/* Starts loading what recording a value like this one touches. A hint. [any] */
 static inline void hist_expect(const struct hist *h, uint64_t value)
 {
 	__builtin_prefetch(h, 1);

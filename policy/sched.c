@@ -356,7 +356,7 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 }
 
 /* Of many VMs, what charging touches is in nobody's first cache. */
-void sched_begin(const struct sched *s, uint16_t vm, uint64_t now)
+void sched_expect_charge(const struct sched *s, uint16_t vm, uint64_t now)
 {
 	const struct account *a = &s->vm[vm];
 

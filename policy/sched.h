@@ -64,8 +64,9 @@ struct sched_grant {
  * sched_charge; without it the next pick gives the same VM. [worker] */
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g);
 
-/* The service begins: loads what its charge will touch. Changes nothing. [worker] */
-void sched_begin(const struct sched *s, uint16_t vm, uint64_t now);
+/* Starts loading what the charge of a service that begins now will touch. A hint, which changes
+ * nothing. [worker] */
+void sched_expect_charge(const struct sched *s, uint16_t vm, uint64_t now);
 
 /* The kernel took the core away, at some time between the last sched_charge and `now`. To be said
  * at the start of a service, and at its end before the charge. How long that service, the pause

@@ -173,7 +173,7 @@ void vring_settle(struct virtq *q, struct vring_loan *loan);
 uint16_t vring_enqueue(struct virtq *q, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate,
 		       struct vring_deadline *deadline);
 
-/* For who enqueues to many rings, whose cache lines all have to come from elsewhere: each step
+/* For who is about to enqueue to rings whose cache lines have to come from elsewhere: each step
  * starts loading what the next one reads, and takes effect some hundred cycles later. They change
  * nothing, but a ring that turns out to be broken is. [worker]
  *   vring_expect_ring     the guest's entry for the next buffer, and ours

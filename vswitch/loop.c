@@ -277,7 +277,7 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	struct tally t = {0};
 	bool more;
 
-	sched_begin(w->sched, g->vm, start);
+	sched_expect_charge(w->sched, g->vm, start);
 	w->deadline.until = start + g->slice_tsc;
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, start);
