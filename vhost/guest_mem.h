@@ -3,6 +3,7 @@
 #ifndef VHOST_GUEST_MEM_H
 #define VHOST_GUEST_MEM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct guest_region {
 
 struct guest_mem {
 	uint32_t n;
+	atomic_bool is_lost; /* some of it vanished: vhost/sigbus.h */
 	struct guest_region r[GUEST_MEM_MAX_REGIONS];
 };
 

@@ -2,43 +2,57 @@
 /* vhost-user sockets. */
 #include "vhost/unixsock.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-static bool is_served(const char *path)
+/* Connections that wait to be accepted: one front end, and some that are turned away. */
+#define BACKLOG 8
+
+int unixsock_connect(const char *path)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool served;
+	int error;
 
 	if (fd < 0)
-		return true;
+		return -errno;
 	strncpy(sun.sun_path, path, sizeof(sun.sun_path) - 1);
-	/* A full backlog (EAGAIN) is somebody too. */
-	served = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 || errno != ECONNREFUSED;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	error = errno;
 	close(fd);
-	return served;
+	return -error;
 }
 
-int unixsock_prepare(const char *path, struct err *e)
+static bool is_served(const char *path)
+{
+	int fd = unixsock_connect(path);
+
+	if (fd < 0)
+		return fd != -ECONNREFUSED; /* a full backlog (EAGAIN) is somebody too */
+	close(fd);
+	return true;
+}
+
+static int make_folder(const char *path, struct err *e)
 {
 	char dir[PATH_MAX];
 	struct stat st;
 
 	snprintf(dir, sizeof(dir), "%s", path);
 	dirname(dir);
-	/* One level is made: folders below /run are gone after each boot. */
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+	/* One level is made: folders below /run are gone after each boot. The umask is not to
+	 * decide who can pass through it. */
+	if (mkdir(dir, 0755) == 0)
+		chmod(dir, 0755);
+	else if (errno != EEXIST)
 		return err_set(e, ERR_INVALID, "socket",
 			       "socket '%s': cannot make its directory: %s", path, strerror(errno));
 	if (stat(dir, &st) < 0)
@@ -47,6 +61,13 @@ int unixsock_prepare(const char *path, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_INVALID, "socket", "socket '%s': its parent is no directory",
 			       path);
+	return 0;
+}
+
+static int remove_stale(const char *path, struct err *e)
+{
+	struct stat st;
+
 	if (lstat(path, &st) < 0) {
 		if (errno == ENOENT)
 			return 0;
@@ -65,37 +86,48 @@ int unixsock_prepare(const char *path, struct err *e)
 	return 0;
 }
 
-/* Whether fd is a connection of the socket at `path`: accepted from it, or connected to it. */
-static bool is_connection_of(int fd, const char *path, bool is_client)
+static int set_access(const char *path, const struct unixsock_access *access, struct err *e)
 {
-	struct sockaddr_un sun = {0};
-	socklen_t len = sizeof(sun);
-	int listening = 0;
-	socklen_t opt_len = sizeof(listening);
-	int got = is_client ? getpeername(fd, (struct sockaddr *)&sun, &len)
-			    : getsockname(fd, (struct sockaddr *)&sun, &len);
-
-	if (got < 0 || sun.sun_family != AF_UNIX ||
-	    strncmp(sun.sun_path, path, sizeof(sun.sun_path)) != 0)
-		return false;
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &opt_len) == 0 && !listening;
+	if (chown(path, access->owner, access->group) < 0)
+		return err_set(e, ERR_PERMISSION, access->owner == (uid_t)-1 ? "group" : "owner",
+			       "socket '%s': its %s: %s", path,
+			       access->owner == (uid_t)-1 ? "group" : "owner", strerror(errno));
+	if (chmod(path, access->mode ? access->mode : 0600) < 0)
+		return err_set(e, ERR_PERMISSION, "socket_mode", "socket '%s': its mode: %s", path,
+			       strerror(errno));
+	return 0;
 }
 
-void unixsock_bound_blocking(const char *path, bool is_client, unsigned timeout_ms)
+int unixsock_listen(const char *path, const struct unixsock_access *access, struct err *e)
 {
-	struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd, ret;
 
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		int fd = (int)strtol(entry->d_name, NULL, 10);
-
-		if (entry->d_name[0] == '.' || !is_connection_of(fd, path, is_client))
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (make_folder(path, e) < 0 || remove_stale(path, e) < 0)
+		return -EINVAL;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set(e, ERR_INTERNAL, "socket", "socket '%s': %s", path, strerror(errno));
+	strncpy(sun.sun_path, path, sizeof(sun.sun_path) - 1);
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		ret = err_set(e, ERR_INVALID, "socket", "socket '%s': %s", path, strerror(errno));
+		close(fd);
+		return ret;
 	}
-	closedir(dir);
+	ret = set_access(path, access, e);
+	/* Until here it refuses whoever connects. */
+	if (ret == 0 && listen(fd, BACKLOG) < 0)
+		ret = err_set(e, ERR_INTERNAL, "socket", "socket '%s': %s", path, strerror(errno));
+	if (ret == 0)
+		return fd;
+	close(fd);
+	unlink(path);
+	return ret;
+}
+
+ino_t unixsock_inode(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) < 0 ? 0 : st.st_ino;
 }

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a vhost-user socket needs beyond what the vhost library does for it. */
+/* The sockets that vhost-user front ends come to, or are met at. */
 #ifndef VHOST_UNIXSOCK_H
 #define VHOST_UNIXSOCK_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
-/* Checks that a listening socket can be made at `path`, and removes one left there by a process
- * that is gone. Refuses a file that is no socket and a socket that somebody serves. [control] */
-int unixsock_prepare(const char *path, struct err *e);
+struct unixsock_access {
+	uid_t owner; /* (uid_t)-1 leaves it */
+	gid_t group; /* likewise */
+	mode_t mode; /* 0: 0600 */
+};
 
-/* Bounds how long a read or write on the connections of the socket at `path` may block, so that a
- * front end which sends half a message holds up the vhost library's one thread for no longer.
- * The library does not show its file descriptors: they are found by their address. [vhost] */
-void unixsock_bound_blocking(const char *path, bool is_client, unsigned timeout_ms);
+/* Listens at `path`, whose folder is made where it is missing (one level, 0755). Nobody can connect
+ * before owner and mode are what was asked for. A socket that a process left there which is gone is
+ * replaced; a file that is no socket, and a socket that somebody serves, are refused. The
+ * descriptor does not block. Negative errno with *e filled. [control, gate] */
+int unixsock_listen(const char *path, const struct unixsock_access *access, struct err *e);
+
+/* The inode of the file at `path`, 0 when there is none. */
+ino_t unixsock_inode(const char *path);
+
+/* Connects to the socket at `path` without waiting. The descriptor does not block. Negative errno
+ * when nobody listens there. [gate] */
+int unixsock_connect(const char *path);
 
 #endif

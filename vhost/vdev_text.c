@@ -3,6 +3,7 @@
 #include "vhost/vdev_text.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <rte_vhost.h>
 
@@ -35,9 +36,27 @@ void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *la
 		 last ? last : "");
 }
 
-void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], unsigned known, unsigned enabled)
+void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], bool has_memory, unsigned known,
+			   unsigned enabled)
 {
-	snprintf(text, VDEV_TEXT_SIZE, "negotiating: %u rings known, %u enabled", known, enabled);
+	if (has_memory)
+		snprintf(text, VDEV_TEXT_SIZE, "negotiating: %u rings known, %u enabled", known,
+			 enabled);
+	else
+		snprintf(text, VDEV_TEXT_SIZE, "negotiating: the front end shared no memory yet");
+}
+
+void vdev_text_down(char text[VDEV_TEXT_SIZE], const char *why)
+{
+	snprintf(text, VDEV_TEXT_SIZE, "down: %s", why);
+}
+
+void vdev_text_add_refused(char text[VDEV_TEXT_SIZE], const char *refused)
+{
+	size_t used = strlen(text);
+
+	if (refused[0])
+		snprintf(text + used, VDEV_TEXT_SIZE - used, "; refused %s", refused);
 }
 
 void vdev_text_up(char text[VDEV_TEXT_SIZE], uint16_t pairs, uint64_t features)

@@ -18,8 +18,15 @@ const char *vdev_feature_text(unsigned bit);
 /* No front end is connected; `last`, which may be NULL, is what became of the one before. [any] */
 void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *last);
 
-/* Of the rings that the front end told of, so many are enabled. [any] */
-void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], unsigned known, unsigned enabled);
+/* Of the rings that the front end started, so many are enabled. [any] */
+void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], bool has_memory, unsigned known,
+			   unsigned enabled);
+
+/* Connected, and not usable. [any] */
+void vdev_text_down(char text[VDEV_TEXT_SIZE], const char *why);
+
+/* Adds what was refused last, if something was. [any] */
+void vdev_text_add_refused(char text[VDEV_TEXT_SIZE], const char *refused);
 
 /* So many queue pairs are usable, with the features that were negotiated. [any] */
 void vdev_text_up(char text[VDEV_TEXT_SIZE], uint16_t pairs, uint64_t features);

@@ -138,6 +138,26 @@ int vring_open(struct virtq *q, const struct vring_conf *conf)
 	return 0;
 }
 
+void vring_set_call(struct virtq *q, int call_fd)
+{
+	q->call_fd = call_fd < 0 ? -1 : call_fd;
+}
+
+void vring_move(struct virtq *q, const struct vring_conf *conf)
+{
+	q->desc = conf->desc;
+	q->avail = conf->avail;
+	q->used = conf->used;
+	q->avail_idx = q->packed ? &q->packed_desc->flags : &q->avail->idx;
+	q->mem = conf->mem;
+	q->near = (struct guest_region){0};
+}
+
+void vring_lose(struct virtq *q)
+{
+	vring_break(q, VRING_BREAK_MEMORY);
+}
+
 void vring_get_base(const struct virtq *q, uint16_t *last_avail, uint16_t *last_used)
 {
 	*last_avail = q->avail_at;

@@ -136,6 +136,16 @@ struct virtq {
  * Takes no ownership of anything: a ring needs no closing. [control, vhost] */
 int vring_open(struct virtq *q, const struct vring_conf *conf);
 
+/* Changes where the guest is notified; -1: nowhere. An eventfd, or -1. [owner] */
+void vring_set_call(struct virtq *q, int call_fd);
+
+/* Moves an open ring into other memory: its parts, which conf says, and what it may point to. It
+ * goes on where it stands. [owner] */
+void vring_move(struct virtq *q, const struct vring_conf *conf);
+
+/* Takes a ring out of service: its memory is not there any more. [owner] */
+void vring_lose(struct virtq *q);
+
 /* Where a later vring_open can go on, in the form of vring_conf. Complete the ring first. [any
  * owner] */
 void vring_get_base(const struct virtq *q, uint16_t *last_avail, uint16_t *last_used);

@@ -11,6 +11,7 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include "vhost/sigbus.h"
 #include "vhost/vring_loan.h"
 #include "vswitch/forward.h"
 #include "vswitch/handoff.h"
@@ -30,10 +31,10 @@
 /* At the least, where a service may be preempted between two bursts. */
 #define BURSTS_PER_SLICE 5
 
-static void poll_ring(struct worker *w, const struct tap *t)
+static void poll_ring(struct worker *w, const struct poll *p)
 {
-	if (vring_pending(t->tx) > 0)
-		sched_wake(w->sched, t->port->vm->id, w->ledger.last_tsc);
+	if (vring_pending(p->tx) > 0)
+		sched_wake(w->sched, p->vm, w->ledger.last_tsc);
 }
 
 static void poll_urgent(struct worker *w)
@@ -73,9 +74,12 @@ static void poll_rings(struct worker *w, uint64_t interval_tsc)
 static const struct tap *next_tap(struct service *s)
 {
 	for (uint16_t i = 0; i < s->n_taps; i++) {
-		const struct tap *t = &s->taps[s->next_tap];
+		struct tap *t = TAILQ_FIRST(&s->taps);
 
-		s->next_tap = s->next_tap + 1 < s->n_taps ? s->next_tap + 1 : 0;
+		if (s->n_taps > 1) {
+			TAILQ_REMOVE(&s->taps, t, link);
+			TAILQ_INSERT_TAIL(&s->taps, t, link);
+		}
 		if (vring_pending(t->tx) > 0)
 			return t;
 	}
@@ -110,6 +114,26 @@ struct tally {
 	uint32_t descs;
 };
 
+/* Counts and frees the first packets held, of which is known what became of them. */
+static void finish(struct worker *w, struct service *s, uint16_t n)
+{
+	struct port_counters *c = &w->counters[s->held_port->id];
+	struct queue_counters *q = &c->queue[s->held_pair];
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		bytes += rte_pktmbuf_pkt_len(s->held[i]);
+		if (unlikely(!vring_is_view(s->held[i])))
+			rte_pktmbuf_free(s->held[i]);
+	}
+	q->rx_packets += n;
+	q->rx_bytes += bytes;
+	c->in += n;
+	s->n_held -= n;
+	for (uint16_t i = 0; i < s->n_held; i++)
+		s->held[i] = s->held[i + n];
+}
+
 /* Takes packets from the VM's next ring into the service's hold. False when all its rings are
  * empty. */
 static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct tally *t)
@@ -132,28 +156,12 @@ static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct tally 
 	t->packets += s->n_held + count_ring_drops(&w->counters[tap->port->id], &work);
 	t->bytes += work.bytes;
 	t->descs += work.descs;
+	if (unlikely(tap->port->pairs[tap->pair].tx_discard)) {
+		w->counters[tap->port->id].drops[DROP_DISABLED] += s->n_held;
+		finish(w, s, s->n_held);
+	}
 	ledger_bill_vm(&w->ledger, vm, STAGE_DEQUEUE, w->clock());
 	return true;
-}
-
-/* Counts and frees the first packets held, of which is known what became of them. */
-static void finish(struct worker *w, struct service *s, uint16_t n)
-{
-	struct port_counters *c = &w->counters[s->held_port->id];
-	struct queue_counters *q = &c->queue[s->held_pair];
-	uint64_t bytes = 0;
-
-	for (uint16_t i = 0; i < n; i++) {
-		bytes += rte_pktmbuf_pkt_len(s->held[i]);
-		if (unlikely(!vring_is_view(s->held[i])))
-			rte_pktmbuf_free(s->held[i]);
-	}
-	q->rx_packets += n;
-	q->rx_bytes += bytes;
-	c->in += n;
-	s->n_held -= n;
-	for (uint16_t i = 0; i < s->n_held; i++)
-		s->held[i] = s->held[i + n];
 }
 
 /* Gives a burst back to the guest. */
@@ -291,6 +299,8 @@ static void serve(struct worker *w, const struct sched_grant *g)
 	notify_all(w);
 	used += ledger_bill_vm(&w->ledger, g->vm, STAGE_NOTIFY, w->clock());
 
+	if (unlikely(sigbus_count() != w->sigbus_seen))
+		worker_lose_rings(w);
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, w->ledger.last_tsc);
 	sched_charge(w->sched, g->vm, w->ledger.last_tsc, used, t.packets, t.bytes, t.descs, more);

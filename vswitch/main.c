@@ -12,14 +12,18 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "base/clock.h"
+#include "base/fd_limit.h"
 #include "base/log.h"
 #include "base/wake_latency.h"
 #include "rpc/server.h"
 #include "rpc_schema.h"
+#include "vhost/gate.h"
 #include "vhost/ring_state.h"
 #include "vhost/guest_fd.h"
 #include "vhost/sigbus.h"
 #include "vhost/vdev_text.h"
+#include "vhost/vhost_lib.h"
 #include "vswitch/budget_watch.h"
 #include "vswitch/config.h"
 #include "vswitch/eal.h"
@@ -209,7 +213,10 @@ static int open_switch(struct daemon *d, struct err *e)
 	const struct eal_conf *eal = &d->options.eal;
 
 	d->ctx.sw = switch_create(eal->worker_core, eal->n_workers, &sched, e);
-	return d->ctx.sw ? 0 : -1;
+	if (!d->ctx.sw || vhost_lib_init(d->options.socket, e) < 0)
+		return -1;
+	d->ctx.sw->gate = gate_create(e);
+	return d->ctx.sw->gate ? 0 : -1;
 }
 
 static int watch_switch(struct daemon *d, struct err *e)
@@ -255,11 +262,7 @@ static int run_with_switch(struct daemon *d, struct err *e)
 	if (open_switch(d, e) < 0)
 		return -1;
 	ret = switch_start(d->ctx.sw, e);
-	if (ret == 0) {
-		ret = run(d, e);
-		switch_stop(d->ctx.sw);
-	}
-	return ret;
+	return ret < 0 ? ret : run(d, e);
 }
 
 /* Guests take memory away, and what they are notified through. */
@@ -291,6 +294,7 @@ static int run_with_server(struct daemon *d, struct err *e)
 		rpc_server_destroy(d->server);
 		d->server = NULL;
 		switch_destroy(d->ctx.sw);
+		vhost_lib_uninit();
 		json_decref(d->ctx.refused);
 		eal_uninit();
 	}
@@ -301,7 +305,6 @@ static int run_with_server(struct daemon *d, struct err *e)
 int main(int argc, char **argv)
 {
 	struct daemon d = {0};
-	struct timespec now;
 	struct err e = {0};
 	int ret;
 
@@ -314,9 +317,9 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	d.ctx.started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	d.ctx.started_ns = clock_now_ns();
 	d.ctx.config_file = d.options.config;
+	fd_limit_raise();
 	ret = open_loop(&d, &e);
 	/* First of all the socket and its lock: a second instance ends here. */
 	if (ret == 0)

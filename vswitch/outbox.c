@@ -20,11 +20,9 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16
 	o->bytes = 0;
 	o->work = 1;
 	o->rx = NULL;
-	if (unlikely(to->worker != w || to->n_pairs == 0))
+	if (unlikely(to->worker != w || to->n_rx == 0))
 		return 0;
-	queue = to->n_pairs == 1 ? 0 : pair % to->n_pairs;
-	if (unlikely(!to->pairs[queue].rx_on))
-		return 0;
+	queue = to->rx_queue[to->n_rx == 1 ? 0 : pair % to->n_rx];
 	o->rx = &to->pairs[queue].rx;
 	o->work += o->rx->toil / PIECES_PER_WORK;
 	vring_expect_ring(o->rx);

@@ -30,62 +30,37 @@ struct port *port_find(struct vswitch *sw, const char *name)
 /* --- rings to and from the worker --------------------------------------------------------------
  */
 
-/* Holding the port's handover, control and the vhost thread may look at port->pairs: the worker
+/* Holding the port's handover, control and the gate's thread may look at port->pairs: the worker
  * changes them in these calls only. */
-struct attach_call {
+struct change_call {
 	struct port *port;
+	void (*fn)(void *arg);
+	void *arg;
 	struct vdev_pair *pairs;
 	uint16_t n;
-	int ret;
 };
 
 /* What a change of the device takes is the VM's to pay, so that a front end which changes it all
  * the time is in debt, and not the others late. */
-static void bill(struct worker *w, const struct port *port)
+static void change(struct worker *w, void *arg)
 {
-	uint16_t vm = port->vm->id;
+	struct change_call *c = arg;
+	uint16_t vm = c->port->vm->id;
 
+	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
+	worker_change(w, c->port, c->fn, c->arg, c->pairs, c->n);
 	sched_charge_other(w->sched, vm, ledger_bill_vm(&w->ledger, vm, STAGE_CONTROL, w->clock()));
 }
 
-static void detach(struct worker *w, void *arg)
-{
-	struct attach_call *c = arg;
-
-	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
-	worker_detach(w, c->port);
-	bill(w, c->port);
-}
-
-static void attach(struct worker *w, void *arg)
-{
-	struct attach_call *c = arg;
-
-	ledger_bill_sys(&w->ledger, SYSROW_CONTROL, w->clock());
-	c->ret = worker_attach(w, c->port, c->pairs, c->n);
-	bill(w, c->port);
-}
-
-static void pause_rings(void *ctx)
+static void change_rings(void *ctx, void (*fn)(void *arg), void *arg, struct vdev_pair *pairs,
+			 uint16_t n)
 {
 	struct port *port = ctx;
-	struct attach_call c = {.port = port};
+	struct change_call c = {port, fn, arg, pairs, n};
 
 	pthread_mutex_lock(&port->handover);
-	worker_call(port->worker, detach, &c);
+	worker_call(port->worker, change, &c);
 	pthread_mutex_unlock(&port->handover);
-}
-
-static void resume_rings(void *ctx, struct vdev_pair *pairs, uint16_t n)
-{
-	struct port *port = ctx;
-	struct attach_call c = {.port = port, .pairs = pairs, .n = n};
-
-	pthread_mutex_lock(&port->handover);
-	worker_call(port->worker, attach, &c);
-	pthread_mutex_unlock(&port->handover);
-	if (c.ret < 0)
-		log_error("port %s: no memory for its rings", port->name);
 }
 
 static void state_changed(void *ctx, enum vdev_state state, const char *text)
@@ -96,32 +71,31 @@ static void state_changed(void *ctx, enum vdev_state state, const char *text)
 }
 
 static const struct vdev_ops device_ops = {
-	.pause = pause_rings,
-	.resume = resume_rings,
+	.change = change_rings,
 	.changed = state_changed,
 };
 
 void port_leave_worker(struct port *port, struct worker *to)
 {
-	struct attach_call c = {.port = port};
+	struct change_call c = {.port = port};
 
 	pthread_mutex_lock(&port->handover);
 	port->moving_pairs = port->pairs;
 	port->moving_n = port->n_pairs;
-	worker_call(port->worker, detach, &c);
+	worker_call(port->worker, change, &c);
 	port->worker = to;
 }
 
 void port_enter_worker(struct port *port)
 {
-	struct attach_call c = {
+	struct change_call c = {
 		.port = port,
 		.pairs = port->moving_pairs,
 		.n = port->moving_n,
 	};
 
 	if (c.pairs)
-		worker_call(port->worker, attach, &c);
+		worker_call(port->worker, change, &c);
 	port->moving_pairs = NULL;
 	pthread_mutex_unlock(&port->handover);
 }
@@ -205,11 +179,11 @@ static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e
 	if (conf->socket[0] != '/')
 		return err_set(e, ERR_INVALID, "socket", "socket '%s': not an absolute path",
 			       conf->socket);
-	if (strlen(conf->socket) >= VDEV_PATH_SIZE)
+	if (strlen(conf->socket) >= GATE_PATH_SIZE)
 		return err_set(e, ERR_INVALID, "socket", "socket '%s': longer than %d bytes",
-			       conf->socket, VDEV_PATH_SIZE - 1);
+			       conf->socket, GATE_PATH_SIZE - 1);
 	TAILQ_FOREACH (port, &sw->ports, link)
-		if (strcmp(port->conf.path, conf->socket) == 0)
+		if (strcmp(port->conf.socket.path, conf->socket) == 0)
 			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'",
 				       conf->socket, port->name);
 	if (conf->mac && fdb_mac_is_group(conf->mac))
@@ -219,9 +193,9 @@ static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e
 
 static void clear_counters(struct worker *w, void *arg)
 {
-	const struct attach_call *c = arg;
+	const struct port *port = arg;
 
-	memset(&w->counters[c->port->id], 0, sizeof(w->counters[0]));
+	memset(&w->counters[port->id], 0, sizeof(w->counters[0]));
 }
 
 static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
@@ -234,8 +208,8 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 			MAX_PORTS);
 		return NULL;
 	}
-	if (look_up_user(conf->owner, &port->conf.owner, e) < 0 ||
-	    look_up_group(conf->group, &port->conf.group, e) < 0) {
+	if (look_up_user(conf->owner, &port->conf.socket.owner, e) < 0 ||
+	    look_up_group(conf->group, &port->conf.socket.group, e) < 0) {
 		free(port);
 		return NULL;
 	}
@@ -252,9 +226,9 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	snprintf(port->name, sizeof(port->name), "%s", conf->name);
 	snprintf(port->owner, sizeof(port->owner), "%s", conf->owner ? conf->owner : "");
 	snprintf(port->group, sizeof(port->group), "%s", conf->group ? conf->group : "");
-	snprintf(port->conf.path, sizeof(port->conf.path), "%s", conf->socket);
-	port->conf.is_client = conf->is_client;
-	port->conf.mode = conf->mode;
+	snprintf(port->conf.socket.path, sizeof(port->conf.socket.path), "%s", conf->socket);
+	port->conf.socket.is_client = conf->is_client;
+	port->conf.socket.mode = conf->mode;
 	port->conf.max_pairs = conf->queue_pairs;
 	return port;
 }
@@ -268,12 +242,10 @@ static void port_free(struct port *port)
 /* Makes sure that no worker holds or will find the port. */
 static void withdraw(struct vswitch *sw, struct port *port)
 {
-	struct attach_call c = {.port = port};
-
 	sw->port_slot[port->id] = NULL;
 	switch_quiesce(sw);
 	for (unsigned i = 0; i < sw->n_workers; i++)
-		worker_call(sw->worker[i], clear_counters, &c);
+		worker_call(sw->worker[i], clear_counters, port);
 	mailbox_forget(sw->mailbox, port->id);
 }
 
@@ -293,7 +265,7 @@ struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struc
 		port_free(port);
 		return NULL;
 	}
-	port->dev = vdev_create(&port->conf, &device_ops, port, e);
+	port->dev = vdev_create(sw->gate, &port->conf, &device_ops, port, e);
 	if (!port->dev) {
 		network_remove_port(sw, port->net, port);
 		withdraw(sw, port);

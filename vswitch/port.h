@@ -53,6 +53,14 @@ struct network {
 	TAILQ_ENTRY(network) link;
 };
 
+/* A transmit ring to serve. */
+struct tap {
+	struct virtq *tx;
+	struct port *port;
+	uint16_t pair;
+	TAILQ_ENTRY(tap) link;
+};
+
 struct port {
 	/* Changed only while no worker can be using the port: see port_set_network, vm_move. */
 	uint16_t id;
@@ -66,6 +74,9 @@ struct port {
 	/* The worker's. */
 	struct vdev_pair *pairs; /* NULL while the device is not up */
 	uint16_t n_pairs;
+	uint16_t n_rx; /* receive rings that are enabled, and which */
+	uint16_t rx_queue[MAX_PAIRS];
+	struct tap tap[MAX_PAIRS];
 
 	/* How many addresses are learned behind it. The worker counts up, control corrects it from
 	 * the table once a second: exact again within that time. */

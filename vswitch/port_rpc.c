@@ -29,15 +29,16 @@ json_t *port_conf_to_json(const struct port *port)
 	const struct network *net = port->net;
 	char text[MAC_TEXT_SIZE];
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", port->name, "vm", port->vm->name,
-			      "network", net->name, "socket", port->conf.path);
+			      "network", net->name, "socket", port->conf.socket.path);
 
-	json_object_set_new(o, "mode", json_string(port->conf.is_client ? "client" : "server"));
+	json_object_set_new(o, "mode",
+			    json_string(port->conf.socket.is_client ? "client" : "server"));
 	if (port->owner[0])
 		json_object_set_new(o, "owner", json_string(port->owner));
 	if (port->group[0])
 		json_object_set_new(o, "group", json_string(port->group));
-	if (port->conf.mode) {
-		snprintf(text, sizeof(text), "%04o", (unsigned)port->conf.mode);
+	if (port->conf.socket.mode) {
+		snprintf(text, sizeof(text), "%04o", (unsigned)port->conf.socket.mode);
 		json_object_set_new(o, "socket_mode", json_string(text));
 	}
 	json_object_set_new(o, "queue_pairs", json_integer(port->conf.max_pairs));
@@ -66,7 +67,7 @@ static json_t *port_to_json(struct port *port)
 		json_object_set_new(o, "front_end_mtu", json_integer(st.mtu));
 	json_object_set_new(o, "macs", json_integer(atomic_load(&port->macs)));
 	json_object_set_new(o, "connects", json_integer((json_int_t)st.connects));
-	json_object_set_new(o, "refused", json_integer((json_int_t)st.refused));
+	json_object_set_new(o, "refused", json_integer((json_int_t)st.turned_away));
 	return o;
 }
 

@@ -11,6 +11,7 @@
 #include <rte_launch.h>
 
 #include "base/log.h"
+#include "vhost/gate.h"
 #include "vswitch/mailbox.h"
 
 int switch_free_slot(void *const *slots, unsigned n)
@@ -53,6 +54,16 @@ int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm
 	return budget_admit(all, n, budget, e);
 }
 
+static void stop_workers(struct vswitch *sw)
+{
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		atomic_store(&sw->worker[i]->stop, true);
+		worker_wake(sw->worker[i]);
+	}
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		rte_eal_wait_lcore(i + 1);
+}
+
 struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 			      const struct sched_conf *sched, struct err *e)
 {
@@ -91,12 +102,16 @@ struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 	return sw;
 }
 
+/* Front ends go first, while the workers run: nobody calls a worker that has stopped but control.
+ */
 void switch_destroy(struct vswitch *sw)
 {
 	if (!sw)
 		return;
 	while (!TAILQ_EMPTY(&sw->ports))
 		port_delete(sw, TAILQ_FIRST(&sw->ports), NULL);
+	gate_destroy(sw->gate);
+	stop_workers(sw);
 	while (!TAILQ_EMPTY(&sw->networks))
 		network_delete(sw, TAILQ_FIRST(&sw->networks), NULL);
 	while (!TAILQ_EMPTY(&sw->vms))
@@ -117,23 +132,12 @@ int switch_start(struct vswitch *sw, struct err *e)
 		atomic_store(&w->running, true);
 		if (rte_eal_remote_launch(worker_main, w, i + 1) < 0) {
 			atomic_store(&w->running, false);
-			switch_stop(sw);
 			return err_set(e, ERR_INTERNAL, "workers",
 				       "cannot start the worker on core %u", w->core);
 		}
 		log_info("worker %u: running on core %u", i, w->core);
 	}
 	return 0;
-}
-
-void switch_stop(struct vswitch *sw)
-{
-	for (unsigned i = 0; i < sw->n_workers; i++) {
-		atomic_store(&sw->worker[i]->stop, true);
-		worker_wake(sw->worker[i]);
-	}
-	for (unsigned i = 0; i < sw->n_workers; i++)
-		rte_eal_wait_lcore(i + 1);
 }
 
 uint32_t switch_now_s(void)

@@ -25,6 +25,7 @@ struct tenant {
 	TAILQ_ENTRY(tenant) link;
 };
 
+struct gate;
 struct mailbox;
 
 struct vswitch {
@@ -44,18 +45,18 @@ struct vswitch {
 	uint32_t epochs;                   /* given to ports so far */
 
 	uint64_t watched_tsc;    /* when budgets were last looked at */
-	struct mailbox *mailbox; /* device changes, from the vhost library's thread */
+	struct mailbox *mailbox; /* device changes, from the gate's thread */
+	struct gate *gate;       /* where front ends come in; NULL in tests without any */
 };
 
 /* Creates workers (not running yet) on the given cores. NULL with *e filled. [control] */
 struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 			      const struct sched_conf *sched, struct err *e);
-/* Deletes all that there is, and the workers, which must not run any more. */
+/* Deletes all that there is, the gate too, and stops the workers. NULL is fine. [control] */
 void switch_destroy(struct vswitch *sw);
 
-/* Starts the workers' threads; stops and joins them. [control] */
+/* Starts the workers' threads. [control] */
 int switch_start(struct vswitch *sw, struct err *e);
-void switch_stop(struct vswitch *sw);
 
 /* Once a second: ages addresses, corrects address counts, notices broken rings. [control] */
 void switch_tick(struct vswitch *sw);

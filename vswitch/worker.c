@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/preempt.h"
 #include "vhost/guest_fd.h"
+#include "vhost/sigbus.h"
 #include "vhost/vring_loan.h"
 #include "vswitch/loop.h"
 
@@ -37,7 +38,7 @@
 #define MAX_SLEEP_MS 1000
 #define MAX_EVENTS   64
 
-struct message {
+struct worker_message {
 	void (*fn)(struct worker *w, void *arg);
 	void *arg;
 	_Atomic bool done;
@@ -70,13 +71,17 @@ static bool create_tables(struct worker *w)
 	w->counters = calloc(MAX_PORTS, sizeof(*w->counters));
 	w->service = calloc(MAX_VMS, sizeof(*w->service));
 	w->arrivals = calloc(MAX_VMS, sizeof(*w->arrivals));
+	w->attached = calloc(MAX_TAPS, sizeof(*w->attached));
+	w->urgent = calloc(MAX_TAPS, sizeof(*w->urgent));
 	w->loan = vring_loan_create();
 	w->outbox = calloc(MAX_PORTS, sizeof(*w->outbox));
 	w->outbox_of = calloc(MAX_PORTS, sizeof(*w->outbox_of));
 	w->handoff_pushed = calloc(MAX_VMS, sizeof(*w->handoff_pushed));
 	w->handoff_taken = calloc(MAX_VMS, sizeof(*w->handoff_taken));
-	return w->counters && w->service && w->arrivals && w->loan && w->outbox && w->outbox_of &&
-	       w->handoff_pushed && w->handoff_taken;
+	for (unsigned i = 0; w->service && i < MAX_VMS; i++)
+		TAILQ_INIT(&w->service[i].taps);
+	return w->counters && w->service && w->arrivals && w->attached && w->urgent && w->loan &&
+	       w->outbox && w->outbox_of && w->handoff_pushed && w->handoff_taken;
 }
 
 static bool create_fds(struct worker *w)
@@ -126,8 +131,6 @@ void worker_destroy(struct worker *w)
 {
 	if (!w)
 		return;
-	for (unsigned i = 0; w->service && i < MAX_VMS; i++)
-		free(w->service[i].taps);
 	rte_ring_free(w->inbox);
 	rte_ring_free(w->handoff);
 	sched_destroy(w->sched);
@@ -165,7 +168,7 @@ void worker_wake(struct worker *w)
 
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
 {
-	struct message m = {.fn = fn, .arg = arg};
+	struct worker_message m = {.fn = fn, .arg = arg};
 
 	if (!atomic_load(&w->running)) {
 		fn(w, arg);
@@ -188,7 +191,7 @@ unsigned worker_take_messages(struct worker *w, unsigned max)
 	void *p;
 
 	while (n < max && rte_ring_dequeue(w->inbox, &p) == 0) {
-		struct message *m = p;
+		struct worker_message *m = p;
 
 		m->fn(w, m->arg);
 		atomic_store_explicit(&m->done, true, memory_order_release);
@@ -210,99 +213,125 @@ void worker_remove_vm(struct worker *w, struct vm *vm)
 	struct service *s = &w->service[vm->id];
 
 	loop_drop_held(w, s);
-	free(s->taps);
 	memset(s, 0, sizeof(*s));
+	TAILQ_INIT(&s->taps);
 }
 
-static void watch_kick(struct worker *w, int op, int fd)
+/* Edge-triggered, and never read: the front end holds the eventfd too, and could make a read block
+ * by draining it first. */
+static void watch_kick(struct worker *w, int fd)
 {
-	/* Edge-triggered, and never read: the front end holds the eventfd too, and could make a
-	 * read block by draining it first. */
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
 
-	if (fd >= 0 && epoll_ctl(w->epoll_fd, op, fd, &ev) < 0 && op == EPOLL_CTL_ADD)
-		log_warn("worker %u: cannot watch a guest's kicks: %s", w->index, strerror(errno));
+	if (fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		w->n_unwatched++;
+}
+
+static void unwatch_kick(struct worker *w, int fd)
+{
+	if (fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0)
+		w->n_unwatched--;
 }
 
 void worker_find_urgent(struct worker *w)
 {
 	w->n_urgent = 0;
 	for (uint16_t i = 0; i < w->n_attached; i++)
-		if (sched_has_guarantee(w->sched, w->attached[i].port->vm->id))
+		if (sched_has_guarantee(w->sched, w->attached[i].vm))
 			w->urgent[w->n_urgent++] = w->attached[i];
 }
 
-/* Room for `n` more rings in *taps, which has `used`. */
-static bool make_room(struct tap **taps, size_t used, size_t n)
-{
-	struct tap *more = realloc(*taps, (used + n) * sizeof(*more));
-
-	if (more)
-		*taps = more;
-	return more;
-}
-
-int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n)
+static void put_in(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n)
 {
 	struct service *s = &w->service[port->vm->id];
 
-	if (!make_room(&s->taps, s->n_taps, n) || !make_room(&w->attached, w->n_attached, n) ||
-	    !make_room(&w->urgent, w->n_attached, n))
-		return -ENOMEM;
 	for (uint16_t i = 0; i < n; i++) {
-		struct tap tap = {&pairs[i].tx, port, i};
+		struct tap *tap = &port->tap[i];
 
+		if (pairs[i].rx_on) {
+			port->rx_queue[port->n_rx++] = i;
+			vring_kick_enable(&pairs[i].rx, false);
+		}
 		if (!pairs[i].tx_on)
 			continue;
-		s->taps[s->n_taps++] = tap;
-		w->attached[w->n_attached++] = tap;
-		watch_kick(w, EPOLL_CTL_ADD, pairs[i].tx_kick_fd);
+		*tap = (struct tap){.tx = &pairs[i].tx, .port = port, .pair = i};
+		TAILQ_INSERT_TAIL(&s->taps, tap, link);
+		s->n_taps++;
+		w->attached[w->n_attached++] = (struct poll){tap->tx, port->vm->id};
+		watch_kick(w, pairs[i].tx_kick_fd);
 		vring_kick_enable(&pairs[i].tx, false);
 	}
-	for (uint16_t i = 0; i < n; i++)
-		if (pairs[i].rx_on)
-			vring_kick_enable(&pairs[i].rx, false);
 	port->pairs = pairs;
 	port->n_pairs = n;
 	w->n_ports_up++;
-	worker_find_urgent(w);
-	return 0;
 }
 
-/* Takes a port's rings out; returns how many are left. */
-static uint16_t without_port(struct tap *taps, uint16_t n, const struct port *port)
+static void forget_poll(struct worker *w, const struct virtq *tx)
 {
 	uint16_t kept = 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		if (taps[i].port != port)
-			taps[kept++] = taps[i];
-	return kept;
+	for (uint16_t i = 0; i < w->n_attached; i++)
+		if (w->attached[i].tx != tx)
+			w->attached[kept++] = w->attached[i];
+	w->n_attached = kept;
 }
 
-void worker_detach(struct worker *w, struct port *port)
+static void take_out(struct worker *w, struct port *port)
 {
 	struct service *s = &w->service[port->vm->id];
 
-	if (!port->pairs)
-		return;
 	for (uint16_t i = 0; i < port->n_pairs; i++) {
-		if (port->pairs[i].rx_on)
-			vring_complete(&port->pairs[i].rx);
-		if (!port->pairs[i].tx_on)
+		struct vdev_pair *p = &port->pairs[i];
+
+		if (p->rx_on)
+			vring_complete(&p->rx);
+		if (!p->tx_on)
 			continue;
-		vring_complete(&port->pairs[i].tx);
-		watch_kick(w, EPOLL_CTL_DEL, port->pairs[i].tx_kick_fd);
+		vring_complete(&p->tx);
+		unwatch_kick(w, p->tx_kick_fd);
+		TAILQ_REMOVE(&s->taps, &port->tap[i], link);
+		s->n_taps--;
+		forget_poll(w, &p->tx);
 	}
-	s->n_taps = without_port(s->taps, s->n_taps, port);
-	s->next_tap = 0;
-	w->n_attached = without_port(w->attached, w->n_attached, port);
-	if (s->n_held > 0 && s->held_port == port)
-		loop_drop_held(w, s);
 	port->pairs = NULL;
 	port->n_pairs = 0;
+	port->n_rx = 0;
 	w->n_ports_up--;
+}
+
+void worker_change(struct worker *w, struct port *port, void (*fn)(void *arg), void *arg,
+		   struct vdev_pair *pairs, uint16_t n)
+{
+	struct service *s = &w->service[port->vm->id];
+
+	if (port->pairs)
+		take_out(w, port);
+	if (fn)
+		fn(arg);
+	if (n > 0)
+		put_in(w, port, pairs, n);
+	else if (s->n_held > 0 && s->held_port == port)
+		loop_drop_held(w, s);
 	worker_find_urgent(w);
+}
+
+void worker_lose_rings(struct worker *w)
+{
+	w->sigbus_seen = sigbus_count();
+	for (unsigned i = 0; i < MAX_PORTS; i++) {
+		struct port *port = w->ports[i];
+
+		if (!port || port->worker != w)
+			continue;
+		for (uint16_t k = 0; k < port->n_pairs; k++) {
+			struct vdev_pair *p = &port->pairs[k];
+
+			if (p->tx_on && atomic_load(&p->tx.mem->is_lost))
+				vring_lose(&p->tx);
+			if (p->rx_on && atomic_load(&p->rx.mem->is_lost))
+				vring_lose(&p->rx);
+		}
+	}
 }
 
 /* --- the thread --------------------------------------------------------------------------------
@@ -317,10 +346,10 @@ static uint64_t enable_kicks(struct worker *w)
 	uint64_t next;
 
 	for (uint16_t i = 0; i < w->n_attached; i++) {
-		struct tap *t = &w->attached[i];
+		const struct poll *t = &w->attached[i];
 
 		if (vring_pending(t->tx) > 0) {
-			sched_wake(w->sched, t->port->vm->id, w->ledger.last_tsc);
+			sched_wake(w->sched, t->vm, w->ledger.last_tsc);
 			waiting = true;
 		} else if (vring_kick_enable(t->tx, true)) {
 			return 0;
@@ -359,8 +388,7 @@ static void wait_until(struct worker *w, uint64_t tsc)
 	n = epoll_pwait2(w->epoll_fd, events, MAX_EVENTS, &t, NULL);
 	for (int i = 0; i < n; i++)
 		if (events[i].data.fd == w->wake_fd && read(w->wake_fd, &count, sizeof(count)) < 0)
-			log_warn("worker %u: cannot read its wake-up: %s", w->index,
-				 strerror(errno));
+			count = 0; /* it was read already */
 }
 
 /* Sleeps if there is nothing to do. The idle row is billed to the end of that. Kicks stay enabled,
@@ -373,7 +401,7 @@ static void sleep_on_kicks(struct worker *w)
 	atomic_thread_fence(memory_order_seq_cst);
 	until = enable_kicks(w);
 	if (until != 0 && is_far(w, until) && rte_ring_empty(w->inbox) &&
-	    rte_ring_empty(w->handoff))
+	    rte_ring_empty(w->handoff) && w->n_unwatched == 0)
 		wait_until(w, until);
 	atomic_store(&w->asleep, false);
 	ledger_bill_sys(&w->ledger, SYSROW_IDLE, w->clock());

@@ -20,6 +20,14 @@
 #include "vswitch/notify.h"
 #include "vswitch/port.h"
 
+/* A transmit ring to look at. */
+struct poll {
+	struct virtq *tx;
+	uint16_t vm;
+};
+
+#define MAX_TAPS (MAX_PORTS * MAX_PAIRS)
+
 struct rte_mbuf;
 struct rte_ring;
 struct vring_loan;
@@ -61,13 +69,6 @@ struct outbox {
 	uint8_t index[FORWARD_MAX_BURST]; /* of each packet in the batch */
 };
 
-/* A transmit ring to serve. */
-struct tap {
-	struct virtq *tx;
-	struct port *port;
-	uint16_t pair;
-};
-
 /* How far a packet to a whole network came. */
 struct flood {
 	bool under_way;
@@ -80,9 +81,8 @@ struct flood {
 /* A VM as its worker serves it. */
 struct service {
 	struct vm *vm;
-	struct tap *taps; /* of the VM's attached ports */
+	TAILQ_HEAD(taps, tap) taps; /* of the VM's attached ports, the next one first */
 	uint16_t n_taps;
-	uint16_t next_tap; /* round robin within the VM */
 
 	/* Packets dequeued but not yet forwarded, and where they came from. Between services, none
 	 * of them is lent. */
@@ -102,10 +102,12 @@ struct worker {
 	struct service *service;        /* [MAX_VMS]; vm is NULL where it is not this worker's */
 	struct arrivals *arrivals;      /* [MAX_VMS] */
 	uint16_t n_ports_up;
-	struct tap *attached; /* their transmit rings, densely */
+	struct poll *attached; /* [MAX_TAPS]: their transmit rings, densely */
 	uint16_t n_attached;
-	struct tap *urgent; /* of those, the ones of VMs with a guarantee */
+	struct poll *urgent; /* [MAX_TAPS]: of those, the ones of VMs with a guarantee */
 	uint16_t n_urgent;
+	uint16_t n_unwatched; /* rings whose kicks cannot be waited for */
+	uint64_t sigbus_seen; /* sigbus_count() when rings were last looked at for it */
 	uint16_t next_polled; /* of those attached, where to look next; may be beyond the last */
 	uint32_t now_s;       /* seconds, for address ages */
 	uint64_t tsc_hz;
@@ -175,10 +177,14 @@ unsigned worker_take_messages(struct worker *w, unsigned max);
 /* Wakes a worker that sleeps. [any] */
 void worker_wake(struct worker *w);
 
-/* Puts a port's rings into, or takes them out of, the loop. Detaching drops what was held.
- * Attaching answers -ENOMEM when there is no room for the VM's list of rings. [worker] */
-int worker_attach(struct worker *w, struct port *port, struct vdev_pair *pairs, uint16_t n);
-void worker_detach(struct worker *w, struct port *port);
+/* Takes a port's rings out of the loop, runs fn(arg) (where there is one), and puts these in; 0 for
+ * none, which drops what was held. What others send to the port meanwhile waits: no packet is taken
+ * or delivered before this is done. [worker] */
+void worker_change(struct worker *w, struct port *port, void (*fn)(void *arg), void *arg,
+		   struct vdev_pair *pairs, uint16_t n);
+
+/* Takes rings out of service whose memory is not there any more. [worker] */
+void worker_lose_rings(struct worker *w);
 
 /* To be called when budgets changed: finds out whose ports are urgent. [worker] */
 void worker_find_urgent(struct worker *w);

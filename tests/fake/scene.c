@@ -89,15 +89,21 @@ static void join_worker(struct scene_guest *g, struct worker *w)
 	g->vm.worker = w;
 	g->port.worker = w;
 	worker_add_vm(w, &g->vm);
-	assert_int_equal(worker_attach(w, &g->port, &g->pair, 1), 0);
+	worker_change(w, &g->port, NULL, NULL, &g->pair, 1);
 }
 
 static void leave_worker(struct scene_guest *g)
 {
 	struct worker *w = g->vm.worker;
 
-	worker_detach(w, &g->port);
+	worker_change(w, &g->port, NULL, NULL, NULL, 0);
 	worker_remove_vm(w, &g->vm);
+}
+
+void scene_enable(struct scene_guest *g, bool on)
+{
+	g->pair.rx_on = on;
+	worker_change(g->port.worker, &g->port, NULL, NULL, &g->pair, 1);
 }
 
 /* As control does with a VM that has no ports any more. */

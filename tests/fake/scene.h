@@ -79,6 +79,9 @@ void scene_turns(struct scene *s, unsigned n);
 /* Gives guest i to the second worker. */
 void scene_move(struct scene *s, unsigned i);
 
+/* The guest's driver enables its receive ring, or disables it. */
+void scene_enable(struct scene_guest *g, bool on);
+
 /* What the first worker counted for guest i's port. */
 const struct port_counters *scene_counters(const struct scene *s, unsigned i);
 uint64_t scene_dropped(const struct scene *s, unsigned i, enum drop_reason reason);

@@ -52,46 +52,6 @@ static int tells_its_mtu(void)
 	return 0;
 }
 
-/* Nor this: has the switch make the region for what is in flight, and gives it back, as one that
- * reconnects would. Rings go on. */
-static int inflight_region(void)
-{
-	struct {
-		uint64_t mmap_size, mmap_offset;
-		uint16_t num_queues, queue_size;
-	} region = {.num_queues = 2, .queue_size = RING_SIZE};
-	struct fe_config conf = split;
-	struct fe_msg answer;
-	struct fe_buf buf;
-	size_t len;
-
-	conf.protocol_features |= FE_F(FE_P_INFLIGHT);
-	if (open_fe(&conf) < 0)
-		return -1;
-	if (!(fe.protocol_features & FE_F(FE_P_INFLIGHT)) ||
-	    vhost_fe_send_raw(&fe, FE_GET_INFLIGHT_FD, FE_FLAG_VERSION, sizeof(region), &region,
-			      sizeof(region), NULL, 0) < 0 ||
-	    vhost_fe_recv(&fe, &answer, 1000) < 0 || answer.n_fds != 1) {
-		fprintf(stderr, "no region for what is in flight\n");
-		return -1;
-	}
-	memcpy(&region, answer.payload.bytes, sizeof(region));
-	if (region.mmap_size == 0 ||
-	    vhost_fe_send(&fe, FE_SET_INFLIGHT_FD, &region, sizeof(region), answer.fds, 1) < 0) {
-		fprintf(stderr, "the region was refused\n");
-		return -1;
-	}
-	close(answer.fds[0]);
-	buf.gpa = frame(&len);
-	buf.len = (uint32_t)len;
-	buf.device_writes = false;
-	if (fe_ring_add(&fe.ring[TX], &buf, 1) < 0)
-		return -1;
-	fe_ring_publish(&fe.ring[TX]);
-	fe_ring_kick(&fe.ring[TX]);
-	return wait_used(&fe.ring[TX]);
-}
-
 static int split_one(const struct vring_desc *descs, unsigned n)
 {
 	struct fe_ring *r = &fe.ring[TX];
@@ -236,15 +196,9 @@ static int scribble_packed(void)
 }
 
 const struct hostile_case ring_cases[] = {
-	HOSTILE_CASE(avail_index_jumps),
-	HOSTILE_CASE(bad_descriptors),
-	HOSTILE_CASE(long_chains_split),
-	HOSTILE_CASE(long_chains_packed),
-	HOSTILE_CASE(endless_chain_packed),
-	HOSTILE_CASE(scribble_split),
-	HOSTILE_CASE(scribble_packed),
-	HOSTILE_CASE(broken_ring_comes_back),
-	HOSTILE_CASE(tells_its_mtu),
-	HOSTILE_CASE(inflight_region),
-	{NULL, NULL},
+	HOSTILE_CASE(avail_index_jumps),    HOSTILE_CASE(bad_descriptors),
+	HOSTILE_CASE(long_chains_split),    HOSTILE_CASE(long_chains_packed),
+	HOSTILE_CASE(endless_chain_packed), HOSTILE_CASE(scribble_split),
+	HOSTILE_CASE(scribble_packed),      HOSTILE_CASE(broken_ring_comes_back),
+	HOSTILE_CASE(tells_its_mtu),        {NULL, NULL},
 };

@@ -101,11 +101,12 @@ class Scene:
     def what_could_block_a_worker_is_refused(self):
         """Files whose operations may wait, for as long as a front end likes."""
         d = self.d
-        for case, why in (('memory_on_disk', 'memory region 0'), ('call_is_a_timer', 'call descriptor'),
-                          ('kick_is_a_timer', 'kick descriptor')):
+        for case, state, why in (('memory_on_disk', 'down', 'SET_MEM_TABLE: memory region 0'),
+                                 ('call_is_a_timer', 'up', 'SET_VRING_CALL: ring 1: its call descriptor'),
+                                 ('kick_is_a_timer', 'up', 'SET_VRING_KICK: ring 1: its kick descriptor')):
             with self.front_end(case) as front_end:
-                d.wait_state('evil', 'down')
-                assert why in d.port('evil')['state_text'], d.port('evil')
+                wait_for(lambda: f'refused {why}' in d.port('evil')['state_text'], 30, case)
+                assert d.port('evil')['state'] == state, d.port('evil')
                 progress(d)
                 go_on(front_end)
                 assert front_end.wait(timeout=60) == 0

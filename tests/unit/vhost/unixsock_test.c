@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -50,33 +49,42 @@ static int listen_at(const char *at)
 	return fd;
 }
 
-static int connect_to(const char *at)
-{
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+static const struct unixsock_access nobodys = {(uid_t)-1, (gid_t)-1, 0};
 
-	strncpy(sun.sun_path, at, sizeof(sun.sun_path) - 1);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-	return fd;
+static int serve(const char *at, struct err *e)
+{
+	return unixsock_listen(at, &nobodys, e);
 }
 
 static void test_nothing_there(void **state)
 {
+	struct stat st;
 	struct err e;
+	int fd = serve(path, &e), client;
 
 	(void)state;
-	assert_int_equal(unixsock_prepare(path, &e), 0);
+	assert_true(fd >= 0);
+	client = unixsock_connect(path);
+	assert_true(client >= 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(unixsock_inode(path), st.st_ino);
+	close(client);
+	close(fd);
+	assert_int_equal(unixsock_connect(path), -ECONNREFUSED);
 }
 
-static void test_a_stale_socket_is_removed(void **state)
+static void test_a_stale_socket_is_replaced(void **state)
 {
+	int fd;
 	struct err e;
 
 	(void)state;
 	close(listen_at(path));
 	assert_int_equal(access(path, F_OK), 0);
-	assert_int_equal(unixsock_prepare(path, &e), 0);
-	assert_int_equal(access(path, F_OK), -1);
+	fd = serve(path, &e);
+	assert_true(fd >= 0);
+	close(fd);
 }
 
 static void test_a_served_socket_is_left_alone(void **state)
@@ -85,7 +93,8 @@ static void test_a_served_socket_is_left_alone(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(unixsock_prepare(path, &e), -EBUSY);
+	assert_true(serve(path, &e) < 0);
+	assert_int_equal(e.code, ERR_BUSY);
 	assert_string_equal(e.field, "socket");
 	assert_non_null(strstr(e.text, path));
 	assert_int_equal(access(path, F_OK), 0);
@@ -99,58 +108,63 @@ static void test_a_file_is_left_alone(void **state)
 
 	(void)state;
 	close(fd);
-	assert_int_equal(unixsock_prepare(path, &e), -EINVAL);
+	assert_true(serve(path, &e) < 0);
+	assert_int_equal(e.code, ERR_INVALID);
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+/* Whatever the umask is. */
 static void test_one_level_of_folder_is_made(void **state)
 {
+	mode_t mask = umask(077);
 	char deep[128];
+	struct stat st;
 	struct err e;
+	int fd;
 
 	(void)state;
 	snprintf(deep, sizeof(deep), "%s/a/s", folder);
-	assert_int_equal(unixsock_prepare(deep, &e), 0);
+	fd = serve(deep, &e);
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(deep);
 	snprintf(deep, sizeof(deep), "%s/a", folder);
+	assert_int_equal(stat(deep, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0755);
 	assert_int_equal(rmdir(deep), 0);
 	snprintf(deep, sizeof(deep), "%s/a/b/s", folder);
-	assert_int_equal(unixsock_prepare(deep, &e), -EINVAL);
+	assert_true(serve(deep, &e) < 0);
 	assert_non_null(strstr(e.text, "directory"));
+	umask(mask);
 }
 
-static void test_reads_are_bounded(void **state)
+static void test_the_mode_is_what_was_asked_for(void **state)
 {
-	int listening = listen_at(path), client = connect_to(path);
-	int accepted = accept(listening, NULL, NULL);
-	struct timeval tv = {0};
-	socklen_t len = sizeof(tv);
-	char byte;
+	const struct unixsock_access access = {(uid_t)-1, (gid_t)-1, 0666};
+	mode_t mask = umask(077);
+	struct stat st;
+	struct err e;
+	int fd = unixsock_listen(path, &access, &e);
 
 	(void)state;
-	unixsock_bound_blocking(path, false, 50);
-	assert_int_equal(getsockopt(accepted, SOL_SOCKET, SO_RCVTIMEO, &tv, &len), 0);
-	assert_true(tv.tv_usec > 0);
-	assert_int_equal(read(accepted, &byte, 1), -1);
-	assert_int_equal(errno, EAGAIN);
-	/* Neither the listening socket nor the other end was touched. */
-	len = sizeof(tv);
-	assert_int_equal(getsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &tv, &len), 0);
-	assert_int_equal(tv.tv_usec, 0);
-	close(accepted);
-	close(client);
-	close(listening);
+	umask(mask);
+	assert_true(fd >= 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0666);
+	close(fd);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_stale_socket_is_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_stale_socket_is_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_served_socket_is_left_alone, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_level_of_folder_is_made, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reads_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_mode_is_what_was_asked_for, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests_name("unixsock", tests, NULL, NULL);

@@ -146,14 +146,14 @@ static void test_a_flood_ends_with_its_port(void **state)
 	struct scene *s = *state;
 	unsigned whole = cut_by_the_slice(s), more;
 
-	worker_detach(s->w, &s->guest[0].port);
+	worker_change(s->w, &s->guest[0].port, NULL, NULL, NULL, 0);
 	more = assert_received(s, whole);
 	assert_in_range(more, 1, 3);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + whole + 1);
 	assert_int_equal(scene_counters(s, 0)->copies, 3 * whole + more - 1);
 	assert_int_equal(scene_dropped(s, 0, DROP_PORT_GONE), 0);
 	assert_false(s->w->service[s->guest[0].vm.id].flood.under_way);
-	assert_int_equal(worker_attach(s->w, &s->guest[0].port, &s->guest[0].pair, 1), 0);
+	worker_change(s->w, &s->guest[0].port, NULL, NULL, &s->guest[0].pair, 1);
 }
 
 /* A port that leaves the network meanwhile changes nothing for the others. */

@@ -235,7 +235,7 @@ static void test_a_port_that_is_down_costs_its_sender(void **state)
 
 	scene_send_to(s, 1, 0, 1);
 	scene_turns(s, 3);
-	worker_detach(s->w, &s->guest[1].port);
+	worker_change(s->w, &s->guest[1].port, NULL, NULL, NULL, 0);
 	scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 3);
 	assert_int_equal(scene_dropped(s, 0, DROP_PORT_DOWN), 1);

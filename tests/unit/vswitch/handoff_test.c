@@ -102,11 +102,11 @@ static void test_a_successor_does_not_pay_for_its_predecessor(void **state)
 
 	hand_over_one(s);
 	atomic_fetch_add(&s->guest[0].port.epoch, 1);
-	s->guest[1].pair.rx_on = false;
+	scene_enable(&s->guest[1], false);
 	turn(s->w2);
 	assert_int_equal(c->forwarded, 0);
 	assert_int_equal(c->drops[DROP_PORT_DOWN], 0);
-	s->guest[1].pair.rx_on = true;
+	scene_enable(&s->guest[1], true);
 }
 
 static void take_long(struct scene *s)
@@ -198,13 +198,13 @@ static struct port_counters broadcast(struct scene *s, unsigned first_down)
 	for (unsigned i = 2; i < SCENE_GUESTS; i++)
 		scene_move(s, i);
 	for (unsigned i = first_down; i < SCENE_GUESTS; i++)
-		s->guest[i].pair.rx_on = false;
+		scene_enable(&s->guest[i], false);
 	scene_mac(0, src);
 	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
 	scene_turns(s, 2);
 	turn(s->w2);
 	for (unsigned i = first_down; i < SCENE_GUESTS; i++)
-		s->guest[i].pair.rx_on = true;
+		scene_enable(&s->guest[i], true);
 	port_counters_add(&sum, &s->w->counters[s->guest[0].port.id]);
 	port_counters_add(&sum, &s->w2->counters[s->guest[0].port.id]);
 	return sum;

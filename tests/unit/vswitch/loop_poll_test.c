@@ -158,13 +158,13 @@ static void test_a_worker_whose_vms_are_held_back_looks_at_all_rings(void **stat
 static void detach_crowd(struct scene *s, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++)
-		worker_detach(s->w, &crowd[k].port);
+		worker_change(s->w, &crowd[k].port, NULL, NULL, NULL, 0);
 }
 
 static void attach_crowd(struct scene *s, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++)
-		assert_int_equal(worker_attach(s->w, &crowd[k].port, &crowd[k].pair, 1), 0);
+		worker_change(s->w, &crowd[k].port, NULL, NULL, &crowd[k].pair, 1);
 }
 
 /* Wherever the worker had come to: nobody is looked at who is gone, and everybody else is. */

@@ -136,7 +136,7 @@ static void test_detaching_drops_what_is_held(void **state)
 	service->held_port = &s->guest[0].port;
 	service->n_held = 1;
 	service->held[0] = rte_pktmbuf_alloc(s->guest[0].vm.pool);
-	worker_detach(s->w, &s->guest[0].port);
+	worker_change(s->w, &s->guest[0].port, NULL, NULL, NULL, 0);
 	assert_int_equal(service->n_held, 0);
 	assert_int_equal(scene_dropped(s, 0, DROP_PORT_GONE), 1);
 }
@@ -145,11 +145,11 @@ static void test_a_detached_ring_is_left_alone(void **state)
 {
 	struct scene *s = *state;
 
-	worker_detach(s->w, &s->guest[0].port);
+	worker_change(s->w, &s->guest[0].port, NULL, NULL, NULL, 0);
 	scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 5);
 	assert_int_equal(scene_counters(s, 0)->in, 0);
-	assert_int_equal(worker_attach(s->w, &s->guest[0].port, &s->guest[0].pair, 1), 0);
+	worker_change(s->w, &s->guest[0].port, NULL, NULL, &s->guest[0].pair, 1);
 	scene_turns(s, 5);
 	assert_int_equal(scene_counters(s, 0)->in, 1);
 }

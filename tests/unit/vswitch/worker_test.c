@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -51,7 +52,8 @@ static void sender_open(struct sender *s, uint16_t id, const struct budget *budg
 	conf = driver_ring_conf(&s->ring, -1);
 	assert_int_equal(vring_open(&s->pair.tx, &conf), 0);
 	s->pair.tx_on = true;
-	s->pair.tx_kick_fd = -1;
+	s->pair.tx_kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(s->pair.tx_kick_fd >= 0);
 	snprintf(name, sizeof(name), "sender%u", id);
 	s->vm.id = id;
 	s->vm.pool = fake_eal_pool(name, 255);
@@ -64,17 +66,18 @@ static void sender_open(struct sender *s, uint16_t id, const struct budget *budg
 	ports[id] = &s->port;
 	assert_int_equal(sched_add_vm(w->sched, id, 0, budget), 0);
 	worker_add_vm(w, &s->vm);
-	assert_int_equal(worker_attach(w, &s->port, &s->pair, 1), 0);
+	worker_change(w, &s->port, NULL, NULL, &s->pair, 1);
 }
 
 static void sender_close(struct sender *s)
 {
-	worker_detach(w, &s->port);
+	worker_change(w, &s->port, NULL, NULL, NULL, 0);
 	worker_remove_vm(w, &s->vm);
 	sched_remove_vm(w->sched, s->vm.id);
 	ports[s->port.id] = NULL;
 	assert_int_equal(rte_mempool_in_use_count(s->vm.pool), 0);
 	rte_mempool_free(s->vm.pool);
+	close(s->pair.tx_kick_fd);
 	driver_ring_free(&s->ring);
 	driver_mem_free(&s->mem);
 }

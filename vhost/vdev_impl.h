@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside vhost-user devices: vdev.c (life and state), vdev_protocol.c (what a front end says) and
+ * vdev_rings.c (what becomes of its rings). All of it is the gate's thread's, but where it says
+ * otherwise. */
+#ifndef VHOST_VDEV_IMPL_H
+#define VHOST_VDEV_IMPL_H
+
+#include <pthread.h>
+
+#include "base/pace.h"
+#include "vhost/guest_mem.h"
+#include "vhost/vdev.h"
+#include "vhost/vhost_lib.h"
+
+#define VDEV_MAX_RINGS (2 * VDEV_MAX_PAIRS)
+
+/* A ring as the front end told of it. Even ones are the guest's receive rings. */
+struct vdev_ring {
+	uint32_t num;                   /* entries, 0: not told */
+	uint16_t last_avail, last_used; /* where to go on, as in vring_conf */
+	bool is_resumed; /* these are where we left it, not what the front end said */
+	bool has_addr;
+	bool has_moved;             /* told of another address since it was opened */
+	uint64_t desc, avail, used; /* the front end's addresses */
+	bool is_started;
+	bool is_enabled;
+	bool is_open; /* the worker's virtq is this ring, or was when it was closed */
+	int kick_fd, call_fd;
+};
+
+struct vdev {
+	struct vdev_conf conf;
+	const struct vdev_ops *ops;
+	void *ctx;
+	struct gate_port *port;
+	struct ring_place *places; /* where packed rings stand, NULL when nobody keeps that */
+
+	bool is_connected;
+	bool was_up; /* since it connected */
+	uint64_t features;
+	bool has_features;
+	uint64_t protocol;
+	uint8_t driver_status; /* virtio 1.1, 2.1 */
+	struct vdev_ring ring[VDEV_MAX_RINGS];
+	struct vhost_lib *lib; /* NULL: no memory */
+	struct vhost_lib_memory memory;
+	struct guest_mem mem[2]; /* of the library's device now, and of the one before */
+	unsigned mem_now;
+	uint16_t n_used; /* pairs that the worker has */
+	struct vdev_pair pair[VDEV_MAX_PAIRS];
+
+	pthread_mutex_t lock; /* of what follows */
+	struct vdev_status status;
+	struct pace told;                      /* refusals in the log */
+	char broken[96];                       /* by what is in a ring */
+	char misplaced[VDEV_TEXT_SIZE - 32];   /* ring, and why */
+	char last_refused[VDEV_TEXT_SIZE / 2]; /* until such a request is done */
+	uint32_t refused_request;
+};
+
+/* --- vdev_protocol.c --- */
+
+/* Forgets everything that a front end said. The rings must be closed. */
+void vdev_forget(struct vdev *dev);
+
+/* Handles a message and answers it. False when the front end is to be hung up, with *e filled. */
+bool vdev_message(struct vdev *dev, struct front_end *fe, struct err *e);
+
+/* --- vdev_rings.c --- */
+
+/* Brings the worker's rings in line with what the front end said so far: opens, moves and closes
+ * them. */
+void vdev_refresh(struct vdev *dev);
+
+/* Takes over a new memory table; the rings move into it. What was mapped before is given up.
+ * Negative with *e filled, and nothing changed, where it cannot be mapped. */
+int vdev_set_memory(struct vdev *dev, const struct message *m, struct err *e);
+
+/* Closes one ring, and notes where it stands. */
+void vdev_stop_ring(struct vdev *dev, unsigned i);
+
+/* Closes all rings and gives the memory up. */
+void vdev_stop(struct vdev *dev);
+
+/* Whether a worker could wait for the descriptor, or be made to wait by it. */
+int vdev_check_eventfd(unsigned ring, const char *what, int fd, struct err *e);
+
+#endif
