@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,10 +49,140 @@ const char *log_level_text(enum log_level level)
 	return names[level];
 }
 
+/* --- the writer ----------------------------------------------------------------------------------
+ */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool is_running;
+	bool is_writing; /* the thread is in write(2), with what it took */
+	size_t used;
+	uint64_t lost;
+	char text[65536];
+} writer = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* Puts the time or journald's prefix before a line and ends it. */
+static size_t finish_line(enum log_level level, const char *text, char *line, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+	char stamp[32];
+	int used;
+
+	if (getenv("JOURNAL_STREAM")) {
+		used = snprintf(line, size, "<%d>%s\n", priorities[level], text);
+	} else {
+		clock_gettime(CLOCK_REALTIME, &now);
+		gmtime_r(&now.tv_sec, &tm);
+		strftime(stamp, sizeof(stamp), "%FT%T", &tm);
+		used = snprintf(line, size, "%s.%03ldZ %s: %s\n", stamp, now.tv_nsec / 1000000,
+				names[level], text);
+	}
+	return (size_t)used;
+}
+
+static void write_all(const char *text, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(STDERR_FILENO, text, size);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n > 0) {
+			text += n;
+			size -= (size_t)n;
+		}
+	}
+}
+
+static void *write_on(void *arg)
+{
+	static char taken[sizeof(writer.text)];
+	char said[128], line[256];
+	uint64_t lost;
+	size_t n;
+
+	(void)arg;
+	pthread_mutex_lock(&writer.lock);
+	while (writer.is_running || writer.used > 0) {
+		if (writer.used == 0) {
+			pthread_cond_wait(&writer.changed, &writer.lock);
+			continue;
+		}
+		n = writer.used;
+		lost = writer.lost;
+		memcpy(taken, writer.text, n);
+		writer.used = 0;
+		writer.lost = 0;
+		writer.is_writing = true;
+		pthread_mutex_unlock(&writer.lock);
+		write_all(taken, n);
+		if (lost > 0) {
+			snprintf(said, sizeof(said), "%llu log lines were lost: nobody read them",
+				 (unsigned long long)lost);
+			write_all(line, finish_line(LOG_WARN, said, line, sizeof(line)));
+		}
+		pthread_mutex_lock(&writer.lock);
+		writer.is_writing = false;
+		pthread_cond_broadcast(&writer.changed);
+	}
+	pthread_mutex_unlock(&writer.lock);
+	return NULL;
+}
+
+int log_start(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int ret;
+
+	writer.is_running = true;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	ret = pthread_create(&thread, &attr, write_on, NULL);
+	pthread_attr_destroy(&attr);
+	writer.is_running = ret == 0;
+	return -ret;
+}
+
+void log_stop(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	pthread_mutex_lock(&writer.lock);
+	writer.is_running = false;
+	pthread_cond_broadcast(&writer.changed);
+	while (writer.used > 0 || writer.is_writing)
+		if (pthread_cond_timedwait(&writer.changed, &writer.lock, &until) != 0)
+			break;
+	pthread_mutex_unlock(&writer.lock);
+}
+
+/* True when the line is the thread's to write, or is lost. */
+static bool hand_over(const char *line, size_t size)
+{
+	bool is_running;
+
+	pthread_mutex_lock(&writer.lock);
+	is_running = writer.is_running;
+	if (is_running && size <= sizeof(writer.text) - writer.used) {
+		memcpy(writer.text + writer.used, line, size);
+		writer.used += size;
+	} else if (is_running) {
+		writer.lost++;
+	}
+	pthread_cond_signal(&writer.changed);
+	pthread_mutex_unlock(&writer.lock);
+	return is_running;
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	char text[1024], line[1200];
-	int used;
+	size_t used;
 	va_list ap;
 
 	if (level > log_get_level())
@@ -62,32 +193,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
-
-	if (getenv("JOURNAL_STREAM")) {
-		used = snprintf(line, sizeof(line), "<%d>%s\n", priorities[level], text);
-	} else {
-		struct timespec now;
-		struct tm tm;
-		char stamp[32];
-
-		clock_gettime(CLOCK_REALTIME, &now);
-		gmtime_r(&now.tv_sec, &tm);
-		strftime(stamp, sizeof(stamp), "%FT%T", &tm);
-		used = snprintf(line, sizeof(line), "%s.%03ldZ %s: %s\n", stamp,
-				now.tv_nsec / 1000000, names[level], text);
-	}
+	used = finish_line(level, text, line, sizeof(line));
 	/* One write per line, so that lines of several threads do not mix. */
-	if (write(STDERR_FILENO, line, (size_t)used) < 0)
-		return;
-}
-
-bool log_pace_allows(struct log_pace *pace, uint64_t now_ns, uint64_t *left_out)
-{
-	if (pace->was_written && now_ns - pace->written_ns < 1000000000u) {
-		pace->left_out++;
-		return false;
-	}
-	*left_out = pace->left_out;
-	*pace = (struct log_pace){.was_written = true, .written_ns = now_ns};
-	return true;
+	if (!hand_over(line, used))
+		write_all(line, used);
 }

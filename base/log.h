@@ -27,17 +27,13 @@ const char *log_level_text(enum log_level level);
  * counters and events. [any] */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* For a line that others can provoke as often as they like: one a second at most, with the number
- * of those that were left out. */
-struct log_pace {
-	bool was_written;
-	uint64_t written_ns;
-	uint64_t left_out;
-};
+/* From now on lines are written by a thread of the log's own, so that no caller ever waits for whoever
+ * reads them: what does not fit in 64 KiB of lines not written yet is lost, and counted in a line that
+ * follows. Until then, and after log_stop(), callers write. Negative errno. [control, once] */
+int log_start(void);
 
-/* Whether to write a line now; then *left_out are those that were not written since the last. A
- * pace belongs to one thread at a time. [any] */
-bool log_pace_allows(struct log_pace *pace, uint64_t now_ns, uint64_t *left_out);
+/* Waits until all is written, for a second at most. [control] */
+void log_stop(void);
 
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)

@@ -103,7 +103,7 @@ static void describe_negotiation(const struct vdev *dev, char text[VDEV_TEXT_SIZ
 	vdev_text_negotiating(text, dev->lib != NULL, known, enabled);
 }
 
-static void update_state(struct vdev *dev)
+void vdev_update_state(struct vdev *dev)
 {
 	char text[VDEV_TEXT_SIZE] = "", refused[sizeof(dev->last_refused)];
 	enum vdev_state state;
@@ -144,17 +144,12 @@ static void on_connected(void *ctx)
 	pthread_mutex_lock(&dev->lock);
 	dev->status.connects++;
 	pthread_mutex_unlock(&dev->lock);
-	update_state(dev);
+	vdev_update_state(dev);
 }
 
 static bool on_message(void *ctx, struct front_end *fe, struct err *e)
 {
-	struct vdev *dev = ctx;
-	bool goes_on = vdev_message(dev, fe, e);
-
-	if (goes_on)
-		update_state(dev);
-	return goes_on;
+	return vdev_message(ctx, fe, e);
 }
 
 static void on_gone(void *ctx, const char *why)

@@ -58,6 +58,11 @@ struct vdev {
 	uint32_t refused_request;
 };
 
+/* --- vdev.c --- */
+
+/* Finds out what state the device is in, and tells it. */
+void vdev_update_state(struct vdev *dev);
+
 /* --- vdev_protocol.c --- */
 
 /* Forgets everything that a front end said. The rings must be closed. */

@@ -28,13 +28,14 @@
 enum handled {
 	REFUSED = -1, /* with *e filled */
 	DONE = 0,
-	ANSWERED,
-	DEAF, /* it does not read its answers */
+	ANSWER, /* the message is the answer now */
 };
 
-static enum handled answer(struct front_end *fe, uint64_t value)
+static enum handled answer(struct message *m, uint64_t value)
 {
-	return front_end_answer_u64(fe, value) ? ANSWERED : DEAF;
+	m->payload.u64 = value;
+	m->size = sizeof(value);
+	return ANSWER;
 }
 
 static enum handled refuse(struct err *e, const char *why)
@@ -178,9 +179,9 @@ static enum handled set_base(struct vdev *dev, const struct message *m, struct e
 	return DONE;
 }
 
-static enum handled get_base(struct vdev *dev, struct front_end *fe, struct err *e)
+static enum handled get_base(struct vdev *dev, struct message *m, struct err *e)
 {
-	unsigned i = fe->msg.payload.state.index;
+	unsigned i = m->payload.state.index;
 	struct vdev_ring *r = ring_of(dev, i, e);
 	int old[2];
 
@@ -193,10 +194,10 @@ static enum handled get_base(struct vdev *dev, struct front_end *fe, struct err 
 	for (int k = 0; k < 2; k++)
 		if (old[k] >= 0)
 			close(old[k]);
-	fe->msg.payload.state.num = r->last_avail;
+	m->payload.state.num = r->last_avail;
 	if (dev->features & BIT(VIRTIO_F_RING_PACKED))
-		fe->msg.payload.state.num |= (uint32_t)r->last_used << 16;
-	return front_end_answer(fe, sizeof(fe->msg.payload.state)) ? ANSWERED : DEAF;
+		m->payload.state.num |= (uint32_t)r->last_used << 16;
+	return ANSWER;
 }
 
 static enum handled set_kick(struct vdev *dev, struct message *m, struct err *e)
@@ -258,23 +259,21 @@ static enum handled disable_all(struct vdev *dev)
 /* --- all -----------------------------------------------------------------------------------------
  */
 
-static enum handled handle(struct vdev *dev, struct front_end *fe, struct err *e)
+static enum handled handle(struct vdev *dev, struct message *m, struct err *e)
 {
-	struct message *m = &fe->msg;
-
 	switch ((enum request)m->request) {
 	case REQUEST_GET_FEATURES:
-		return answer(fe, vdev_offered_features());
+		return answer(m, vdev_offered_features());
 	case REQUEST_SET_FEATURES:
 		return set_features(dev, m, e);
 	case REQUEST_GET_PROTOCOL_FEATURES:
-		return answer(fe, vdev_offered_protocol());
+		return answer(m, vdev_offered_protocol());
 	case REQUEST_SET_PROTOCOL_FEATURES:
 		return set_protocol_features(dev, m, e);
 	case REQUEST_GET_QUEUE_NUM:
-		return answer(fe, dev->conf.max_pairs);
+		return answer(m, dev->conf.max_pairs);
 	case REQUEST_GET_STATUS:
-		return answer(fe, dev->driver_status);
+		return answer(m, dev->driver_status);
 	case REQUEST_SET_STATUS:
 		return set_status(dev, m, e);
 	case REQUEST_NET_SET_MTU:
@@ -288,7 +287,7 @@ static enum handled handle(struct vdev *dev, struct front_end *fe, struct err *e
 	case REQUEST_SET_VRING_BASE:
 		return set_base(dev, m, e);
 	case REQUEST_GET_VRING_BASE:
-		return get_base(dev, fe, e);
+		return get_base(dev, m, e);
 	case REQUEST_SET_VRING_KICK:
 		return set_kick(dev, m, e);
 	case REQUEST_SET_VRING_CALL:
@@ -356,20 +355,21 @@ bool vdev_message(struct vdev *dev, struct front_end *fe, struct err *e)
 	if (has_reserved_fds(&fe->msg))
 		err_set(e, ERR_NO_SPACE, NULL, "this process has no descriptors to spare");
 	else if (message_check(&fe->msg, e) == 0)
-		h = handle(dev, fe, e);
-	if (h == DONE) {
+		h = handle(dev, &fe->msg, e);
+	if (h == DONE)
 		vdev_refresh(dev);
-		note_done(dev, request);
-	}
 	if (h == REFUSED)
 		note_refused(dev, request, e);
+	else
+		note_done(dev, request);
 	if (h == REFUSED && !wants_to_know) {
 		snprintf(e->text, sizeof(e->text), "refused %.200s", dev->last_refused);
 		return false;
 	}
-	if (h != ANSWERED && wants_to_know && !front_end_answer_u64(fe, h == REFUSED))
-		h = DEAF;
-	if (h != DEAF)
+	/* What it is told is in force, and in the port's state. */
+	vdev_update_state(dev);
+	if (h == ANSWER ? front_end_answer(fe, fe->msg.size)
+			: !wants_to_know || front_end_answer_u64(fe, h == REFUSED))
 		return true;
 	err_set(e, ERR_INVALID, NULL, "front end does not read its answers");
 	return false;

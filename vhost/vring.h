@@ -31,7 +31,6 @@ struct vring_loan;
 #define VRING_MAX_PACKET \
 	(65535 + 40 + 14 + 8) /* IPv6 without jumbograms, Ethernet, two VLAN tags */
 
-#define VRING_MBUF_ROOM 2048u /* of an mbuf behind its headroom, in all pools */
 
 enum vring_drop {
 #define X(name, text) VRING_DROP_##name,
@@ -159,7 +158,7 @@ const char *vring_drop_text(enum vring_drop drop);
 /* Takes packets that the guest sent, within the limits (limits->packets may exceed VRING_MAX_BURST,
  * pkts needs no more room than that). Packets in a few pieces that ask for nothing are
  * lent (vhost/vring_loan.h) if there is a loan, which must have been settled; all others are copied
- * to mbufs from the pool, of VRING_MBUF_ROOM, which are the caller's. ol_flags and tx_offload
+ * to mbufs from the pool, of POOL_MBUF_ROOM, which are the caller's. ol_flags and tx_offload
  * follow vhost/net_hdr.h. Malformed chains are dropped and counted in *work. Returns the number of
  * packets. [worker] */
 uint16_t vring_dequeue(struct virtq *q, struct rte_mempool *pool, struct vring_loan *loan,

@@ -15,6 +15,7 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#include "pkt/pool.h"
 #include "vhost/net_hdr.h"
 #include "vhost/vring_loan.h"
 #include "vhost/vring_pieces.h"
@@ -22,7 +23,7 @@
 #include "vhost/vring_walk.h"
 
 #define LEAST_PAGE       4096
-#define MAX_PACKET_MBUFS (VRING_MAX_PACKET / VRING_MBUF_ROOM + 1)
+#define MAX_PACKET_MBUFS (VRING_MAX_PACKET / POOL_MBUF_ROOM + 1)
 
 typedef uint64_t mbuf_word __attribute__((may_alias));
 typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
@@ -130,7 +131,7 @@ static __rte_always_inline uint16_t add(struct virtq *q, struct run *run, uint16
 		descs = 2;
 	}
 	len = e.len - skip;
-	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || len > VRING_MBUF_ROOM)) {
+	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || len > POOL_MBUF_ROOM)) {
 		/* Copies: what has an address is kept in memory, for all packets. */
 		struct vring_cursor there = *c;
 		struct vring_entry head = *first;
@@ -285,13 +286,13 @@ static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool
 static struct rte_mbuf *gather(struct take *t, const struct vring_seg *segs, struct vring_pos *pos,
 			       uint32_t len)
 {
-	uint32_t n = (len + VRING_MBUF_ROOM - 1) / VRING_MBUF_ROOM, part;
+	uint32_t n = (len + POOL_MBUF_ROOM - 1) / POOL_MBUF_ROOM, part;
 	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
 
 	if (rte_mempool_get_bulk(t->pool, (void **)seg, n) < 0)
 		return NULL;
 	for (uint32_t i = 0, left = len; i < n; i++, left -= part) {
-		part = left < VRING_MBUF_ROOM ? left : VRING_MBUF_ROOM;
+		part = left < POOL_MBUF_ROOM ? left : POOL_MBUF_ROOM;
 		mbuf_start(seg[i], part);
 		vring_walk_read(segs, pos, rte_pktmbuf_mtod(seg[i], void *), part);
 		if (i > 0)

@@ -28,10 +28,10 @@ void port_counters_add(struct port_counters *a, const struct port_counters *b)
 	a->consumed += b->consumed;
 	a->copies += b->copies;
 	a->flooded += b->flooded;
-	for (int i = 0; i < DROP_COUNT; i++)
+	for (int i = 0; i < DROP_COUNT; i++) {
 		a->drops[i] += b->drops[i];
-	a->bad_buffers += b->bad_buffers;
-	a->laborious += b->laborious;
+		a->tx_drops[i] += b->tx_drops[i];
+	}
 	for (int i = 0; i < MAX_PAIRS; i++) {
 		a->queue[i].rx_packets += b->queue[i].rx_packets;
 		a->queue[i].rx_bytes += b->queue[i].rx_bytes;

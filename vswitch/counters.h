@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Per-port packet counters. Each worker has its own set for every port, so that each counter has
- * one writer; readers add the workers' up. Once nothing is held back or handed over, in ==
- * forwarded + consumed + sum(drops) holds for every port. */
+ * one writer and only grows; readers add the workers' up. Once nothing is held back or handed over,
+ * in == forwarded + consumed + sum(drops) holds for every port. */
 #ifndef VSWITCH_COUNTERS_H
 #define VSWITCH_COUNTERS_H
 
@@ -31,10 +31,9 @@ struct port_counters {
 	uint64_t copies;    /* deliveries beyond each packet's first */
 	uint64_t flooded;   /* packets whose destination was not known or a group */
 	uint64_t drops[DROP_COUNT];
-	/* What others sent to it and that was dropped because of its own receive rings: these are
-	 * among the senders' drops. */
-	uint64_t bad_buffers;
-	uint64_t laborious;
+	/* What others sent to it and it did not get. A packet to several ports may be among them
+	 * though it counts as forwarded; one to this port alone is among its sender's drops too. */
+	uint64_t tx_drops[DROP_COUNT];
 	struct queue_counters queue[MAX_PAIRS];
 };
 

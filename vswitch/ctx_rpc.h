@@ -17,7 +17,6 @@ struct rpc_ctx {
 	 * nothing is lost, and tried again at the next start. */
 	json_t *refused;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
-	bool hugepages;
 };
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* JSON-RPC methods of the daemon itself: workers, log, configuration, version. */
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 #include <rte_version.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "pkt/pool.h"
 #include "rpc_schema.h"
 #include "vswitch/config.h"
 #include "vswitch/ctx_rpc.h"
@@ -65,15 +66,13 @@ json_t *rpc_handle_config_load(struct rpc_ctx *ctx, const struct rpc_config_load
 
 json_t *rpc_handle_version_get(struct rpc_ctx *ctx, const struct rpc_version_get *p, struct err *e)
 {
-	struct timespec now;
-	uint64_t now_ns;
+	struct pool_usage memory;
 
 	(void)p;
 	(void)e;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	pool_usage(&memory);
 	return json_pack("{s:s, s:s, s:i, s:I, s:b}", "version", STINT_VERSION, "dpdk",
 			 rte_version(), "pid", (int)getpid(), "uptime_s",
-			 (json_int_t)((now_ns - ctx->started_ns) / 1000000000u), "hugepages",
-			 ctx->hugepages);
+			 (json_int_t)((clock_now_ns() - ctx->started_ns) / CLOCK_NS_PER_S),
+			 "hugepages", memory.huge_bytes > 0);
 }

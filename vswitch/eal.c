@@ -2,8 +2,8 @@
 /* DPDK's environment. */
 #include "vswitch/eal.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +14,16 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
 
-#define LEAST_HUGE_MIB 64 /* room for a dozen VMs */
-#define MAX_ARGS       20
+/* For rings, pools' heads and what the vhost library keeps of devices. Packets are elsewhere
+ * (pkt/pool.h), so this need not be in hugepages, and only what is used of it takes memory. */
+#define EAL_MEMORY_MIB "512"
+
+#define DPDK_LINES_BURST    20
+#define DPDK_LINES_INTERVAL CLOCK_NS_PER_S
 
 static int add_core(const char *text, unsigned core, const cpu_set_t *allowed,
 		    struct eal_conf *conf, struct err *e)
@@ -84,44 +90,6 @@ void eal_default_core(struct eal_conf *conf)
 			conf->worker_core[0] = core;
 }
 
-/* The number in a file of /sys, 0 when there is none. */
-static unsigned long read_number(const char *path)
-{
-	char text[32] = "";
-	FILE *f = fopen(path, "re");
-
-	if (!f)
-		return 0;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	fclose(f);
-	return strtoul(text, NULL, 10);
-}
-
-/* Bytes in free hugepages of all sizes: /sys/kernel/mm/hugepages/hugepages-2048kB/ and so on. */
-static unsigned long free_huge_bytes(void)
-{
-	static const char prefix[] = "hugepages-";
-	DIR *dir = opendir("/sys/kernel/mm/hugepages");
-	unsigned long total = 0;
-	struct dirent *entry;
-
-	if (!dir)
-		return 0;
-	while ((entry = readdir(dir))) {
-		char path[512];
-
-		if (strncmp(entry->d_name, prefix, sizeof(prefix) - 1) != 0)
-			continue;
-		snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/free_hugepages",
-			 entry->d_name);
-		total += read_number(path) * 1024 *
-			 strtoul(entry->d_name + sizeof(prefix) - 1, NULL, 10);
-	}
-	closedir(dir);
-	return total;
-}
-
 /* "0@(0,2),1@1": the control thread on the cores that no worker has, or on all when none is left.
  */
 static void lcores_text(const struct eal_conf *conf, char *text, size_t size)
@@ -150,45 +118,82 @@ static void lcores_text(const struct eal_conf *conf, char *text, size_t size)
 					 conf->worker_core[i]);
 }
 
+/* What DPDK has to say goes into our log, a line at a time, and not without end. */
+static ssize_t on_dpdk_line(void *cookie, const char *text, size_t size)
+{
+	static struct pace pace;
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	char others[48] = "";
+	uint64_t more = 0;
+	bool tell;
+
+	(void)cookie;
+	pthread_mutex_lock(&lock);
+	if (pace.burst == 0)
+		pace_init(&pace, DPDK_LINES_BURST, DPDK_LINES_INTERVAL);
+	tell = pace_allows(&pace, clock_now_ns(), &more);
+	pthread_mutex_unlock(&lock);
+	if (more > 0)
+		snprintf(others, sizeof(others), " (after %llu other lines)",
+			 (unsigned long long)more);
+	if (tell)
+		log_warn("dpdk: %.*s%s", (int)strcspn(text, "\n"), text, others);
+	return (ssize_t)size;
+}
+
+static void take_dpdk_log(void)
+{
+	const cookie_io_functions_t functions = {.write = on_dpdk_line};
+	FILE *f = fopencookie(NULL, "w", functions);
+
+	if (!f)
+		return;
+	setvbuf(f, NULL, _IOLBF, BUFSIZ);
+	rte_openlog_stream(f);
+}
+
+/* EAL makes a folder for files that it shares with other processes, though it is told to share
+ * none. */
+static void remove_runtime_folder(void)
+{
+	const char *dir = rte_eal_get_runtime_dir();
+
+	if (dir)
+		rmdir(dir);
+}
+
 int eal_init(const struct eal_conf *conf, const char *program, struct err *e)
 {
-	unsigned long huge_mib = conf->no_huge ? 0 : free_huge_bytes() >> 20;
-	char lcores[8192], memory[16], prefix[32];
-	char *argv[MAX_ARGS];
-	int argc = 0;
+	char lcores[8192], prefix[32];
+	const char *const args[] = {
+		program,
+		"--lcores",
+		lcores,
+		"--main-lcore",
+		"0",
+		"--no-pci",
+		"--no-telemetry",
+		"--no-shconf",
+		"--no-huge",
+		"-m",
+		EAL_MEMORY_MIB,
+		"--iova-mode=va",
+		"--log-level=*:4",
+		"--file-prefix",
+		prefix,
+	};
+	const int n = (int)(sizeof(args) / sizeof(args[0]));
+	char *argv[sizeof(args) / sizeof(args[0]) + 1] = {0};
 
+	take_dpdk_log();
 	lcores_text(conf, lcores, sizeof(lcores));
-	snprintf(memory, sizeof(memory), "%u", conf->memory_mb);
 	snprintf(prefix, sizeof(prefix), "stint%d", getpid());
-	argv[argc++] = (char *)(uintptr_t)program;
-	argv[argc++] = (char *)"--lcores";
-	argv[argc++] = lcores;
-	argv[argc++] = (char *)"--main-lcore";
-	argv[argc++] = (char *)"0";
-	argv[argc++] = (char *)"--no-pci";
-	argv[argc++] = (char *)"--no-telemetry";
-	argv[argc++] = (char *)"--iova-mode=va";
-	argv[argc++] = (char *)"--log-level=*:4";
-	if (huge_mib >= LEAST_HUGE_MIB) {
-		log_info("memory: hugepages, %lu MiB of them free", huge_mib);
-		argv[argc++] = (char *)"--in-memory";
-	} else {
-		if (huge_mib > 0)
-			log_warn("memory: only %lu MiB of hugepages are free, less than %u",
-				 huge_mib, LEAST_HUGE_MIB);
-		log_info("memory: no hugepages%s, running on %u MiB of ordinary pages",
-			 conf->no_huge ? " wanted" : "", conf->memory_mb);
-		argv[argc++] = (char *)"--no-huge";
-		argv[argc++] = (char *)"--no-shconf";
-		argv[argc++] = (char *)"-m";
-		argv[argc++] = memory;
-		argv[argc++] = (char *)"--file-prefix";
-		argv[argc++] = prefix;
-	}
-	argv[argc] = NULL;
-	if (rte_eal_init(argc, argv) < 0)
+	for (int i = 0; i < n; i++)
+		argv[i] = (char *)(uintptr_t)args[i];
+	if (rte_eal_init(n, argv) < 0)
 		return err_set(e, ERR_INTERNAL, NULL, "DPDK's environment did not start: %s",
 			       rte_strerror(rte_errno));
+	remove_runtime_folder();
 	return 0;
 }
 

@@ -11,8 +11,6 @@
 struct eal_conf {
 	unsigned worker_core[MAX_WORKERS];
 	unsigned n_workers;
-	unsigned memory_mb; /* without hugepages: how much is set aside */
-	bool no_huge;       /* do without hugepages although there are some */
 };
 
 /* Parses "1,3-5" into worker cores, which must be cores that this process may run on. */
@@ -21,9 +19,8 @@ int eal_parse_cores(const char *text, struct eal_conf *conf, struct err *e);
 /* The default: the last core that the process may run on. */
 void eal_default_core(struct eal_conf *conf);
 
-/* Starts EAL: hugepages where enough of them are free, ordinary memory (said in the log) where they
- * are not; never a PCI bus. Worker i of the configuration becomes lcore i + 1. Once per process.
- * [control] */
+/* Starts EAL, without a PCI bus. What DPDK logs goes into our log. Worker i of the configuration
+ * becomes lcore i + 1. Once per process. [control] */
 int eal_init(const struct eal_conf *conf, const char *program, struct err *e);
 void eal_uninit(void);
 

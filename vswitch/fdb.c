@@ -144,7 +144,7 @@ static int way_for_new(const struct fdb *f, uint32_t bucket)
 }
 
 static enum fdb_learned refresh(struct fdb *f, uint32_t bucket, int way, uint64_t e, uint16_t port,
-				uint32_t now_s, bool may_add)
+				uint32_t now_s, bool may_add, uint16_t *loser)
 {
 	_Atomic uint32_t *seen_s = &f->seen_s[bucket * WAYS + (uint32_t)way];
 
@@ -160,19 +160,22 @@ static enum fdb_learned refresh(struct fdb *f, uint32_t bucket, int way, uint64_
 		return FDB_FULL;
 	if (!swap(f, bucket, way, e, entry_make(e & MAC_MASK, port, false), now_s))
 		return FDB_KNOWN; /* moved or aged meanwhile: the next packet tries again */
+	*loser = entry_port(e);
 	return FDB_MOVED;
 }
 
-enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s, bool may_add)
+enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s, bool may_add,
+			   uint16_t *loser)
 {
 	uint32_t bucket = bucket_of(f, mac);
 	int way = way_of(&f->bucket[bucket], mac);
 	uint64_t e;
 
+	*loser = FDB_NO_PORT;
 	if (way >= 0) {
 		e = load(&f->bucket[bucket].way[way]);
 		if ((e & MAC_MASK) == mac)
-			return refresh(f, bucket, way, e, port, now_s, may_add);
+			return refresh(f, bucket, way, e, port, now_s, may_add, loser);
 	}
 	if (!may_add)
 		return FDB_FULL;
@@ -182,6 +185,8 @@ enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t 
 	e = load(&f->bucket[bucket].way[way]);
 	if (e & STATIC || !swap(f, bucket, way, e, entry_make(mac, port, false), now_s))
 		return FDB_FULL; /* another worker was there first: the next packet tries again */
+	if (e != 0)
+		*loser = entry_port(e);
 	return FDB_NEW;
 }
 

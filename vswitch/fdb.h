@@ -59,9 +59,9 @@ enum fdb_learned {
 
 /* Learns that `mac` is behind `port` at second `now_s`. With `may_add` false (the port is at its
  * limit) known addresses are refreshed only. A full bucket gives up its oldest learned entry.
- * [worker] */
-enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s,
-			   bool may_add);
+ * *loser is the port that has an address less now, FDB_NO_PORT when none has. [worker] */
+enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s, bool may_add,
+			   uint16_t *loser);
 
 /* Adds a static entry, replacing a learned one. -EEXIST when it is static already, -ENOSPC when its
  * bucket is full of static ones. [control] */

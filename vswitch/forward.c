@@ -11,6 +11,7 @@
 
 #include <rte_ether.h>
 
+#include "pkt/parse.h"
 #include "vswitch/forward_impl.h"
 
 /* How many outboxes ahead the descriptors and the buffers are loaded. */
@@ -59,22 +60,36 @@ static uint16_t flood(struct worker *w, struct batch *b, struct rte_mbuf *m, uin
 	return n;
 }
 
+/* The length of the VLAN tags behind the addresses (IEEE 802.1Q-2018, 9.5): those that are there,
+ * and no more than other parts of the switch look through. */
+static uint32_t tags_len(const struct rte_mbuf *m, const struct rte_ether_hdr *eth)
+{
+	const uint8_t *at = (const uint8_t *)&eth->ether_type;
+	const uint8_t *end = (const uint8_t *)eth + rte_pktmbuf_data_len(m);
+	uint32_t len = 0;
+	uint16_t type;
+
+	for (unsigned i = 0; i < PKT_MAX_VLANS && end - at >= RTE_VLAN_HLEN + 2; i++) {
+		memcpy(&type, at, sizeof(type));
+		if (type != RTE_BE16(RTE_ETHER_TYPE_VLAN) && type != RTE_BE16(RTE_ETHER_TYPE_QINQ))
+			break;
+		at += RTE_VLAN_HLEN;
+		len += RTE_VLAN_HLEN;
+	}
+	return len;
+}
+
 /* Whether the packet fits the network's MTU, which counts what follows the Ethernet header and its
  * VLAN tags. A packet still to be segmented is measured by its segments. */
 static bool fits_mtu(const struct rte_mbuf *m, const struct rte_ether_hdr *eth, uint32_t mtu)
 {
 	uint32_t len = rte_pktmbuf_pkt_len(m) - RTE_ETHER_HDR_LEN;
-	uint16_t type = eth->ether_type;
 
 	if (likely(len <= mtu))
 		return true;
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
 		return (uint32_t)m->l3_len + m->l4_len + m->tso_segsz <= mtu;
-	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN))
-		return len - RTE_VLAN_HLEN <= mtu;
-	if (type == RTE_BE16(RTE_ETHER_TYPE_QINQ))
-		return len - 2 * RTE_VLAN_HLEN <= mtu;
-	return false;
+	return len - tags_len(m, eth) <= mtu;
 }
 
 /* 01-80-C2-00-00-00 to -0F never pass a bridge (IEEE 802.1Q-2018, table 8-1). */
@@ -83,14 +98,27 @@ static bool is_reserved(uint64_t mac)
 	return (mac & 0xf0ffffffffffULL) == 0x000000c28001ULL;
 }
 
+/* Control may have set the number right meanwhile: never below none. */
+static void lose_address(struct port *port)
+{
+	uint32_t macs = port ? atomic_load_explicit(&port->macs, memory_order_relaxed) : 0;
+
+	while (macs > 0 && !atomic_compare_exchange_weak(&port->macs, &macs, macs - 1))
+		continue;
+}
+
 static void learn(struct worker *w, struct port *from, uint64_t src)
 {
 	uint32_t macs = atomic_load_explicit(&from->macs, memory_order_relaxed);
 	uint32_t limit = atomic_load_explicit(&from->mac_limit, memory_order_relaxed);
-	enum fdb_learned did = fdb_learn(from->net->fdb, src, from->id, w->now_s, macs < limit);
+	uint16_t loser;
+	enum fdb_learned did =
+		fdb_learn(from->net->fdb, src, from->id, w->now_s, macs < limit, &loser);
 
 	if (unlikely(did == FDB_NEW || did == FDB_MOVED))
 		atomic_fetch_add_explicit(&from->macs, 1, memory_order_relaxed);
+	if (unlikely(loser != FDB_NO_PORT))
+		lose_address(w->ports[loser]);
 }
 
 /* Decides about one packet. Returns the number of deliveries it asks for, or 0 with *reason set. */
@@ -165,23 +193,27 @@ static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 			outbox_expect_entry(&w->outbox[i + ENTRY_AHEAD]);
 		if (i + BUFFER_AHEAD < w->n_outboxes)
 			outbox_expect_buffer(&w->outbox[i + BUFFER_AHEAD]);
-		if (likely(o->to->worker == w))
+		if (likely(o->worker == w))
 			outbox_deliver(w, o, b, vm);
 		else
 			elsewhere = true;
 	}
 	for (uint16_t i = 0; unlikely(elsewhere) && i < w->n_outboxes; i++)
-		if (w->outbox[i].to->worker != w)
+		if (w->outbox[i].worker != w)
 			handoff_send(&w->outbox[i], b);
 }
 
-/* Counts a packet that asked for deliveries. */
-static void count_one(struct port_counters *c, uint16_t asked, uint16_t missed, uint8_t reason)
+/* Counts a packet that asked for deliveries. Those that were handed over are counted where they
+ * end; the first of them decides what became of a packet that nobody got here. */
+static void count_one(struct port_counters *c, uint16_t asked, uint16_t missed, uint16_t handed,
+		      uint8_t reason)
 {
-	if (missed < asked) {
+	uint16_t here = asked - missed - handed;
+
+	if (here > 0) {
 		c->forwarded++;
-		c->copies += asked - missed - 1u;
-	} else {
+		c->copies += here - 1u;
+	} else if (handed == 0) {
 		c->drops[reason]++;
 	}
 }
@@ -190,19 +222,20 @@ static void count_one(struct port_counters *c, uint16_t asked, uint16_t missed, 
  * already. */
 static void count(struct port_counters *c, const struct batch *b, uint16_t n, uint16_t sent)
 {
-	if (likely(b->n_missed == 0)) {
+	if (likely(b->n_missed == 0 && b->n_handed == 0)) {
 		c->forwarded += sent;
 		c->copies += b->deliveries - sent;
 		return;
 	}
 	for (uint16_t i = 0; i < n; i++)
 		if (b->asked[i] > 0)
-			count_one(c, b->asked[i], b->missed[i], b->reason[i]);
+			count_one(c, b->asked[i], b->missed[i], b->handed[i], b->reason[i]);
 }
 
 void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood)
 {
-	count_one(&w->counters[from->id], flood->asked, flood->missed, flood->reason);
+	count_one(&w->counters[from->id], flood->asked, flood->missed, flood->handed,
+		  flood->reason);
 	*flood = (struct flood){0};
 }
 
@@ -218,8 +251,10 @@ static void resume(struct worker *w, struct batch *b, struct rte_mbuf *m)
 	if (!f->under_way) {
 		b->asked[0] += f->asked;
 		b->missed[0] = f->missed;
+		b->handed[0] = f->handed;
 		b->reason[0] = f->reason;
 		b->n_missed = f->missed;
+		b->n_handed = f->handed;
 		*f = (struct flood){0};
 	}
 	b->deliveries = b->asked[0];
@@ -232,6 +267,7 @@ static void suspend(struct batch *b, uint16_t index)
 
 	f->asked += b->asked[index];
 	f->missed += b->missed[index];
+	f->handed += b->handed[index];
 	if (b->missed[index] > 0)
 		f->reason = b->reason[index];
 	b->deliveries -= b->asked[index];
@@ -253,7 +289,9 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	b.work = 0;
 	b.deliveries = 0;
 	b.n_missed = 0;
+	b.n_handed = 0;
 	memset(b.missed, 0, n * sizeof(b.missed[0]));
+	memset(b.handed, 0, n * sizeof(b.handed[0]));
 	memset(b.reached, 0, n * sizeof(b.reached[0]));
 	memset(b.reason, 0, n * sizeof(b.reason[0]));
 	if (unlikely(flood->under_way)) {

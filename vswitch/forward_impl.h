@@ -40,8 +40,10 @@ struct batch {
 	uint32_t work;       /* planned */
 	uint32_t deliveries; /* asked for, in all */
 	uint16_t n_missed;
+	uint16_t n_handed; /* over, to a worker or to a later service */
 	uint16_t asked[FORWARD_MAX_BURST];
 	uint16_t missed[FORWARD_MAX_BURST];
+	uint16_t handed[FORWARD_MAX_BURST];
 	bool reached[FORWARD_MAX_BURST]; /* one got it, or may yet; kept for packets to several */
 	uint8_t reason[FORWARD_MAX_BURST];
 };

@@ -41,7 +41,7 @@ static bool hand_over(struct worker *to, const struct worker *from, struct hando
 /* Each entry holds a reference of its own to the packet. */
 void handoff_send(struct outbox *o, struct batch *b)
 {
-	struct worker *peer = o->to->worker;
+	struct worker *peer = o->worker;
 	struct vm *vm = b->from->vm;
 	_Atomic uint32_t *pushed = &peer->handoff_pushed[vm->id];
 	uint32_t n = atomic_load_explicit(pushed, memory_order_relaxed);
@@ -73,6 +73,8 @@ void handoff_send(struct outbox *o, struct batch *b)
 		}
 		if (n - taken < HANDOFF_SHARE && hand_over(peer, b->from->worker, &h)) {
 			b->reached[o->index[i]] = true;
+			b->handed[o->index[i]]++;
+			b->n_handed++;
 			n++;
 			continue;
 		}
@@ -103,21 +105,20 @@ static struct port *same_port(const struct worker *w, uint16_t id, uint32_t epoc
 	return p && atomic_load_explicit(&p->epoch, memory_order_relaxed) == epoch ? p : NULL;
 }
 
-/* The sender's worker counted the packet as delivered. The counters of all workers are added up, so
- * taking that back here keeps the sum right: of each packet one copy at most is the first. A packet
- * that nobody had got before is judged by that copy alone, whatever comes of the others. */
-static void take_back(struct worker *w, const struct handoff *h, uint8_t reason)
+/* Counts what became of it, for the sender: it is counted nowhere else. Of a packet that nobody got
+ * before it was handed over, the first copy decides, whatever comes of the others. */
+static void count(struct worker *w, const struct handoff *h, bool missed, uint8_t reason)
 {
 	struct port_counters *sender = &w->counters[h->from];
 
 	if (!same_port(w, h->from, h->from_epoch))
 		return; /* its counters are gone as well */
-	if (h->first) {
-		sender->forwarded--;
+	if (!h->first)
+		sender->copies += !missed;
+	else if (missed)
 		sender->drops[reason]++;
-	} else {
-		sender->copies--;
-	}
+	else
+		sender->forwarded++;
 }
 
 /* Takes the first `n` off. */
@@ -175,8 +176,7 @@ uint16_t handoff_deliver(struct worker *w, uint16_t vm, uint32_t *bytes)
 	for (uint16_t i = 0; i < n; i++) {
 		struct handoff *h = arrival(a, i);
 
-		if (unlikely(b.missed[i] > 0))
-			take_back(w, h, b.reason[i]);
+		count(w, h, b.missed[i] > 0, b.reason[i]);
 		*bytes += rte_pktmbuf_pkt_len(h->pkt);
 		rte_pktmbuf_free(h->pkt);
 	}

@@ -16,6 +16,7 @@
 #include "base/fd_limit.h"
 #include "base/log.h"
 #include "base/wake_latency.h"
+#include "pkt/pool.h"
 #include "rpc/server.h"
 #include "rpc_schema.h"
 #include "vhost/gate.h"
@@ -286,7 +287,7 @@ static int run_with_server(struct daemon *d, struct err *e)
 	int ret = -1;
 
 	if (privileges_drop(e) == 0 && eal_init(&d->options.eal, "stintd", e) == 0) {
-		d->ctx.hugepages = rte_eal_has_hugepages();
+		pool_configure(d->options.memory_mib << 20, d->options.no_huge);
 		ret = prepare_for_guests(e);
 		if (ret == 0)
 			ret = run_with_switch(d, e);
@@ -321,6 +322,7 @@ int main(int argc, char **argv)
 	d.ctx.config_file = d.options.config;
 	fd_limit_raise();
 	ret = open_loop(&d, &e);
+	log_start();
 	/* First of all the socket and its lock: a second instance ends here. */
 	if (ret == 0)
 		ret = open_server(&d, &e);
@@ -329,10 +331,10 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = run_with_server(&d, &e);
 	sd_event_unref(d.loop);
-	if (ret < 0) {
+	if (ret < 0)
 		log_error("%s", e.text);
-		return 1;
-	}
-	log_info("stopped");
-	return 0;
+	else
+		log_info("stopped");
+	log_stop();
+	return ret < 0;
 }

@@ -126,11 +126,6 @@ int network_add_port(struct vswitch *sw, struct network *net, struct port *port)
 	return 0;
 }
 
-static bool is_behind(void *ctx, const struct fdb_entry *entry)
-{
-	return entry->port == *(const uint16_t *)ctx;
-}
-
 int network_remove_port(struct vswitch *sw, struct network *net, struct port *port)
 {
 	const struct members *old = atomic_load(&net->members);
@@ -143,6 +138,15 @@ int network_remove_port(struct vswitch *sw, struct network *net, struct port *po
 		if (old->port[i] != port)
 			members->port[members->n++] = old->port[i];
 	publish(sw, net, members);
-	fdb_sweep(net->fdb, is_behind, &port->id);
 	return 0;
+}
+
+static bool is_behind(void *ctx, const struct fdb_entry *entry)
+{
+	return entry->port == *(const uint16_t *)ctx;
+}
+
+void network_forget_port(struct network *net, uint16_t id)
+{
+	fdb_sweep(net->fdb, is_behind, &id);
 }

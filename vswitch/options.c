@@ -12,6 +12,9 @@
 
 #include "base/log.h"
 
+/* Room for as many VMs as there may be. */
+#define DEFAULT_MEMORY_MIB 8192
+
 static const char usage[] =
 	"Usage: stintd [OPTION]...\n"
 	"A vhost-user switch for VM tenants. Runs in the foreground until SIGTERM or SIGINT.\n"
@@ -25,7 +28,8 @@ static const char usage[] =
 	"  --wake-latency US       let idle cores sleep no deeper than they wake in US; 0: not at "
 	"all\n"
 	"  --no-huge               do without hugepages although there are some\n"
-	"  --memory MIB            without hugepages: memory to set aside (default 1024)\n"
+	"  --memory MIB            packets take no more than that (default 8192; a VM's take 5 or "
+	"6)\n"
 	"  --log-level LEVEL       error, warn, info or debug (default info)\n"
 	"  --help                  show this and exit\n"
 	"  --version               show the version and exit\n"
@@ -84,10 +88,10 @@ static int parse_memory(const char *text, struct options *o, struct err *e)
 {
 	unsigned long mib;
 
-	if (!parse_number(text, 64, 1024 * 1024, &mib))
+	if (!parse_number(text, 16, 1024 * 1024, &mib))
 		return err_set(e, ERR_INVALID, "memory",
-			       "--memory '%s': not a number of MiB from 64 to 1048576", text);
-	o->eal.memory_mb = (unsigned)mib;
+			       "--memory '%s': not a number of MiB from 16 to 1048576", text);
+	o->memory_mib = mib;
 	return 0;
 }
 
@@ -132,7 +136,7 @@ static int set(struct options *o, int option, struct err *e)
 	case OPT_WAKE_LATENCY:
 		return parse_wake_latency(optarg, o, e);
 	case OPT_NO_HUGE:
-		o->eal.no_huge = true;
+		o->no_huge = true;
 		return 0;
 	case OPT_MEMORY:
 		return parse_memory(optarg, o, e);
@@ -148,7 +152,7 @@ enum options_result options_parse(int argc, char **argv, struct options *o, stru
 	int option;
 
 	*o = (struct options){
-		.socket = DEFAULT_SOCKET, .wake_latency_us = -1, .eal.memory_mb = 1024};
+		.socket = DEFAULT_SOCKET, .wake_latency_us = -1, .memory_mib = DEFAULT_MEMORY_MIB};
 	eal_default_core(&o->eal);
 	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (option == OPT_HELP) {

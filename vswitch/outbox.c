@@ -20,7 +20,8 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16
 	o->bytes = 0;
 	o->work = 1;
 	o->rx = NULL;
-	if (unlikely(to->worker != w || to->n_rx == 0))
+	o->worker = to->worker;
+	if (unlikely(o->worker != w || to->n_rx == 0))
 		return 0;
 	queue = to->rx_queue[to->n_rx == 1 ? 0 : pair % to->n_rx];
 	o->rx = &to->pairs[queue].rx;
@@ -31,11 +32,12 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16
 	return w->n_outboxes > 1 && o->rx->notifies && o->rx->unnotified == 0 ? WORK_PER_NOTICE : 0;
 }
 
-/* What a guest's own buffers are to blame for is counted as its, besides as the sender's drops. */
-static void blame(struct port_counters *c, enum vring_fate fate)
+/* A packet that one receiver did not get: counted there, and for the packet's own end. */
+static void miss(struct worker *w, const struct outbox *o, struct batch *b, uint16_t i,
+		 uint8_t reason)
 {
-	c->bad_buffers += fate == VRING_BAD_BUFFER;
-	c->laborious += fate == VRING_LABORIOUS;
+	batch_miss(b, o->index[i], reason);
+	w->counters[o->to->id].tx_drops[reason]++;
 }
 
 /* Which packets of a batch with several outboxes somebody got; `fate` where not all were delivered.
@@ -69,7 +71,7 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 
 	if (unlikely(!o->rx)) {
 		for (uint16_t i = 0; i < o->n; i++)
-			batch_miss(b, o->index[i], DROP_PORT_DOWN);
+			miss(w, o, b, i, DROP_PORT_DOWN);
 		return;
 	}
 	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate, b->from ? &w->deadline : NULL);
@@ -82,8 +84,7 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 				tried = RTE_MIN(tried, i);
 				continue;
 			}
-			batch_miss(b, o->index[i], drop_of_fate[fate[i]]);
-			blame(&w->counters[o->to->id], fate[i]);
+			miss(w, o, b, i, drop_of_fate[fate[i]]);
 		}
 	}
 	if (w->n_outboxes > 1)

@@ -283,6 +283,7 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e)
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	vdev_destroy(port->dev);
 	withdraw(sw, port);
+	network_forget_port(port->net, port->id);
 	port->vm->n_ports--;
 	TAILQ_REMOVE(&sw->ports, port, link);
 	port_free(port);
@@ -321,6 +322,7 @@ int port_set_network(struct vswitch *sw, struct port *port, struct network *net,
 	if (network_add_port(sw, net, port) < 0)
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	worker_call(port->worker, change_network, &c);
+	network_forget_port(old, port->id);
 	if (network_remove_port(sw, old, port) < 0)
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	return 0;

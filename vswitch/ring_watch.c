@@ -16,9 +16,9 @@ enum drop_reason ring_watch_reason(unsigned kind)
 static uint64_t count(const struct port_counters *c, enum drop_reason reason)
 {
 	/* Dropped packets are the sender's, whosever fault it was. */
-	if (reason == DROP_RECEIVER_BAD)
-		return c->bad_buffers;
-	return reason == DROP_LABORIOUS ? c->laborious : c->drops[reason];
+	if (reason == DROP_RECEIVER_BAD || reason == DROP_LABORIOUS)
+		return c->tx_drops[reason];
+	return c->drops[reason];
 }
 
 void ring_watch(struct vswitch *sw,

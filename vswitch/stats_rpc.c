@@ -36,15 +36,15 @@ static json_t *queues_to_json(const struct port_counters *c, unsigned pairs)
 	return list;
 }
 
-static json_t *drops_to_json(const struct port_counters *c, uint64_t *total)
+static json_t *drops_to_json(const uint64_t *drops, uint64_t *total)
 {
 	json_t *o = json_object();
 
 	*total = 0;
 	for (int i = 0; i < DROP_COUNT; i++) {
-		*total += c->drops[i];
-		if (c->drops[i])
-			json_object_set_new(o, drop_reason_text(i), number(c->drops[i]));
+		*total += drops[i];
+		if (drops[i])
+			json_object_set_new(o, drop_reason_text(i), number(drops[i]));
 	}
 	return o;
 }
@@ -54,8 +54,8 @@ static json_t *port_stats(struct vswitch *sw, struct port *port)
 	const struct network *net = port->net;
 	struct queue_counters sum = {0};
 	struct port_counters c;
-	uint64_t dropped;
-	json_t *drops, *o;
+	uint64_t dropped, tx_dropped;
+	json_t *drops, *tx_drops, *o;
 
 	port_count(sw, port, &c);
 	for (int i = 0; i < MAX_PAIRS; i++) {
@@ -64,7 +64,8 @@ static json_t *port_stats(struct vswitch *sw, struct port *port)
 		sum.tx_packets += c.queue[i].tx_packets;
 		sum.tx_bytes += c.queue[i].tx_bytes;
 	}
-	drops = drops_to_json(&c, &dropped);
+	drops = drops_to_json(c.drops, &dropped);
+	tx_drops = drops_to_json(c.tx_drops, &tx_dropped);
 	o = json_pack("{s:s, s:s, s:s}", "port", port->name, "vm", port->vm->name, "network",
 		      net->name);
 	json_object_set_new(o, "in", number(c.in));
@@ -77,7 +78,9 @@ static json_t *port_stats(struct vswitch *sw, struct port *port)
 	json_object_set_new(o, "rx_bytes", number(sum.rx_bytes));
 	json_object_set_new(o, "tx_packets", number(sum.tx_packets));
 	json_object_set_new(o, "tx_bytes", number(sum.tx_bytes));
+	json_object_set_new(o, "tx_dropped", number(tx_dropped));
 	json_object_set_new(o, "drops", drops);
+	json_object_set_new(o, "tx_drops", tx_drops);
 	json_object_set_new(o, "queues", queues_to_json(&c, port->conf.max_pairs));
 	return o;
 }

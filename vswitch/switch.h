@@ -100,10 +100,12 @@ struct network *network_find(struct vswitch *sw, const char *name);
 struct network *network_create(struct vswitch *sw, const struct network_conf *conf, struct err *e);
 void network_set(struct network *net, uint32_t mtu, uint32_t mac_ageing_s);
 int network_delete(struct vswitch *sw, struct network *net, struct err *e);
-/* Replace the list of ports that floods go to; removing forgets the addresses behind the port.
- * -ENOMEM. */
+/* Replace the list of ports that floods go to. -ENOMEM. */
 int network_add_port(struct vswitch *sw, struct network *net, struct port *port);
 int network_remove_port(struct vswitch *sw, struct network *net, struct port *port);
+/* Forgets the addresses behind a port, which must not be able to send any more: it would teach them
+ * again. */
+void network_forget_port(struct network *net, uint16_t id);
 
 /* --- ports --- */
 struct port_conf {

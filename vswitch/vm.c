@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_mbuf.h>
+#include <rte_mempool.h>
 #include <rte_ring.h>
 
+#include "pkt/pool.h"
 #include "vswitch/handoff.h"
 #include "vswitch/switch.h"
 
 /* Enough for what a VM may have held back and handed over; beyond it the VM's packets wait in its
  * own ring. */
 #define POOL_PACKETS 2047
-#define POOL_CACHE   128
 
 /* Packets handed over that a VM makes a worker take at once, beside those that it takes anyway:
  * others wait meanwhile. */
@@ -180,13 +180,19 @@ static int check(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
 	return 0;
 }
 
-static struct rte_mempool *make_pool(uint16_t id)
+/* The VM's own buffers; the error says whose. */
+static struct rte_mempool *make_pool(uint16_t id, const char *vm, struct err *e)
 {
-	char name[32];
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *pool;
+	struct err why;
 
 	snprintf(name, sizeof(name), "vm%u", id);
-	return rte_pktmbuf_pool_create(name, POOL_PACKETS, POOL_CACHE, 0,
-				       RTE_PKTMBUF_HEADROOM + VRING_MBUF_ROOM, SOCKET_ID_ANY);
+	pool = pool_create(name, POOL_PACKETS, &why);
+	if (!pool)
+		err_set(e, why.code, "name", "vm '%s': no room for its packets, %.120s", vm,
+			why.text);
+	return pool;
 }
 
 struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
@@ -202,12 +208,14 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 	if (!w || switch_admit(sw, w, NULL, NULL, &conf->budget, e) < 0)
 		return NULL;
 	vm = slot < 0 ? NULL : calloc(1, sizeof(*vm));
-	if (vm)
-		vm->pool = make_pool((uint16_t)slot);
-	if (!vm || !vm->pool) {
+	if (!vm) {
+		err_set(e, ERR_NO_SPACE, "name", "vm '%s': no room (at most %d)", conf->name,
+			MAX_VMS);
+		return NULL;
+	}
+	vm->pool = make_pool((uint16_t)slot, conf->name, e);
+	if (!vm->pool) {
 		free(vm);
-		err_set(e, ERR_NO_SPACE, "name", "vm '%s': no room for its packets (%u VMs exist)",
-			conf->name, vms_of(sw, w));
 		return NULL;
 	}
 	vm->id = (uint16_t)slot;
@@ -219,7 +227,7 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 	snprintf(vm->uuid, sizeof(vm->uuid), "%s", conf->uuid ? conf->uuid : "");
 	if (set_budget_on_all(sw, vm, add) < 0) {
 		forget_vm(sw, vm);
-		rte_mempool_free(vm->pool);
+		pool_destroy(vm->pool);
 		free(vm);
 		err_set(e, ERR_NO_SPACE, "name", "vm '%s': the scheduler has no room", conf->name);
 		return NULL;
@@ -287,7 +295,7 @@ int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e)
 	vm->tenant->n_vms--;
 	TAILQ_REMOVE(&sw->vms, vm, link);
 	sw->vm_slot[vm->id] = NULL;
-	rte_mempool_free(vm->pool);
+	pool_destroy(vm->pool);
 	free(vm);
 	return 0;
 }

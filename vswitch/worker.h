@@ -44,7 +44,7 @@ struct handoff {
 	uint16_t from; /* port */
 	uint16_t vm;   /* that pays */
 	uint8_t pair;
-	bool first; /* the packet counts as forwarded for this one */
+	bool first; /* what becomes of the packet is what becomes of this one */
 };
 
 /* Most packets of one VM that may be on their way to one worker. */
@@ -60,7 +60,8 @@ struct arrivals {
 /* Packets of the current batch that go to one port. */
 struct outbox {
 	struct port *to;
-	struct virtq *rx; /* NULL when it is not up, or served by another worker */
+	struct worker *worker; /* that serves it: asked once, for it may change meanwhile */
+	struct virtq *rx;      /* NULL when it is not up, or served by another worker */
 	struct queue_counters *counters;
 	uint16_t n;
 	uint16_t work; /* to place a packet, see struct batch */
@@ -76,6 +77,7 @@ struct flood {
 	uint16_t next;  /* ports with lower ids are done with */
 	uint16_t asked; /* deliveries so far; 0 when none is under way */
 	uint16_t missed;
+	uint16_t handed;
 };
 
 /* A VM as its worker serves it. */

@@ -2,6 +2,8 @@
 /* A DPDK environment for unit tests. */
 #include "tests/fake/eal.h"
 
+#include "pkt/pool.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,7 +38,7 @@ int fake_eal_init(const char *name)
 struct rte_mempool *fake_eal_pool(const char *name, unsigned n)
 {
 	struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		name, n, 0, 0, RTE_PKTMBUF_HEADROOM + VRING_MBUF_ROOM, (int)rte_socket_id());
+		name, n, 0, 0, RTE_PKTMBUF_HEADROOM + POOL_MBUF_ROOM, (int)rte_socket_id());
 
 	if (!pool) {
 		fprintf(stderr, "no memory for pool %s\n", name);

@@ -245,22 +245,31 @@ void scene_mac(unsigned i, uint8_t mac[6])
 	memcpy(mac, bytes, 6);
 }
 
-void scene_send_frame(struct scene_guest *g, const uint8_t dst[6], const uint8_t src[6],
-		      uint16_t type, size_t len, uint8_t tag)
+void scene_send_bytes(struct scene_guest *g, const uint8_t *frame, size_t len)
 {
 	uint8_t *p = vhost_fe_alloc(&g->fe, SCENE_HDR + len, 64);
 	struct fe_buf b;
 
 	assert_non_null(p);
 	memset(p, 0, SCENE_HDR);
-	memcpy(p + SCENE_HDR, dst, 6);
-	memcpy(p + SCENE_HDR + 6, src, 6);
-	p[SCENE_HDR + 12] = (uint8_t)(type >> 8);
-	p[SCENE_HDR + 13] = (uint8_t)type;
-	memset(p + SCENE_HDR + 14, tag, len - 14);
+	memcpy(p + SCENE_HDR, frame, len);
 	b = (struct fe_buf){vhost_fe_gpa(&g->fe, p), (uint32_t)(SCENE_HDR + len), false};
 	assert_true(fe_ring_add(&g->fe.ring[1], &b, 1) >= 0);
 	fe_ring_publish(&g->fe.ring[1]);
+}
+
+void scene_send_frame(struct scene_guest *g, const uint8_t dst[6], const uint8_t src[6],
+		      uint16_t type, size_t len, uint8_t tag)
+{
+	uint8_t frame[16384];
+
+	assert_in_range(len, 14, sizeof(frame));
+	memcpy(frame, dst, 6);
+	memcpy(frame + 6, src, 6);
+	frame[12] = (uint8_t)(type >> 8);
+	frame[13] = (uint8_t)type;
+	memset(frame + 14, tag, len - 14);
+	scene_send_bytes(g, frame, len);
 }
 
 void scene_send_to(struct scene *s, unsigned from, unsigned to, uint8_t tag)

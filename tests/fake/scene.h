@@ -52,6 +52,9 @@ void scene_join(struct scene *s, unsigned network, unsigned n);
 /* Guest i's address. */
 void scene_mac(unsigned i, uint8_t mac[6]);
 
+/* Sends these bytes. */
+void scene_send_bytes(struct scene_guest *g, const uint8_t *frame, size_t len);
+
 /* Sends a frame whose bytes from the 14th on are `tag`; between two guests, one of 64 bytes. */
 void scene_send_frame(struct scene_guest *g, const uint8_t dst[6], const uint8_t src[6],
 		      uint16_t type, size_t len, uint8_t tag);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,30 +85,58 @@ static void test_levels_have_names(void **state)
 	assert_true(log_level_parse("loud", &level) < 0);
 }
 
-static void test_pace(void **state)
+/* How many lines were written, and how many are said to be lost. */
+static void count_lines(const char *text, size_t *lines, size_t *lost)
 {
-	const uint64_t s = 1000000000u;
-	struct log_pace pace = {0};
-	uint64_t left_out;
+	const char *begin;
+
+	*lines = *lost = 0;
+	for (const char *at = text; (at = strstr(at, " of many\n")) != NULL; at++)
+		++*lines;
+	for (const char *at = text; (at = strstr(at, " log lines were lost")) != NULL; at++) {
+		for (begin = at; begin[-1] != ' '; begin--)
+			continue;
+		*lost += strtoul(begin, NULL, 10);
+	}
+}
+
+/* A full pipe that nobody reads: callers go on, and what was lost is counted. */
+static void test_who_logs_waits_for_nobody(void **state)
+{
+	static char text[1 << 20];
+	int saved = dup(STDERR_FILENO), fds[2];
+	size_t used = 0, lines = 0, lost = 0;
+	struct pollfd p;
 
 	(void)state;
-	assert_true(log_pace_allows(&pace, 5, &left_out));
-	assert_int_equal(left_out, 0);
-	for (uint64_t i = 1; i <= 1000; i++)
-		assert_false(log_pace_allows(&pace, 5 + i * (s / 1001), &left_out));
-	assert_true(log_pace_allows(&pace, 5 + s, &left_out));
-	assert_int_equal(left_out, 1000);
-	assert_false(log_pace_allows(&pace, 4 + 2 * s, &left_out));
-	assert_true(log_pace_allows(&pace, 9 * s, &left_out));
-	assert_int_equal(left_out, 1);
-	assert_true(log_pace_allows(&pace, 10 * s, &left_out));
-	assert_int_equal(left_out, 0);
+	unsetenv("JOURNAL_STREAM");
+	assert_int_equal(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	assert_int_equal(log_start(), 0);
+	for (int i = 0; i < 10000; i++)
+		log_warn("a line that is longer than some others, number %d of many", i);
+	/* Now somebody reads. */
+	p = (struct pollfd){.fd = fds[0], .events = POLLIN};
+	while (lines + lost < 10000 && poll(&p, 1, 20000) == 1) {
+		ssize_t n = read(fds[0], text + used, sizeof(text) - used - 1);
+
+		assert_true(n > 0);
+		used += (size_t)n;
+		count_lines(text, &lines, &lost);
+	}
+	log_stop();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fds[0]);
+	assert_int_equal(lines + lost, 10000);
+	assert_true(lost > 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_who_logs_waits_for_nobody),
 		cmocka_unit_test(test_control_bytes_are_escaped),
 		cmocka_unit_test(test_level_filters),
 		cmocka_unit_test(test_journald_gets_a_priority),

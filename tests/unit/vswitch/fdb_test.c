@@ -11,6 +11,8 @@
 
 #include "vswitch/fdb.h"
 
+static uint16_t loser; /* of an address, by fdb_learn() */
+
 static uint64_t mac_number(uint32_t i)
 {
 	const uint8_t mac[6] = {
@@ -37,9 +39,9 @@ static void test_learns_and_finds(void **state)
 
 	(void)state;
 	assert_int_equal(fdb_lookup(f, mac_number(1)), FDB_NO_PORT);
-	assert_int_equal(fdb_learn(f, mac_number(1), 7, 100, true), FDB_NEW);
+	assert_int_equal(fdb_learn(f, mac_number(1), 7, 100, true, &loser), FDB_NEW);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), 7);
-	assert_int_equal(fdb_learn(f, mac_number(1), 7, 101, true), FDB_KNOWN);
+	assert_int_equal(fdb_learn(f, mac_number(1), 7, 101, true, &loser), FDB_KNOWN);
 	assert_int_equal(fdb_lookup(f, mac_number(2)), FDB_NO_PORT);
 	assert_int_equal(fdb_lookup(f, 0), FDB_NO_PORT);
 	fdb_destroy(f);
@@ -50,8 +52,10 @@ static void test_relearns_on_another_port(void **state)
 	struct fdb *f = fdb_create(64);
 
 	(void)state;
-	fdb_learn(f, mac_number(1), 7, 100, true);
-	assert_int_equal(fdb_learn(f, mac_number(1), 8, 100, true), FDB_MOVED);
+	fdb_learn(f, mac_number(1), 7, 100, true, &loser);
+	assert_int_equal(loser, FDB_NO_PORT);
+	assert_int_equal(fdb_learn(f, mac_number(1), 8, 100, true, &loser), FDB_MOVED);
+	assert_int_equal(loser, 7);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), 8);
 	fdb_destroy(f);
 }
@@ -61,12 +65,12 @@ static void test_a_port_at_its_limit_learns_nothing(void **state)
 	struct fdb *f = fdb_create(64);
 
 	(void)state;
-	assert_int_equal(fdb_learn(f, mac_number(1), 7, 100, false), FDB_FULL);
+	assert_int_equal(fdb_learn(f, mac_number(1), 7, 100, false, &loser), FDB_FULL);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), FDB_NO_PORT);
-	fdb_learn(f, mac_number(1), 7, 100, true);
-	assert_int_equal(fdb_learn(f, mac_number(1), 8, 100, false), FDB_FULL);
+	fdb_learn(f, mac_number(1), 7, 100, true, &loser);
+	assert_int_equal(fdb_learn(f, mac_number(1), 8, 100, false, &loser), FDB_FULL);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), 7);
-	assert_int_equal(fdb_learn(f, mac_number(1), 7, 101, false), FDB_KNOWN);
+	assert_int_equal(fdb_learn(f, mac_number(1), 7, 101, false, &loser), FDB_KNOWN);
 	fdb_destroy(f);
 }
 
@@ -75,10 +79,10 @@ static void test_static_entries_stay(void **state)
 	struct fdb *f = fdb_create(64);
 
 	(void)state;
-	fdb_learn(f, mac_number(1), 7, 100, true);
+	fdb_learn(f, mac_number(1), 7, 100, true, &loser);
 	assert_int_equal(fdb_add_static(f, mac_number(1), 9), 0);
 	assert_int_equal(fdb_add_static(f, mac_number(1), 9), -EEXIST);
-	assert_int_equal(fdb_learn(f, mac_number(1), 7, 100, true), FDB_STATIC);
+	assert_int_equal(fdb_learn(f, mac_number(1), 7, 100, true, &loser), FDB_STATIC);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), 9);
 	assert_int_equal(fdb_remove(f, mac_number(1)), 0);
 	assert_int_equal(fdb_remove(f, mac_number(1)), -ENOENT);
@@ -95,7 +99,7 @@ static void test_one_bucket_holds_eight_static_entries(void **state)
 	for (uint32_t i = 1; i <= 8; i++)
 		assert_int_equal(fdb_add_static(f, mac_number(i), 1), 0);
 	assert_int_equal(fdb_add_static(f, mac_number(9), 1), -ENOSPC);
-	assert_int_equal(fdb_learn(f, mac_number(9), 1, 100, true), FDB_FULL);
+	assert_int_equal(fdb_learn(f, mac_number(9), 1, 100, true, &loser), FDB_FULL);
 	fdb_destroy(f);
 }
 
@@ -105,9 +109,10 @@ static void test_a_full_bucket_gives_up_its_oldest(void **state)
 
 	(void)state;
 	for (uint32_t i = 1; i <= 8; i++)
-		fdb_learn(f, mac_number(i), 1, 100 + i, true);
-	fdb_learn(f, mac_number(1), 1, 200, true);
-	assert_int_equal(fdb_learn(f, mac_number(9), 1, 201, true), FDB_NEW);
+		fdb_learn(f, mac_number(i), 1, 100 + i, true, &loser);
+	fdb_learn(f, mac_number(1), 1, 200, true, &loser);
+	assert_int_equal(fdb_learn(f, mac_number(9), 1, 201, true, &loser), FDB_NEW);
+	assert_int_equal(loser, 1);
 	assert_int_equal(fdb_lookup(f, mac_number(2)), FDB_NO_PORT);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), 1);
 	assert_int_equal(fdb_lookup(f, mac_number(9)), 1);
@@ -127,7 +132,7 @@ static void test_sweep_sees_all_and_removes_what_it_is_told(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 100; i++)
-		fdb_learn(f, mac_number(i), 3, i, true);
+		fdb_learn(f, mac_number(i), 3, i, true, &loser);
 	fdb_add_static(f, mac_number(1000), 4);
 	fdb_sweep(f, older_than_50, &seen);
 	assert_int_equal(seen, 101);
@@ -145,7 +150,7 @@ static void test_spreads_addresses(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 2048; i++)
-		fdb_learn(f, mac_number(i << 8), 5, 1, true);
+		fdb_learn(f, mac_number(i << 8), 5, 1, true, &loser);
 	for (uint32_t i = 0; i < 2048; i++)
 		found += fdb_lookup(f, mac_number(i << 8)) == 5;
 	assert_true(found > 2000);
@@ -162,7 +167,7 @@ static void *flap(void *arg)
 	struct race *r = arg;
 
 	for (uint32_t i = 0; i < 200000; i++)
-		fdb_learn(r->f, mac_number(i % 64), r->port, i / 1000, true);
+		fdb_learn(r->f, mac_number(i % 64), r->port, i / 1000, true, &loser);
 	return NULL;
 }
 

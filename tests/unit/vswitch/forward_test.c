@@ -13,6 +13,8 @@
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
 
+static uint16_t loser; /* of an address, by fdb_learn() */
+
 #define MANY 20
 
 static unsigned most_outboxes; /* at any look at the clock */
@@ -120,7 +122,7 @@ static void test_a_stale_entry_crosses_nothing(void **state)
 	uint8_t mac[6];
 
 	scene_mac(5, mac);
-	fdb_learn(s->net[0].fdb, fdb_mac(mac), s->guest[5].port.id, 1, true);
+	fdb_learn(s->net[0].fdb, fdb_mac(mac), s->guest[5].port.id, 1, true, &loser);
 	scene_send_to(s, 0, 5, 1);
 	scene_turns(s, 3);
 	assert_int_equal(scene_received(s, 5), 0);
@@ -190,6 +192,81 @@ static void test_what_is_dropped_says_why(void **state)
 	assert_int_equal(scene_received(s, 1), 2);
 }
 
+/* A full frame with tags of these types, and then one that is a byte longer. */
+static void send_tagged(struct scene *s, const uint16_t *types, unsigned n)
+{
+	uint8_t frame[1600] = {0};
+
+	scene_mac(1, frame);
+	scene_mac(0, frame + 6);
+	for (unsigned i = 0; i < n; i++) {
+		frame[12 + 4 * i] = (uint8_t)(types[i] >> 8);
+		frame[13 + 4 * i] = (uint8_t)types[i];
+	}
+	frame[12 + 4 * n] = 0x08;
+	scene_send_bytes(&s->guest[0], frame, 1514 + 4 * n);
+	scene_send_bytes(&s->guest[0], frame, 1515 + 4 * n);
+	scene_turns(s, 3);
+	scene_reclaim(s, 0);
+}
+
+/* Each tag that is there counts, and none that is not. */
+static void test_tags_do_not_count_against_the_mtu(void **state)
+{
+	static const struct {
+		uint16_t types[2];
+		unsigned n;
+	} cases[] = {
+		{{0}, 0},
+		{{0x8100}, 1},
+		{{0x88a8}, 1},
+		{{0x8100, 0x8100}, 2},
+		{{0x88a8, 0x8100}, 2},
+	};
+	struct scene *s = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		send_tagged(s, cases[i].types, cases[i].n);
+		assert_int_equal(scene_dropped(s, 0, DROP_OVER_MTU), i + 1);
+		assert_int_equal(scene_received(s, 1), 1);
+	}
+}
+
+/* An address that two guests claim by turns is one at each time; those of others are learned. */
+static void test_an_address_that_flaps_counts_once(void **state)
+{
+	struct scene *s = *state;
+	uint8_t dst[6], src[6] = {0x52, 0x54, 9, 0, 0, 0};
+
+	scene_mac(2, dst);
+	for (unsigned i = 0; i < 64; i++) {
+		scene_send_frame(&s->guest[i % 2], dst, src, 0x0800, 64, 1);
+		scene_turns(s, 2);
+		scene_reclaim(s, i % 2);
+		scene_received(s, 2);
+		scene_offer_again(s, 2);
+	}
+	assert_int_equal(atomic_load(&s->guest[0].port.macs), 0);
+	assert_int_equal(atomic_load(&s->guest[1].port.macs), 1);
+}
+
+/* vhost-user, ring states: what a disabled ring holds is taken and discarded. */
+static void test_what_a_disabled_ring_holds_is_discarded(void **state)
+{
+	struct scene *s = *state;
+
+	s->guest[0].pair.tx_discard = true;
+	for (unsigned i = 0; i < 5; i++)
+		scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_DISABLED), 5);
+	s->guest[0].pair.tx_discard = false;
+	scene_send_to(s, 0, 1, 2);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 1), 1);
+	scene_assert_conserved(s);
+}
+
 static void test_jumbo_frames_pass_where_the_mtu_says_so(void **state)
 {
 	struct scene *s = *state;
@@ -226,6 +303,7 @@ static void test_a_full_ring_drops_on_the_senders_account(void **state)
 		scene_reclaim(s, 0);
 	}
 	assert_int_equal(scene_dropped(s, 0, DROP_RING_FULL), 120 - SCENE_RING_SIZE);
+	assert_int_equal(scene_counters(s, 1)->tx_drops[DROP_RING_FULL], 120 - SCENE_RING_SIZE);
 	assert_int_equal(scene_received(s, 1), SCENE_RING_SIZE);
 }
 
@@ -239,6 +317,24 @@ static void test_a_port_that_is_down_costs_its_sender(void **state)
 	scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 3);
 	assert_int_equal(scene_dropped(s, 0, DROP_PORT_DOWN), 1);
+	assert_int_equal(scene_counters(s, 1)->tx_drops[DROP_PORT_DOWN], 1);
+}
+
+/* Of a packet to several the sender does not see who missed it. */
+static void test_who_misses_a_flood_is_counted_there(void **state)
+{
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct scene *s = *state;
+	uint8_t src[6];
+
+	worker_change(s->w, &s->guest[3].port, NULL, NULL, NULL, 0);
+	scene_mac(0, src);
+	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
+	assert_int_equal(scene_counters(s, 0)->copies, 2);
+	assert_int_equal(scene_counters(s, 3)->tx_drops[DROP_PORT_DOWN], 1);
+	assert_int_equal(scene_counters(s, 2)->tx_drops[DROP_PORT_DOWN], 0);
 }
 
 /* The sender's packets are dropped, but it is known whose fault that is. */
@@ -254,14 +350,18 @@ static void test_bad_buffers_are_their_owners_fault(void **state)
 		scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 3);
 	assert_int_equal(scene_dropped(s, 0, DROP_RECEIVER_BAD), 3);
-	assert_int_equal(scene_counters(s, 0)->bad_buffers, 0);
-	assert_int_equal(scene_counters(s, 1)->bad_buffers, 3);
-	assert_int_equal(scene_counters(s, 1)->laborious, 0);
+	assert_int_equal(scene_counters(s, 0)->tx_drops[DROP_RECEIVER_BAD], 0);
+	assert_int_equal(scene_counters(s, 1)->tx_drops[DROP_RECEIVER_BAD], 3);
+	assert_int_equal(scene_counters(s, 1)->tx_drops[DROP_LABORIOUS], 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SCENE_CASE(test_who_misses_a_flood_is_counted_there),
+		SCENE_CASE(test_tags_do_not_count_against_the_mtu),
+		SCENE_CASE(test_an_address_that_flaps_counts_once),
+		SCENE_CASE(test_what_a_disabled_ring_holds_is_discarded),
 		SCENE_CASE(test_bad_buffers_are_their_owners_fault),
 		SCENE_CASE(test_unknown_goes_to_all_of_the_network),
 		SCENE_CASE(test_known_goes_to_one),
