@@ -83,11 +83,11 @@ _stintctl() {
 	esac
 
 	if [ -z "$noun" ]; then
-		mapfile -t COMPREPLY < <(compgen -W "tenant vm network port fdb stats scheduler budget histogram worker log config version rpc call events top $globals" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "tenant vm network port fdb stats scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
 		return
 	fi
 	case "$noun" in
-	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
+	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
 	top) mapfile -t COMPREPLY < <(compgen -W "--interval --once --batch $globals" -- "$cur"); return ;;
 	esac
 	if [ -z "$verb" ]; then
@@ -103,7 +103,8 @@ _stintctl() {
 		histogram) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
 		worker) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
 		log) mapfile -t COMPREPLY < <(compgen -W "get-level set-level" -- "$cur") ;;
-		config) mapfile -t COMPREPLY < <(compgen -W "get save load" -- "$cur") ;;
+		config) mapfile -t COMPREPLY < <(compgen -W "get save load retry" -- "$cur") ;;
+		status) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
 		version) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
 		events) mapfile -t COMPREPLY < <(compgen -W "list --since --count" -- "$cur") ;;
 		rpc) mapfile -t COMPREPLY < <(compgen -W "discover" -- "$cur") ;;
@@ -148,6 +149,8 @@ _stintctl() {
 	"config get") method=config_get options="" positional=() ;;
 	"config save") method=config_save options="" positional=(file) ;;
 	"config load") method=config_load options="" positional=(file) ;;
+	"config retry") method=config_retry options="" positional=() ;;
+	"status get") method=status_get options="" positional=() ;;
 	"version get") method=version_get options="" positional=() ;;
 	"events subscribe") method=events_subscribe options="--since" positional=() ;;
 	"events unsubscribe") method=events_unsubscribe options="" positional=() ;;

@@ -28,14 +28,15 @@ asan: ## Unit and loop tiers under ASan and UBSan
 check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
 	@scripts/check-fresh
 
-# The loop tier's own front end: no DPDK in it.
-LOOP_BINS := $(BUILD)/tests/loop/fe_hostile
-HOSTILE_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/loop/fe_hostile*.c) tests/fake/vhost_fe.c \
-	tests/fake/vhost_fe_ring.c)
-$(BUILD)/tests/loop/fe_hostile: $(HOSTILE_OBJS)
+# The loop tier's own front ends: no DPDK in them.
+LOOP_BINS := $(addprefix $(BUILD)/tests/loop/,fe_hostile fe_bystanders)
+FRONT_END_OBJS := $(addprefix $(BUILD)/obj/tests/fake/,vhost_fe.o vhost_fe_ring.o)
+$(BUILD)/tests/loop/fe_hostile: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/loop/fe_hostile*.c)) $(FRONT_END_OBJS)
+$(BUILD)/tests/loop/fe_bystanders: $(addprefix $(BUILD)/obj/tests/loop/,fe_bystanders.o fe_misdeeds.o) $(FRONT_END_OBJS)
+$(LOOP_BINS):
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) -o $@ $(HOSTILE_OBJS) $(SANFLAGS)
+	$(Q)$(CC) -o $@ $^ $(SANFLAGS)
 
 .PHONY: loop-bins
 loop-bins: $(LOOP_BINS)

@@ -104,7 +104,7 @@ static void *map_chunk(uint64_t bytes, struct chunk *c)
 	if (at)
 		return at;
 	if (!told_ordinary)
-		log_info("memory: no hugepages are left, packets are in ordinary pages");
+		log_info("memory: no hugepages are free, packets are in ordinary pages");
 	told_ordinary = true;
 	return map(bytes, 0);
 }

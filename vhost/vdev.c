@@ -30,6 +30,9 @@
 #define LINES_BURST    5
 #define LINES_INTERVAL (10 * (uint64_t)CLOCK_NS_PER_S)
 
+/* Front ends share memory when the guest's driver starts: by then it should have booted. */
+#define STUCK_S 30
+
 /* Offered by the library but not by our rings: UFO and ECN segmentation, translated addresses,
  * dirty logging. */
 #define FEATURES_MASKED                                                                          \
@@ -265,8 +268,13 @@ void vdev_destroy(struct vdev *dev)
 
 void vdev_status(struct vdev *dev, struct vdev_status *status)
 {
+	uint64_t for_s;
+
 	pthread_mutex_lock(&dev->lock);
 	*status = dev->status;
+	for_s = (clock_now_ns() - status->since_ns) / CLOCK_NS_PER_S;
+	if (status->state == VDEV_NEGOTIATING && !status->has_memory && for_s >= STUCK_S)
+		vdev_text_stuck(status->text, for_s);
 	status->is_broken = dev->broken[0] != '\0';
 	status->is_refused = dev->misplaced[0] != '\0';
 	pthread_mutex_unlock(&dev->lock);

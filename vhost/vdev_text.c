@@ -2,6 +2,7 @@
 /* The states of vhost-user devices in words. */
 #include "vhost/vdev_text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +45,15 @@ void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], bool has_memory, unsigned 
 			 enabled);
 	else
 		snprintf(text, VDEV_TEXT_SIZE, "negotiating: the front end shared no memory yet");
+}
+
+void vdev_text_stuck(char text[VDEV_TEXT_SIZE], uint64_t seconds)
+{
+	snprintf(text, VDEV_TEXT_SIZE,
+		 "negotiating for %" PRIu64
+		 " s: the front end shared no memory: is the guest's memory shared "
+		 "(<memoryBacking>), and has the guest a virtio-net driver?",
+		 seconds);
 }
 
 void vdev_text_down(char text[VDEV_TEXT_SIZE], const char *why)

@@ -22,6 +22,9 @@ void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *la
 void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], bool has_memory, unsigned known,
 			   unsigned enabled);
 
+/* The same when that lasts so many seconds, without memory. [any] */
+void vdev_text_stuck(char text[VDEV_TEXT_SIZE], uint64_t seconds);
+
 /* Connected, and not usable. [any] */
 void vdev_text_down(char text[VDEV_TEXT_SIZE], const char *why);
 

@@ -17,6 +17,7 @@
 #include "vswitch/budget_rpc.h"
 #include "vswitch/mac_rpc.h"
 #include "vswitch/port_rpc.h"
+#include "vswitch/refused.h"
 
 #define FORMAT_VERSION 1
 
@@ -40,9 +41,8 @@ static void add_tenants_and_vms(struct vswitch *sw, json_t *calls)
 		params = json_pack("{s:s, s:s}", "name", vm->name, "tenant", vm->tenant->name);
 		if (vm->uuid[0])
 			json_object_set_new(params, "uuid", json_string(vm->uuid));
-		if (vm->is_pinned)
-			json_object_set_new(params, "worker",
-					    json_integer(((struct worker *)vm->worker)->core));
+		if (vm->pinned_core >= 0)
+			json_object_set_new(params, "worker", json_integer(vm->pinned_core));
 		budget_to_json(params, &vm->budget);
 		add_call(calls, "vm_create", params);
 	}
@@ -98,7 +98,7 @@ json_t *config_to_json(const struct rpc_ctx *ctx)
 			   (int)ctx->sw->sched.slice_us));
 	add_tenants_and_vms(ctx->sw, calls);
 	add_networks_and_ports(ctx->sw, calls);
-	json_array_extend(calls, ctx->refused);
+	refused_append_calls(ctx->refused, calls);
 	return json_pack("{s:i, s:o}", "version", FORMAT_VERSION, "calls", calls);
 }
 
@@ -184,24 +184,24 @@ int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, st
 /* --- loading -----------------------------------------------------------------------------------
  */
 
-/* Replays one call; its error is prefixed with its position. */
-static int replay(struct rpc_ctx *ctx, const char *file, size_t position, const json_t *call,
-		  struct err *e)
+/* Replays one call; *e says why it was refused. */
+static int replay(struct rpc_ctx *ctx, const json_t *call, struct err *e)
 {
 	const char *method = json_string_value(json_object_get(call, "method"));
 	json_t *result;
-	struct err why;
 
 	if (!method)
-		return err_set(e, ERR_INVALID, "file", "file '%s': call %zu has no method", file,
-			       position);
-	result = rpc_call(ctx, method, json_object_get(call, "params"), &why);
-	if (result) {
-		json_decref(result);
-		return 0;
-	}
-	return err_set(e, why.code, "file", "file '%s': call %zu, %s: %.180s", file, position,
-		       method, why.text);
+		return err_set(e, ERR_INVALID, "method", "it has no method");
+	result = rpc_call(ctx, method, json_object_get(call, "params"), e);
+	json_decref(result);
+	return result ? 0 : -EINVAL;
+}
+
+static const char *method_of(const json_t *call)
+{
+	const char *method = json_string_value(json_object_get(call, "method"));
+
+	return method ? method : "?";
 }
 
 /* The calls of a configuration file. New reference to the array, NULL with *e filled. */
@@ -242,20 +242,46 @@ int config_load(struct rpc_ctx *ctx, const char *file, unsigned *done, struct er
 	if (!calls)
 		return -EINVAL;
 	for (size_t i = 0; ret == 0 && i < json_array_size(calls); i++) {
-		ret = replay(ctx, file, i, json_array_get(calls, i), e);
+		const json_t *call = json_array_get(calls, i);
+		struct err why;
+
+		ret = replay(ctx, call, &why);
+		if (ret < 0)
+			err_set(e, why.code, "file", "file '%s': call %zu, %s: %.180s", file, i,
+				method_of(call), why.text);
 		*done += ret == 0;
 	}
 	json_decref(calls);
 	return ret;
 }
 
+/* Replays calls one by one; what is refused is kept. Returns how many were done. */
+static unsigned replay_all(struct rpc_ctx *ctx, json_t *calls)
+{
+	struct err why;
+	unsigned done = 0;
+	json_t *call;
+	size_t i;
+
+	ctx->is_replaying = true;
+	json_array_foreach (calls, i, call) {
+		if (replay(ctx, call, &why) == 0) {
+			done++;
+			continue;
+		}
+		log_error("configuration: call %zu, %s: %s (kept, and shown as refused)", i,
+			  method_of(call), why.text);
+		refused_add(ctx->refused, call, why.text);
+	}
+	ctx->is_replaying = false;
+	return done;
+}
+
 int config_start(struct rpc_ctx *ctx, struct err *e)
 {
 	json_t *calls;
-	struct err why;
-	unsigned done = 0;
+	unsigned done;
 
-	ctx->refused = json_array();
 	if (!ctx->config_file)
 		return 0;
 	if (access(ctx->config_file, F_OK) < 0 && errno == ENOENT) {
@@ -265,18 +291,21 @@ int config_start(struct rpc_ctx *ctx, struct err *e)
 	calls = read_calls(ctx->config_file, e);
 	if (!calls)
 		return -EINVAL;
-	for (size_t i = 0; i < json_array_size(calls); i++) {
-		json_t *call = json_array_get(calls, i);
-
-		if (replay(ctx, ctx->config_file, i, call, &why) == 0) {
-			done++;
-			continue;
-		}
-		log_error("%s (kept in the file, to be tried again at the next start)", why.text);
-		json_array_append(ctx->refused, call);
-	}
+	done = replay_all(ctx, calls);
 	log_info("configuration %s: %u calls done, %zu refused", ctx->config_file, done,
-		 json_array_size(ctx->refused));
+		 refused_count(ctx->refused));
 	json_decref(calls);
 	return 0;
+}
+
+json_t *config_retry(struct rpc_ctx *ctx)
+{
+	json_t *calls = refused_take(ctx->refused), *result;
+
+	unsigned done = replay_all(ctx, calls);
+
+	result = json_pack("{s:i, s:i}", "done", (int)done, "refused",
+			   (int)refused_count(ctx->refused));
+	json_decref(calls);
+	return result;
 }

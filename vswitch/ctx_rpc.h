@@ -6,17 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include "vswitch/switch.h"
+
+struct refused;
 
 struct rpc_ctx {
 	struct vswitch *sw;
 	const char *config_file; /* NULL: the configuration is not kept */
-	/* Calls of the configuration file that were refused at start: they are saved again, so that
-	 * nothing is lost, and tried again at the next start. */
-	json_t *refused;
-	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	struct refused *refused; /* of the configuration file */
+	bool is_replaying;       /* it: what can be served otherwise than asked for is */
+	char unsaved[160];       /* why the last change could not be saved, "" when it was */
+	uint64_t started_ns;     /* on clock_now_ns() */
 };
 
 #endif

@@ -12,7 +12,7 @@
 struct mail {
 	uint16_t port; /* id */
 	enum vdev_state state;
-	char text[192];
+	char text[VDEV_TEXT_SIZE];
 };
 
 struct mailbox;

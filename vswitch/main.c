@@ -2,6 +2,7 @@
 /* stintd: an init ladder, the control thread's loop, and the ladder down again. */
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@
 #include "vswitch/mailbox.h"
 #include "vswitch/options.h"
 #include "vswitch/privileges.h"
+#include "vswitch/refused.h"
 #include "vswitch/ring_watch.h"
 
 #define TICK_US  1000000
@@ -46,35 +48,84 @@ struct daemon {
 /* --- what the loop calls -----------------------------------------------------------------------
  */
 
+/* Tries to save what could not be saved, or has changed. The first failure and the end of failing are
+ * events. */
+static int save(struct daemon *d, struct err *e)
+{
+	struct rpc_ctx *ctx = &d->ctx;
+	bool was_unsaved = ctx->unsaved[0];
+	unsigned calls;
+	int ret;
+
+	if (!ctx->config_file)
+		return 0;
+	ret = config_save(ctx, ctx->config_file, &calls, e);
+	snprintf(ctx->unsaved, sizeof(ctx->unsaved), "%.*s", (int)sizeof(ctx->unsaved) - 1,
+		 ret < 0 ? e->text : "");
+	if (ret < 0 && !was_unsaved) {
+		log_error("%s: in force, but not saved", e->text);
+		rpc_server_event(d->server, "config_unsaved", json_pack("{s:s}", "text", e->text));
+	} else if (ret == 0 && was_unsaved) {
+		log_info("configuration %s: saved again", ctx->config_file);
+		rpc_server_event(d->server, "config_saved",
+				 json_pack("{s:s}", "file", ctx->config_file));
+	}
+	return ret;
+}
+
 /* After each change, before it is answered: the file holds what the answer says. */
 static int on_mutation(struct rpc_ctx *ctx, struct err *e)
 {
-	unsigned calls;
-
-	return ctx->config_file ? config_save(ctx, ctx->config_file, &calls, e) : 0;
+	return save((struct daemon *)((char *)ctx - offsetof(struct daemon, ctx)), e);
 }
 
-static void tell(struct daemon *d, const struct mail *mail)
-{
-	struct port *port = d->ctx.sw->port_slot[mail->port];
-	struct vdev_status status;
+/* --- ports -------------------------------------------------------------------------------------
+ */
 
-	/* The words may change within a state, while rings are set up one by one: that is no event.
-	 */
-	if (!port || port->told == mail->state)
+/* A front end may change a port's state as often as it likes: a few changes are told at once, then one
+ * in so much time. */
+#define CHANGES_BURST    10
+#define CHANGES_INTERVAL (5 * CLOCK_NS_PER_S)
+
+static void tell_state(struct daemon *d, struct port *port, const struct vdev_status *st)
+{
+	uint64_t left_out = 0;
+	char others[64] = "";
+	json_t *fields;
+
+	port->is_untold = !pace_allows(&port->changes, clock_now_ns(), &left_out);
+	if (port->is_untold)
 		return;
-	port->told = mail->state;
-	log_info("port %s of vm %s: %s", port->name, port->vm->name, mail->text);
-	rpc_server_event(d->server, "port_state",
-			 json_pack("{s:s, s:s, s:s, s:s}", "port", port->name, "vm", port->vm->name,
-				   "state", vdev_state_text(mail->state), "state_text",
-				   mail->text));
-	vdev_status(port->dev, &status);
-	if (mail->state == VDEV_DOWN && status.is_broken)
+	port->told = st->state;
+	if (left_out > 0)
+		snprintf(others, sizeof(others), " (after %llu other changes)",
+			 (unsigned long long)left_out);
+	log_info("port %s of vm %s: %s%s", port->name, port->vm->name, st->text, others);
+	fields = json_pack("{s:s, s:s, s:s, s:s}", "port", port->name, "vm", port->vm->name, "state",
+			   vdev_state_text(st->state), "state_text", st->text);
+	if (left_out > 0)
+		json_object_set_new(fields, "left_out", json_integer((json_int_t)left_out));
+	rpc_server_event(d->server, "port_state", fields);
+	if (st->state == VDEV_DOWN && st->is_broken)
 		rpc_server_event(d->server, "ring_broken",
 				 json_pack("{s:s, s:s, s:s}", "port", port->name, "vm",
-					   port->vm->name, "state_text", mail->text));
+					   port->vm->name, "state_text", st->text));
 }
+
+/* The words may change within a state, while rings are set up one by one: that is no event. */
+static void on_change(struct daemon *d, struct port *port)
+{
+	struct vdev_status st;
+
+	if (port->changes.burst == 0)
+		pace_init(&port->changes, CHANGES_BURST, CHANGES_INTERVAL);
+	vdev_status(port->dev, &st);
+	if (port->told != st.state)
+		tell_state(d, port, &st);
+}
+
+/* Control is not to be kept from its other work by ports that change all the time. */
+#define MAILS_AT_ONCE 64
 
 static int on_mail(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
@@ -84,9 +135,34 @@ static int on_mail(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	(void)s;
 	(void)fd;
 	(void)revents;
-	while (mailbox_take(d->ctx.sw->mailbox, &mail))
-		tell(d, &mail);
+	for (int i = 0; i < MAILS_AT_ONCE && mailbox_take(d->ctx.sw->mailbox, &mail); i++)
+		if (d->ctx.sw->port_slot[mail.port])
+			on_change(d, d->ctx.sw->port_slot[mail.port]);
 	return 0;
+}
+
+/* A front end that shares no memory is nothing unusual for as long as a guest boots. */
+#define NOT_READY_S 30
+
+static void look_at_port(struct daemon *d, struct port *port)
+{
+	struct vdev_status st;
+	uint64_t for_s;
+
+	if (port->is_untold) {
+		vdev_status(port->dev, &st);
+		tell_state(d, port, &st);
+	}
+	vdev_status(port->dev, &st);
+	for_s = (clock_now_ns() - st.since_ns) / CLOCK_NS_PER_S;
+	if (st.state != VDEV_NEGOTIATING || st.has_memory || for_s < NOT_READY_S ||
+	    port->not_ready_since == st.since_ns)
+		return;
+	port->not_ready_since = st.since_ns;
+	log_warn("port %s of vm %s: %s", port->name, port->vm->name, st.text);
+	rpc_server_event(d->server, "port_not_ready",
+			 json_pack("{s:s, s:s, s:I, s:s}", "port", port->name, "vm", port->vm->name,
+				   "for_s", (json_int_t)for_s, "state_text", st.text));
 }
 
 /* A timer goes off once, unless it is told to again. */
@@ -117,9 +193,15 @@ static void tell_hostile(void *ctx, const struct port *port, const uint64_t *sin
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct daemon *d = userdata;
+	struct port *port;
+	struct err e;
 
 	(void)usec;
 	switch_tick(d->ctx.sw);
+	TAILQ_FOREACH (port, &d->ctx.sw->ports, link)
+		look_at_port(d, port);
+	if (d->ctx.unsaved[0])
+		save(d, &e);
 	ring_watch(d->ctx.sw, tell_hostile, d);
 	return again(s, TICK_US);
 }
@@ -149,6 +231,16 @@ static int on_watch(sd_event_source *s, uint64_t usec, void *userdata)
 	return again(s, WATCH_US);
 }
 
+/* Daemons reload on it: there is nothing that is read but at start. */
+static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+{
+	(void)s;
+	(void)si;
+	(void)userdata;
+	log_info("SIGHUP: nothing to reload");
+	return 0;
+}
+
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
 	(void)userdata;
@@ -167,11 +259,13 @@ static int open_loop(struct daemon *d, struct err *e)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (sd_event_new(&d->loop) < 0 ||
 	    sd_event_add_signal(d->loop, NULL, SIGTERM, on_signal, d) < 0 ||
-	    sd_event_add_signal(d->loop, NULL, SIGINT, on_signal, d) < 0)
+	    sd_event_add_signal(d->loop, NULL, SIGINT, on_signal, d) < 0 ||
+	    sd_event_add_signal(d->loop, NULL, SIGHUP, on_hangup, d) < 0)
 		return err_set(e, ERR_INTERNAL, NULL, "cannot make an event loop");
 	return 0;
 }
@@ -232,10 +326,35 @@ static int watch_switch(struct daemon *d, struct err *e)
 	return 0;
 }
 
+static void tell_refused(void *ctx, const json_t *call, const char *why)
+{
+	struct daemon *d = ctx;
+	const json_t *name = json_object_get(json_object_get(call, "params"), "name");
+
+	rpc_server_event(d->server, "object_refused",
+			 json_pack("{s:O?, s:O?, s:s}", "method", json_object_get(call, "method"),
+				   "name", name, "text", why));
+}
+
+/* What of the configuration is not as it was asked for. */
+static void tell_incomplete(struct daemon *d)
+{
+	const struct vm *vm;
+
+	refused_each(d->ctx.refused, tell_refused, d);
+	TAILQ_FOREACH (vm, &d->ctx.sw->vms, link)
+		if (vm_is_displaced(vm))
+			rpc_server_event(d->server, "vm_displaced",
+					 json_pack("{s:s, s:i, s:i}", "vm", vm->name, "worker",
+						   (int)((struct worker *)vm->worker)->core,
+						   "wanted_worker", vm->pinned_core));
+}
+
 static int run(struct daemon *d, struct err *e)
 {
 	if (config_start(&d->ctx, e) < 0 || watch_switch(d, e) < 0)
 		return -1;
+	tell_incomplete(d);
 	log_info("stintd " STINT_VERSION " is ready, JSON-RPC on %s", d->options.socket);
 	sd_notify(0, "READY=1");
 	sd_event_loop(d->loop);
@@ -286,7 +405,10 @@ static int run_with_server(struct daemon *d, struct err *e)
 {
 	int ret = -1;
 
-	if (privileges_drop(e) == 0 && eal_init(&d->options.eal, "stintd", e) == 0) {
+	if (privileges_drop(e) < 0)
+		ret = -1;
+	else if (log_start() == 0 && eal_init(&d->options.eal, "stintd", e) == 0) {
+		privileges_lock_memory();
 		pool_configure(d->options.memory_mib << 20, d->options.no_huge);
 		ret = prepare_for_guests(e);
 		if (ret == 0)
@@ -296,7 +418,6 @@ static int run_with_server(struct daemon *d, struct err *e)
 		d->server = NULL;
 		switch_destroy(d->ctx.sw);
 		vhost_lib_uninit();
-		json_decref(d->ctx.refused);
 		eal_uninit();
 	}
 	rpc_server_destroy(d->server);
@@ -319,10 +440,10 @@ int main(int argc, char **argv)
 		break;
 	}
 	d.ctx.started_ns = clock_now_ns();
+	d.ctx.refused = refused_create();
 	d.ctx.config_file = d.options.config;
 	fd_limit_raise();
 	ret = open_loop(&d, &e);
-	log_start();
 	/* First of all the socket and its lock: a second instance ends here. */
 	if (ret == 0)
 		ret = open_server(&d, &e);
@@ -330,6 +451,7 @@ int main(int argc, char **argv)
 		ret = hold_wake_latency(&d.options, &e);
 	if (ret == 0)
 		ret = run_with_server(&d, &e);
+	refused_destroy(d.ctx.refused);
 	sd_event_unref(d.loop);
 	if (ret < 0)
 		log_error("%s", e.text);

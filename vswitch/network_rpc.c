@@ -4,6 +4,8 @@
 
 #include "rpc_schema.h"
 #include "vswitch/ctx_rpc.h"
+#include "vswitch/refused.h"
+#include "vswitch/refused_rpc.h"
 #include "vswitch/switch.h"
 
 static json_t *network_to_json(struct network *net)
@@ -38,7 +40,10 @@ json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_
 	};
 	struct network *net = network_create(ctx->sw, &conf, e);
 
-	return net ? network_to_json(net) : NULL;
+	if (!net)
+		return NULL;
+	refused_forget(ctx->refused, "network_create", p->name);
+	return network_to_json(net);
 }
 
 json_t *rpc_handle_network_set(struct rpc_ctx *ctx, const struct rpc_network_set *p, struct err *e)
@@ -56,8 +61,11 @@ json_t *rpc_handle_network_delete(struct rpc_ctx *ctx, const struct rpc_network_
 				  struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
-	struct network *net = find(sw, p->name, e);
+	struct network *net;
 
+	if (!network_find(sw, p->name) && refused_forget(ctx->refused, "network_create", p->name))
+		return json_true();
+	net = find(sw, p->name, e);
 	return net && network_delete(sw, net, e) == 0 ? json_true() : NULL;
 }
 
@@ -65,10 +73,12 @@ json_t *rpc_handle_network_list(struct rpc_ctx *ctx, const struct rpc_network_li
 				struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
+	const struct refused_filter filters[] = {{"name", p->name}, {0}};
 	json_t *list = json_array();
 	struct network *net;
 
-	if (p->name && !find(sw, p->name, e)) {
+	if (refused_list(ctx, list, "network_create", json_pack("{s:i}", "ports", 0), filters) == 0 &&
+	    p->name && !find(sw, p->name, e)) {
 		json_decref(list);
 		return NULL;
 	}

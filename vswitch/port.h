@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/pace.h"
 #include "policy/budget.h"
 #include "policy/hostile.h"
 #include "policy/watch.h"
@@ -30,7 +31,7 @@ struct vm {
 	char uuid[37];
 	struct budget budget;
 	uint32_t n_ports;   /* control's */
-	bool is_pinned;     /* the operator chose the worker */
+	int pinned_core;    /* of the worker that the operator chose, -1 when none */
 	struct watch watch; /* control's */
 	TAILQ_ENTRY(vm) link;
 };
@@ -93,6 +94,9 @@ struct port {
 	struct vdev *dev;
 	struct vdev_conf conf;
 	enum vdev_state told; /* the last state that an event told of */
+	struct pace changes;  /* of the state, in events */
+	bool is_untold;       /* the last one was one too many */
+	uint64_t not_ready_since; /* of the state that was told of as lasting long */
 	struct hostile hostile;
 	char owner[32], group[32];
 	uint64_t mac; /* noted by the operator, 0 when none; not enforced */

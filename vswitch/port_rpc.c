@@ -8,10 +8,13 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "rpc_schema.h"
 #include "vhost/vdev_text.h"
 #include "vswitch/ctx_rpc.h"
 #include "vswitch/mac_rpc.h"
+#include "vswitch/refused.h"
+#include "vswitch/refused_rpc.h"
 #include "vswitch/switch.h"
 
 static json_t *features_to_json(uint64_t features)
@@ -59,6 +62,9 @@ static json_t *port_to_json(struct port *port)
 	vdev_status(port->dev, &st);
 	json_object_set_new(o, "state", json_string(vdev_state_text(st.state)));
 	json_object_set_new(o, "state_text", json_string(st.text));
+	json_object_set_new(o, "state_s",
+			    json_integer((json_int_t)((clock_now_ns() - st.since_ns) /
+						      CLOCK_NS_PER_S)));
 	json_object_set_new(o, "features", features_to_json(st.features));
 	json_object_set_new(o, "queue_pairs_up", json_integer(st.pairs));
 	json_object_set_new(o, "worker", json_integer(((struct worker *)port->worker)->core));
@@ -67,7 +73,8 @@ static json_t *port_to_json(struct port *port)
 		json_object_set_new(o, "front_end_mtu", json_integer(st.mtu));
 	json_object_set_new(o, "macs", json_integer(atomic_load(&port->macs)));
 	json_object_set_new(o, "connects", json_integer((json_int_t)st.connects));
-	json_object_set_new(o, "refused", json_integer((json_int_t)st.turned_away));
+	json_object_set_new(o, "turned_away", json_integer((json_int_t)st.turned_away));
+	json_object_set_new(o, "refused_messages", json_integer((json_int_t)st.refused));
 	return o;
 }
 
@@ -99,7 +106,10 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 	if (p->mac && mac_parse("mac", p->mac, &conf.mac, e) < 0)
 		return NULL;
 	port = port_create(ctx->sw, &conf, e);
-	return port ? port_to_json(port) : NULL;
+	if (!port)
+		return NULL;
+	refused_forget(ctx->refused, "port_create", p->name);
+	return port_to_json(port);
 }
 
 json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, struct err *e)
@@ -131,9 +141,20 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 json_t *rpc_handle_port_delete(struct rpc_ctx *ctx, const struct rpc_port_delete *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
-	struct port *port = find(sw, p->name, e);
+	struct port *port;
 
+	if (!port_find(sw, p->name) && refused_forget(ctx->refused, "port_create", p->name))
+		return json_true();
+	port = find(sw, p->name, e);
 	return port && port_delete(sw, port, e) == 0 ? json_true() : NULL;
+}
+
+/* What a port that could not be made has beside its parameters. */
+static json_t *nothing_up(void)
+{
+	return json_pack("{s:s, s:s, s:i, s:[], s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "state", "refused",
+			 "state_text", "", "state_s", 0, "features", "queue_pairs_up", 0, "worker", 0,
+			 "mtu", 0, "macs", 0, "connects", 0, "turned_away", 0, "refused_messages", 0);
 }
 
 static bool exists(bool found, const char *what, const char *name, struct err *e)
@@ -146,14 +167,18 @@ static bool exists(bool found, const char *what, const char *name, struct err *e
 json_t *rpc_handle_port_list(struct rpc_ctx *ctx, const struct rpc_port_list *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
+	const struct refused_filter filters[] = {
+		{"name", p->name}, {"vm", p->vm}, {"network", p->network}, {0}};
+	json_t *list = json_array();
 	struct port *port;
-	json_t *list;
 
-	if ((p->name && !find(sw, p->name, e)) ||
-	    (p->vm && !exists(vm_find(sw, p->vm), "vm", p->vm, e)) ||
-	    (p->network && !exists(network_find(sw, p->network), "network", p->network, e)))
+	if (refused_list(ctx, list, "port_create", nothing_up(), filters) == 0 &&
+	    ((p->name && !find(sw, p->name, e)) ||
+	     (p->vm && !exists(vm_find(sw, p->vm), "vm", p->vm, e)) ||
+	     (p->network && !exists(network_find(sw, p->network), "network", p->network, e)))) {
+		json_decref(list);
 		return NULL;
-	list = json_array();
+	}
 	TAILQ_FOREACH (port, &sw->ports, link) {
 		const struct network *net = port->net;
 

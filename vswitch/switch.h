@@ -75,6 +75,7 @@ struct vm_conf {
 	const char *tenant;
 	const char *uuid; /* NULL or "": none */
 	int worker_core;  /* -1: the worker with the fewest VMs */
+	bool may_displace; /* where no worker runs on that core, take another one */
 	struct budget budget;
 };
 
@@ -84,6 +85,8 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 /* Moves a VM and its ports to another worker while traffic flows, where it has this budget. */
 int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budget *budget,
 	    struct err *e);
+/* Whether another worker serves it than the one that was asked for, because that one is not there. */
+bool vm_is_displaced(const struct vm *vm);
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e);
 
 /* --- networks --- */

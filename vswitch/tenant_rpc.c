@@ -5,6 +5,8 @@
 #include "rpc_schema.h"
 #include "vswitch/budget_rpc.h"
 #include "vswitch/ctx_rpc.h"
+#include "vswitch/refused.h"
+#include "vswitch/refused_rpc.h"
 
 static json_t *tenant_to_json(const struct tenant *t)
 {
@@ -34,7 +36,10 @@ json_t *rpc_handle_tenant_create(struct rpc_ctx *ctx, const struct rpc_tenant_cr
 
 	budget_overlay(&b, &p->budget);
 	t = tenant_create(sw, p->name, &b, e);
-	return t ? tenant_to_json(t) : NULL;
+	if (!t)
+		return NULL;
+	refused_forget(ctx->refused, "tenant_create", p->name);
+	return tenant_to_json(t);
 }
 
 json_t *rpc_handle_tenant_set(struct rpc_ctx *ctx, const struct rpc_tenant_set *p, struct err *e)
@@ -54,18 +59,24 @@ json_t *rpc_handle_tenant_delete(struct rpc_ctx *ctx, const struct rpc_tenant_de
 				 struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
-	struct tenant *t = find(sw, p->name, e);
+	struct tenant *t;
 
+	if (!tenant_find(sw, p->name) && refused_forget(ctx->refused, "tenant_create", p->name))
+		return json_true();
+	t = find(sw, p->name, e);
 	return t && tenant_delete(sw, t, e) == 0 ? json_true() : NULL;
 }
 
 json_t *rpc_handle_tenant_list(struct rpc_ctx *ctx, const struct rpc_tenant_list *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
+	const struct refused_filter filters[] = {{"name", p->name}, {0}};
 	json_t *list = json_array();
 	struct tenant *t;
 
-	if (p->name && !find(sw, p->name, e)) {
+	if (refused_list(ctx, list, "tenant_create",
+			 json_pack("{s:i, s:i}", "vms", 0, "networks", 0), filters) == 0 &&
+	    p->name && !find(sw, p->name, e)) {
 		json_decref(list);
 		return NULL;
 	}

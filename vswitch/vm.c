@@ -136,21 +136,46 @@ static unsigned vms_of(struct vswitch *sw, const struct worker *w)
 	return n;
 }
 
-static struct worker *choose_worker(struct vswitch *sw, int core, struct err *e)
+static struct worker *worker_on(struct vswitch *sw, int core)
+{
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		if (sw->worker[i]->core == (unsigned)core)
+			return sw->worker[i];
+	return NULL;
+}
+
+static struct worker *find_worker(struct vswitch *sw, unsigned core, struct err *e)
+{
+	struct worker *w = worker_on(sw, (int)core);
+
+	if (!w)
+		err_set(e, ERR_NOT_FOUND, "worker", "worker %u: no worker runs on that core", core);
+	return w;
+}
+
+/* The worker with the fewest VMs of those that could keep the budget's guarantee. */
+static struct worker *least_loaded(struct vswitch *sw, const struct budget *budget, struct err *e)
 {
 	struct worker *best = NULL;
 
 	for (unsigned i = 0; i < sw->n_workers; i++) {
 		struct worker *w = sw->worker[i];
 
-		if (core >= 0 && w->core == (unsigned)core)
-			return w;
-		if (core < 0 && (!best || vms_of(sw, w) < vms_of(sw, best)))
+		if (switch_admit(sw, w, NULL, NULL, budget, e) == 0 &&
+		    (!best || vms_of(sw, w) < vms_of(sw, best)))
 			best = w;
 	}
-	if (!best)
-		err_set(e, ERR_NOT_FOUND, "worker", "worker %d: no worker runs on that core", core);
 	return best;
+}
+
+static struct worker *choose_worker(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
+{
+	struct worker *w;
+
+	if (conf->worker_core < 0 || (conf->may_displace && !worker_on(sw, conf->worker_core)))
+		return least_loaded(sw, &conf->budget, e);
+	w = find_worker(sw, (unsigned)conf->worker_core, e);
+	return w && switch_admit(sw, w, NULL, NULL, &conf->budget, e) == 0 ? w : NULL;
 }
 
 static int check_uuid(const char *uuid, struct err *e)
@@ -204,8 +229,8 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 
 	if (check(sw, conf, e) < 0)
 		return NULL;
-	w = choose_worker(sw, conf->worker_core, e);
-	if (!w || switch_admit(sw, w, NULL, NULL, &conf->budget, e) < 0)
+	w = choose_worker(sw, conf, e);
+	if (!w)
 		return NULL;
 	vm = slot < 0 ? NULL : calloc(1, sizeof(*vm));
 	if (!vm) {
@@ -220,7 +245,7 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 	}
 	vm->id = (uint16_t)slot;
 	vm->worker = w;
-	vm->is_pinned = conf->worker_core >= 0;
+	vm->pinned_core = conf->worker_core;
 	vm->budget = conf->budget;
 	vm->tenant = tenant_find(sw, conf->tenant);
 	snprintf(vm->name, sizeof(vm->name), "%s", conf->name);
@@ -255,7 +280,7 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budget *budget,
 	    struct err *e)
 {
-	struct worker *from = vm->worker, *to = choose_worker(sw, (int)core, e);
+	struct worker *from = vm->worker, *to = find_worker(sw, core, e);
 	struct vm_call c = {.vm = vm};
 	struct port *port;
 	int ret;
@@ -268,7 +293,7 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budge
 	if (ret < 0)
 		return ret;
 	vm->budget = *budget;
-	vm->is_pinned = true;
+	vm->pinned_core = (int)core;
 	if (to == from)
 		return set_budget_on_all(sw, vm, set);
 	worker_call(to, enter, &c);
@@ -276,14 +301,22 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budge
 		if (port->vm == vm)
 			port_leave_worker(port, to);
 	vm->worker = to;
-	set_budget_on_all(sw, vm, set);
+	ret = set_budget_on_all(sw, vm, set);
 	/* Nobody takes the old worker for the rings' owner any more. */
 	switch_quiesce(sw);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)
 			port_enter_worker(port);
 	worker_call(from, leave, &c);
+	if (ret < 0)
+		return err_set(e, ERR_NO_SPACE, "worker", "vm '%s': the scheduler has no room",
+			       vm->name);
 	return 0;
+}
+
+bool vm_is_displaced(const struct vm *vm)
+{
+	return vm->pinned_core >= 0 && ((struct worker *)vm->worker)->core != (unsigned)vm->pinned_core;
 }
 
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e)

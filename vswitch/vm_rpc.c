@@ -2,9 +2,12 @@
 /* JSON-RPC methods of VMs. */
 #include <jansson.h>
 
+#include "base/log.h"
 #include "rpc_schema.h"
 #include "vswitch/budget_rpc.h"
 #include "vswitch/ctx_rpc.h"
+#include "vswitch/refused.h"
+#include "vswitch/refused_rpc.h"
 
 static json_t *vm_to_json(const struct vm *vm)
 {
@@ -15,6 +18,8 @@ static json_t *vm_to_json(const struct vm *vm)
 		json_object_set_new(o, "uuid", json_string(vm->uuid));
 	budget_to_json(o, &vm->budget);
 	json_object_set_new(o, "ports", json_integer(vm->n_ports));
+	if (vm_is_displaced(vm))
+		json_object_set_new(o, "wanted_worker", json_integer(vm->pinned_core));
 	return o;
 }
 
@@ -34,13 +39,20 @@ json_t *rpc_handle_vm_create(struct rpc_ctx *ctx, const struct rpc_vm_create *p,
 		.tenant = p->tenant,
 		.uuid = p->uuid,
 		.worker_core = p->has_worker ? (int)p->worker : -1,
+		.may_displace = ctx->is_replaying,
 		.budget = budget_default(),
 	};
 	struct vm *vm;
 
 	budget_overlay(&conf.budget, &p->budget);
 	vm = vm_create(ctx->sw, &conf, e);
-	return vm ? vm_to_json(vm) : NULL;
+	if (!vm)
+		return NULL;
+	refused_forget(ctx->refused, "vm_create", p->name);
+	if (vm_is_displaced(vm))
+		log_warn("vm %s: served by the worker on core %u, none runs on core %d", vm->name,
+			 ((struct worker *)vm->worker)->core, vm->pinned_core);
+	return vm_to_json(vm);
 }
 
 json_t *rpc_handle_vm_set(struct rpc_ctx *ctx, const struct rpc_vm_set *p, struct err *e)
@@ -62,18 +74,24 @@ json_t *rpc_handle_vm_set(struct rpc_ctx *ctx, const struct rpc_vm_set *p, struc
 json_t *rpc_handle_vm_delete(struct rpc_ctx *ctx, const struct rpc_vm_delete *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
-	struct vm *vm = find(sw, p->name, e);
+	struct vm *vm;
 
+	if (!vm_find(sw, p->name) && refused_forget(ctx->refused, "vm_create", p->name))
+		return json_true();
+	vm = find(sw, p->name, e);
 	return vm && vm_delete(sw, vm, e) == 0 ? json_true() : NULL;
 }
 
 json_t *rpc_handle_vm_list(struct rpc_ctx *ctx, const struct rpc_vm_list *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
+	const struct refused_filter filters[] = {{"name", p->name}, {0}};
 	json_t *list = json_array();
 	struct vm *vm;
 
-	if (p->name && !find(sw, p->name, e)) {
+	if (refused_list(ctx, list, "vm_create", json_pack("{s:i, s:i}", "worker", 0, "ports", 0),
+			 filters) == 0 &&
+	    p->name && !find(sw, p->name, e)) {
 		json_decref(list);
 		return NULL;
 	}
