@@ -6,7 +6,7 @@
 #define MAX_TENANTS  256
 #define MAX_VMS      1024
 #define MAX_NETWORKS 1024
-#define MAX_PORTS    1024 /* rte_vhost's own limit on sockets */
+#define MAX_PORTS    1023 /* the vhost library watches 1,024 descriptors, and keeps one for itself */
 #define MAX_PAIRS    16   /* queue pairs of a port */
 #define MAX_WORKERS  16
 #define NAME_SIZE    64 /* with its NUL */

@@ -106,10 +106,20 @@ static void tell_state(struct daemon *d, struct port *port, const struct vdev_st
 	if (left_out > 0)
 		json_object_set_new(fields, "left_out", json_integer((json_int_t)left_out));
 	rpc_server_event(d->server, "port_state", fields);
-	if (st->state == VDEV_DOWN && st->is_broken)
-		rpc_server_event(d->server, "ring_broken",
-				 json_pack("{s:s, s:s, s:s}", "port", port->name, "vm",
-					   port->vm->name, "state_text", st->text));
+}
+
+static void tell_broken(struct daemon *d, struct port *port, const struct vdev_status *st)
+{
+	bool is_broken = st->state == VDEV_DOWN && st->is_broken;
+	bool is_news = is_broken && !port->was_broken;
+	uint64_t left_out = 0;
+
+	port->was_broken = is_broken;
+	if (!is_news || !pace_allows(&port->breaks, clock_now_ns(), &left_out))
+		return;
+	rpc_server_event(d->server, "ring_broken",
+			 json_pack("{s:s, s:s, s:s, s:I}", "port", port->name, "vm", port->vm->name,
+				   "state_text", st->text, "left_out", (json_int_t)left_out));
 }
 
 /* The words may change within a state, while rings are set up one by one: that is no event. */
@@ -117,11 +127,14 @@ static void on_change(struct daemon *d, struct port *port)
 {
 	struct vdev_status st;
 
-	if (port->changes.burst == 0)
+	if (port->changes.burst == 0) {
 		pace_init(&port->changes, CHANGES_BURST, CHANGES_INTERVAL);
+		pace_init(&port->breaks, CHANGES_BURST, CHANGES_INTERVAL);
+	}
 	vdev_status(port->dev, &st);
 	if (port->told != st.state)
 		tell_state(d, port, &st);
+	tell_broken(d, port, &st);
 }
 
 /* Control is not to be kept from its other work by ports that change all the time. */

@@ -96,6 +96,8 @@ struct port {
 	enum vdev_state told; /* the last state that an event told of */
 	struct pace changes;  /* of the state, in events */
 	bool is_untold;       /* the last one was one too many */
+	struct pace breaks;   /* of its rings, in events */
+	bool was_broken;
 	uint64_t not_ready_since; /* of the state that was told of as lasting long */
 	struct hostile hostile;
 	char owner[32], group[32];

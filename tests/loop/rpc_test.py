@@ -87,6 +87,7 @@ def refusals_name_the_field_and_change_nothing():
             ('tenant_create', {'name': 'acme'}, -32002, 'name'),
             ('tenant_create', {'name': 'a b'}, -32602, 'name'),
             ('tenant_create', {'name': 'x' * 64}, -32602, 'name'),
+            ('tenant_create', {'name': '-x'}, -32602, 'name'),
             ('tenant_create', {'name': 5}, -32602, 'name'),
             ('tenant_create', {}, -32602, 'name'),
             ('tenant_create', {'name': 'b', 'colour': 1}, -32602, 'colour'),
@@ -156,7 +157,7 @@ def a_vm_joins_its_tenants_networks_only():
         assert d.call('port_set', name='web0', network='red')['network'] == 'red'
         # Nor by a configuration that says so.
         restart_with_ports(d, network='theirs')
-        assert d.call('port_list') == []
+        assert [p['state'] for p in d.call('port_list')] == ['refused']
         assert "network 'theirs' belongs to tenant 'umbrella'" in d.read_log()
 
 
@@ -320,7 +321,7 @@ def one_bad_call_keeps_nothing_else_down():
     with Stintd() as d:
         populate(d)
         restart_with_ports(d, group='no-such-group')
-        assert d.call('port_list') == []
+        assert [p['state'] for p in d.call('port_list')] == ['refused']
         assert [n['name'] for n in d.call('network_list')] == ['blue', 'red']
         assert 'no-such-group' in d.read_log()
         d.call('tenant_create', name='another')
@@ -376,7 +377,9 @@ def holds_the_wake_latency_while_it_lives():
             return int.from_bytes(f.read(4), sys.byteorder)
 
     if not os.path.exists('/dev/cpu_dma_latency'):
-        run = subprocess.run([BUILD / 'stintd', '--wake-latency', '17'], capture_output=True, text=True, timeout=30)
+        with tempfile.TemporaryDirectory(prefix='stint-test.') as folder:
+            run = subprocess.run([BUILD / 'stintd', '--socket', f'{folder}/rpc.sock', '--wake-latency', '17'],
+                                 capture_output=True, text=True, timeout=30)
         assert run.returncode == 1 and '--wake-latency 17' in run.stderr, run
         return
     before = held()
@@ -395,6 +398,107 @@ def stops_on_a_signal():
             assert d.process.wait(timeout=20) == 0
             left = set(os.listdir(d.folder)) - {'config.json', 'stintd.log', 'rpc.sock.lock', 'rpc.sock.rings'}
             assert not left, left
+
+
+def goes_on_after_a_hangup():
+    with Stintd() as d:
+        d.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: 'SIGHUP' in d.read_log(), 20, 'it is told')
+        assert d.call('version_get')['pid'] == d.process.pid
+
+
+def runs_with_the_capabilities_there_are():
+    """As containers have them: what is missing is named, with what it costs."""
+    caps = 'chown,dac_override,fowner,setpcap,net_bind_service,kill'.split(',')
+    prefix = ['setpriv', f"--bounding-set=-all,{','.join('+' + c for c in caps)}"]
+    with Stintd(prefix=prefix) as d:
+        log = d.read_log()
+        for name in ('CAP_IPC_LOCK', 'CAP_PERFMON'):
+            assert f'without {name} ' in log, log
+        assert 'CAP_CHOWN' not in log, log
+        populate(d)
+        assert d.port('web0')['state'] == 'waiting'
+    with Stintd(prefix=['setpriv', '--bounding-set=-all']) as d:
+        assert d.read_log().count('without CAP_') == 5, d.read_log()
+        d.call('version_get')
+
+
+def nobody_who_reads_its_log_holds_it_up():
+    """Standard error is a pipe that is full: it starts, answers and stops."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b'x' * 4096)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    with tempfile.TemporaryDirectory(prefix='stint-test.') as folder:
+        path = f'{folder}/rpc.sock'
+        with subprocess.Popen([BUILD / 'stintd', '--socket', path], stdin=subprocess.DEVNULL, stdout=writer,
+                              stderr=writer) as process:
+            try:
+                def answers():
+                    run = subprocess.run([BUILD / 'stintctl', '--socket', path, '--json', 'version', 'get'],
+                                         capture_output=True, text=True, timeout=30)
+                    return run.returncode == 0
+                wait_for(answers, 30, 'it answers')
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(path)
+                    for _ in range(1000):  # more lines than a buffer holds
+                        assert 'result' in ask(s, request('tenant_create', name='t'))[0]
+                        assert 'result' in ask(s, request('tenant_delete', name='t'))[0]
+                assert answers()
+                process.terminate()
+                assert process.wait(timeout=20) == 0
+            finally:
+                process.kill()
+    os.close(reader)
+    os.close(writer)
+
+
+def management_has_descriptors_left():
+    """Front ends are refused before JSON-RPC is, and that is said."""
+    with Stintd(prefix=['prlimit', '--nofile=120:120']) as d:
+        d.call('tenant_create', name='t')
+        d.call('network_create', name='n', tenant='t', vni=1)
+        d.call('vm_create', name='v', tenant='t')
+        for i in range(30):
+            d.call('port_create', name=f'p{i}', vm='v', network='n', socket=d.path(f'p{i}.sock'))
+        front_ends = []
+        for i in range(30):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(d.path(f'p{i}.sock'))
+            front_ends.append(s)
+
+        def refused():
+            return [p for p in d.call('port_list') if 'no descriptors' in p['state_text']]
+        wait_for(lambda: len(refused()) > 0 or all(p['connects'] for p in d.call('port_list')), 20, 'all came')
+        more = []
+        for i in range(30):
+            for _ in range(3):
+                s = socket.socket(socket.AF_UNIX)
+                s.connect(d.path(f'p{i}.sock'))
+                more.append(s)
+        with d.connect() as a, d.connect() as b:
+            assert ask(a, request('version_get'))[0]['result'] and ask(b, request('version_get'))[0]['result']
+        for s in front_ends + more:
+            s.close()
+        for i in range(30):
+            d.wait_state(f'p{i}', 'waiting')
+
+
+def sockets_are_reachable_whatever_the_umask_is():
+    with Stintd(prefix=['sh', '-c', 'umask 077; exec "$@"', 'sh']) as d:
+        d.call('tenant_create', name='t')
+        d.call('network_create', name='n', tenant='t', vni=1)
+        d.call('vm_create', name='v', tenant='t')
+        path = pathlib.Path(d.path('folder/p.sock'))
+        d.call('port_create', name='p', vm='v', network='n', socket=str(path), socket_mode='0660')
+        assert path.stat().st_mode & 0o777 == 0o660
+        assert path.parent.stat().st_mode & 0o777 == 0o755
+        path.unlink()
+        wait_for(path.exists, 20, 'a socket that was removed is made again')
+        assert path.stat().st_mode & 0o777 == 0o660
 
 
 def keeps_few_privileges():
@@ -494,6 +598,7 @@ if __name__ == '__main__':
         configuration_survives, killed_at_any_moment_the_file_is_whole,
         one_bad_call_keeps_nothing_else_down, a_broken_file_is_refused_at_start,
         a_second_instance_is_refused, a_missing_folder_is_named, bad_arguments_are_refused,
-        holds_the_wake_latency_while_it_lives, stops_on_a_signal,
-        keeps_few_privileges, runs_as_the_unit_says, owners_may_be_numbers,
+        holds_the_wake_latency_while_it_lives, stops_on_a_signal, goes_on_after_a_hangup,
+        runs_with_the_capabilities_there_are, nobody_who_reads_its_log_holds_it_up,
+        management_has_descriptors_left, sockets_are_reachable_whatever_the_umask_is, keeps_few_privileges, runs_as_the_unit_says, owners_may_be_numbers,
         the_read_only_socket_changes_nothing, many_objects_come_and_go]))
