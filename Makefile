@@ -13,6 +13,12 @@ BUILD ?= build/asan
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT ?= -O1
 endif
+# `make TSAN=1` builds with ThreadSanitizer. It does not know fences, which order flags here, not data.
+ifdef TSAN
+BUILD ?= build/tsan
+SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -DRTE_USE_C11_MEM_MODEL
+OPT ?= -O1
+endif
 BUILD ?= build
 OPT ?= -O3
 CC = gcc

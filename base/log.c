@@ -137,12 +137,14 @@ int log_start(void)
 	pthread_t thread;
 	int ret;
 
-	writer.is_running = true;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* With the lock, so that the thread finds out what came of it. */
+	pthread_mutex_lock(&writer.lock);
 	ret = pthread_create(&thread, &attr, write_on, NULL);
-	pthread_attr_destroy(&attr);
 	writer.is_running = ret == 0;
+	pthread_mutex_unlock(&writer.lock);
+	pthread_attr_destroy(&attr);
 	return -ret;
 }
 

@@ -2,6 +2,10 @@
 /* Per-port packet counters. */
 #include "vswitch/counters.h"
 
+#include <stddef.h>
+
+#include "base/counter.h"
+
 static const struct {
 	const char *text;
 	const char *help;
@@ -21,22 +25,11 @@ const char *drop_reason_help(enum drop_reason reason)
 	return reasons[reason].help;
 }
 
-void port_counters_add(struct port_counters *a, const struct port_counters *b)
+void port_counters_add(struct port_counters *sum, const struct port_counters *c)
 {
-	a->in += b->in;
-	a->forwarded += b->forwarded;
-	a->consumed += b->consumed;
-	a->copies += b->copies;
-	a->flooded += b->flooded;
-	for (int i = 0; i < DROP_COUNT; i++) {
-		a->drops[i] += b->drops[i];
-		a->tx_drops[i] += b->tx_drops[i];
-	}
-	for (int i = 0; i < MAX_PAIRS; i++) {
-		a->queue[i].rx_packets += b->queue[i].rx_packets;
-		a->queue[i].rx_bytes += b->queue[i].rx_bytes;
-		a->queue[i].tx_packets += b->queue[i].tx_packets;
-		a->queue[i].tx_bytes += b->queue[i].tx_bytes;
-		a->queue[i].notifications += b->queue[i].notifications;
-	}
+	const uint64_t *from = (const uint64_t *)c;
+	uint64_t *to = (uint64_t *)sum;
+
+	for (size_t i = 0; i < sizeof(*c) / sizeof(*from); i++)
+		to[i] += counter_read(&from[i]);
 }

@@ -24,6 +24,7 @@ struct queue_counters {
 	uint64_t notifications; /* eventfd writes to the guest */
 };
 
+/* Nothing but counters: they are added up one after the other. */
 struct port_counters {
 	uint64_t in;        /* packets the guest sent, malformed ones included */
 	uint64_t forwarded; /* delivered to at least one receiver */
@@ -41,7 +42,7 @@ struct port_counters {
 const char *drop_reason_text(enum drop_reason reason);
 const char *drop_reason_help(enum drop_reason reason);
 
-/* Adds b's counters to a's. [any] */
-void port_counters_add(struct port_counters *a, const struct port_counters *b);
+/* Adds the counters of one worker, which goes on, to a sum. [any] */
+void port_counters_add(struct port_counters *sum, const struct port_counters *c);
 
 #endif

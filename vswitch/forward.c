@@ -118,7 +118,7 @@ static void learn(struct worker *w, struct port *from, uint64_t src)
 	if (unlikely(did == FDB_NEW || did == FDB_MOVED))
 		atomic_fetch_add_explicit(&from->macs, 1, memory_order_relaxed);
 	if (unlikely(loser != FDB_NO_PORT))
-		lose_address(w->ports[loser]);
+		lose_address(worker_port(w, loser));
 }
 
 /* Decides about one packet. Returns the number of deliveries it asks for, or 0 with *reason set. */
@@ -158,7 +158,7 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 		if (likely(id != FDB_NO_PORT)) {
 			/* Ports leave the table before they leave the network: a stale entry finds
 			 * none, and one of another network is never followed. */
-			struct port *to = w->ports[id];
+			struct port *to = worker_port(w, id);
 
 			if (likely(to && to->net == from->net)) {
 				b->memo.dst = dst;
@@ -172,7 +172,7 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 		return 0;
 	}
 
-	w->counters[from->id].flooded++;
+	counter_add(&w->counters[from->id].flooded, 1);
 	copies = flood(w, b, m, index, 0);
 	if (copies == 0)
 		*reason = DROP_NO_RECEIVER;
@@ -206,15 +206,17 @@ static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 /* Counts a packet that asked for deliveries. Those that were handed over are counted where they
  * end; the first of them decides what became of a packet that nobody got here. */
 static void count_one(struct port_counters *c, uint16_t asked, uint16_t missed, uint16_t handed,
-		      uint8_t reason)
+		      uint8_t reason, bool is_counted_elsewhere)
 {
 	uint16_t here = asked - missed - handed;
 
-	if (here > 0) {
-		c->forwarded++;
-		c->copies += here - 1u;
+	if (unlikely(is_counted_elsewhere)) {
+		counter_add(&c->copies, here);
+	} else if (here > 0) {
+		counter_add(&c->forwarded, 1);
+		counter_add(&c->copies, here - 1u);
 	} else if (handed == 0) {
-		c->drops[reason]++;
+		counter_add(&c->drops[reason], 1);
 	}
 }
 
@@ -223,19 +225,20 @@ static void count_one(struct port_counters *c, uint16_t asked, uint16_t missed, 
 static void count(struct port_counters *c, const struct batch *b, uint16_t n, uint16_t sent)
 {
 	if (likely(b->n_missed == 0 && b->n_handed == 0)) {
-		c->forwarded += sent;
-		c->copies += b->deliveries - sent;
+		counter_add(&c->forwarded, sent);
+		counter_add(&c->copies, b->deliveries - sent);
 		return;
 	}
 	for (uint16_t i = 0; i < n; i++)
 		if (b->asked[i] > 0)
-			count_one(c, b->asked[i], b->missed[i], b->handed[i], b->reason[i]);
+			count_one(c, b->asked[i], b->missed[i], b->handed[i], b->reason[i],
+				  i == 0 && b->is_counted_elsewhere);
 }
 
 void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood)
 {
 	count_one(&w->counters[from->id], flood->asked, flood->missed, flood->handed,
-		  flood->reason);
+		  flood->reason, flood->is_counted_elsewhere);
 	*flood = (struct flood){0};
 }
 
@@ -255,6 +258,7 @@ static void resume(struct worker *w, struct batch *b, struct rte_mbuf *m)
 		b->reason[0] = f->reason;
 		b->n_missed = f->missed;
 		b->n_handed = f->handed;
+		b->is_counted_elsewhere = f->is_counted_elsewhere;
 		*f = (struct flood){0};
 	}
 	b->deliveries = b->asked[0];
@@ -268,6 +272,8 @@ static void suspend(struct batch *b, uint16_t index)
 	f->asked += b->asked[index];
 	f->missed += b->missed[index];
 	f->handed += b->handed[index];
+	/* Rings of this worker are filled before others are given theirs. */
+	f->is_counted_elsewhere |= f->handed > 0 && f->asked == f->missed + f->handed;
 	if (b->missed[index] > 0)
 		f->reason = b->reason[index];
 	b->deliveries -= b->asked[index];
@@ -290,6 +296,7 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 	b.deliveries = 0;
 	b.n_missed = 0;
 	b.n_handed = 0;
+	b.is_counted_elsewhere = false;
 	memset(b.missed, 0, n * sizeof(b.missed[0]));
 	memset(b.handed, 0, n * sizeof(b.handed[0]));
 	memset(b.reached, 0, n * sizeof(b.reached[0]));
@@ -304,7 +311,7 @@ uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struc
 		if (likely(b.asked[done] > 0))
 			sent++;
 		else
-			c->drops[reason]++;
+			counter_add(&c->drops[reason], 1);
 	}
 	ledger_bill_vm(&w->ledger, vm, STAGE_CLASSIFY, w->clock());
 	deliver(w, &b, vm);

@@ -8,6 +8,7 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include "base/counter.h"
 #include "vswitch/forward.h"
 
 /* Work after which a batch is cut, in deliveries of small packets into plain buffers: what is done
@@ -41,6 +42,7 @@ struct batch {
 	uint32_t deliveries; /* asked for, in all */
 	uint16_t n_missed;
 	uint16_t n_handed; /* over, to a worker or to a later service */
+	bool is_counted_elsewhere; /* the first packet, whose first copy was handed over before */
 	uint16_t asked[FORWARD_MAX_BURST];
 	uint16_t missed[FORWARD_MAX_BURST];
 	uint16_t handed[FORWARD_MAX_BURST];

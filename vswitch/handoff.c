@@ -100,7 +100,7 @@ unsigned handoff_accept(struct worker *w, unsigned max)
 /* A port that is still what it was; NULL when it is not. */
 static struct port *same_port(const struct worker *w, uint16_t id, uint32_t epoch)
 {
-	struct port *p = w->ports[id];
+	struct port *p = worker_port(w, id);
 
 	return p && atomic_load_explicit(&p->epoch, memory_order_relaxed) == epoch ? p : NULL;
 }
@@ -114,11 +114,11 @@ static void count(struct worker *w, const struct handoff *h, bool missed, uint8_
 	if (!same_port(w, h->from, h->from_epoch))
 		return; /* its counters are gone as well */
 	if (!h->first)
-		sender->copies += !missed;
+		counter_add(&sender->copies, !missed);
 	else if (missed)
-		sender->drops[reason]++;
+		counter_add(&sender->drops[reason], 1);
 	else
-		sender->forwarded++;
+		counter_add(&sender->forwarded, 1);
 }
 
 /* Takes the first `n` off. */

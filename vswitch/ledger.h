@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/counter.h"
 #include "vswitch/limits.h"
 
 enum stage {
@@ -43,7 +44,7 @@ static inline uint64_t ledger_elapse(struct ledger *l, uint64_t now)
 {
 	uint64_t spent = now > l->last_tsc ? now - l->last_tsc : 0;
 
-	l->last_tsc += spent;
+	counter_add(&l->last_tsc, spent);
 	return spent;
 }
 
@@ -51,7 +52,7 @@ static inline uint64_t ledger_bill_vm(struct ledger *l, uint16_t vm, enum stage 
 {
 	uint64_t spent = ledger_elapse(l, now);
 
-	l->vm[vm][stage] += spent;
+	counter_add(&l->vm[vm][stage], spent);
 	return spent;
 }
 
@@ -59,7 +60,7 @@ static inline uint64_t ledger_bill_sys(struct ledger *l, enum sysrow row, uint64
 {
 	uint64_t spent = ledger_elapse(l, now);
 
-	l->sys[row] += spent;
+	counter_add(&l->sys[row], spent);
 	return spent;
 }
 

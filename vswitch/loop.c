@@ -11,6 +11,7 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include "base/counter.h"
 #include "vhost/sigbus.h"
 #include "vhost/vring_loan.h"
 #include "vswitch/forward.h"
@@ -101,9 +102,9 @@ static uint32_t count_ring_drops(struct port_counters *c, const struct vring_wor
 
 	for (int i = 0; i < VRING_DROP_COUNT; i++) {
 		n += work->drops[i];
-		c->drops[drop_of_ring[i]] += work->drops[i];
+		counter_add(&c->drops[drop_of_ring[i]], work->drops[i]);
 	}
-	c->in += n;
+	counter_add(&c->in, n);
 	return n;
 }
 
@@ -126,9 +127,9 @@ static void finish(struct worker *w, struct service *s, uint16_t n)
 		if (unlikely(!vring_is_view(s->held[i])))
 			rte_pktmbuf_free(s->held[i]);
 	}
-	q->rx_packets += n;
-	q->rx_bytes += bytes;
-	c->in += n;
+	counter_add(&q->rx_packets, n);
+	counter_add(&q->rx_bytes, bytes);
+	counter_add(&c->in, n);
 	s->n_held -= n;
 	for (uint16_t i = 0; i < s->n_held; i++)
 		s->held[i] = s->held[i + n];
@@ -157,7 +158,7 @@ static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct tally 
 	t->bytes += work.bytes;
 	t->descs += work.descs;
 	if (unlikely(tap->port->pairs[tap->pair].tx_discard)) {
-		w->counters[tap->port->id].drops[DROP_DISABLED] += s->n_held;
+		counter_add(&w->counters[tap->port->id].drops[DROP_DISABLED], s->n_held);
 		finish(w, s, s->n_held);
 	}
 	ledger_bill_vm(&w->ledger, vm, STAGE_DEQUEUE, w->clock());
@@ -219,7 +220,7 @@ void loop_drop_held(struct worker *w, struct service *s)
 		forward_end_flood(w, s->held_port, &s->flood);
 		finish(w, s, 1);
 	}
-	w->counters[s->held_port->id].drops[DROP_PORT_GONE] += s->n_held;
+	counter_add(&w->counters[s->held_port->id].drops[DROP_PORT_GONE], s->n_held);
 	finish(w, s, s->n_held);
 }
 

@@ -2,6 +2,7 @@
 /* Notifications of a service, gathered. */
 #include "vswitch/notify.h"
 
+#include "base/counter.h"
 #include "vhost/vring.h"
 #include "vswitch/worker.h"
 
@@ -20,6 +21,6 @@ void notify_all(struct worker *w)
 		return;
 	vring_fence();
 	for (uint16_t i = 0; i < w->n_notices; i++)
-		*w->notice[i].count += vring_notify(w->notice[i].q);
+		counter_add(w->notice[i].count, vring_notify(w->notice[i].q));
 	w->n_notices = 0;
 }

@@ -37,7 +37,7 @@ static void miss(struct worker *w, const struct outbox *o, struct batch *b, uint
 		 uint8_t reason)
 {
 	batch_miss(b, o->index[i], reason);
-	w->counters[o->to->id].tx_drops[reason]++;
+	counter_add(&w->counters[o->to->id].tx_drops[reason], 1);
 }
 
 /* Which packets of a batch with several outboxes somebody got; `fate` where not all were delivered.
@@ -89,8 +89,8 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 	}
 	if (w->n_outboxes > 1)
 		note_reached(b, o, delivered < o->n ? fate : NULL);
-	o->counters->tx_packets += delivered;
-	o->counters->tx_bytes += bytes;
+	counter_add(&o->counters->tx_packets, delivered);
+	counter_add(&o->counters->tx_bytes, bytes);
 	if (unlikely(tried < o->n))
 		postpone(o, b, tried);
 }

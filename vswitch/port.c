@@ -242,7 +242,7 @@ static void port_free(struct port *port)
 /* Makes sure that no worker holds or will find the port. */
 static void withdraw(struct vswitch *sw, struct port *port)
 {
-	sw->port_slot[port->id] = NULL;
+	switch_set_port(sw, port->id, NULL);
 	switch_quiesce(sw);
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		worker_call(sw->worker[i], clear_counters, port);
@@ -258,10 +258,10 @@ struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struc
 	port = port_alloc(sw, conf, e);
 	if (!port)
 		return NULL;
-	sw->port_slot[port->id] = port;
+	switch_set_port(sw, port->id, port);
 	if (network_add_port(sw, port->net, port) < 0) {
 		err_set(e, ERR_NO_SPACE, "name", "port '%s': out of memory", conf->name);
-		sw->port_slot[port->id] = NULL;
+		switch_set_port(sw, port->id, NULL);
 		port_free(port);
 		return NULL;
 	}

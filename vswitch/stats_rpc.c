@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <rte_mempool.h>
 
+#include "base/counter.h"
 #include "base/thread_stat.h"
 #include "rpc_schema.h"
 #include "vswitch/budget_rpc.h"
@@ -125,7 +126,7 @@ static json_t *stages_to_json(const struct vswitch *sw, const struct vm *vm, uin
 		uint64_t cycles = 0;
 
 		for (unsigned i = 0; i < sw->n_workers; i++)
-			cycles += sw->worker[i]->ledger.vm[vm->id][stage];
+			cycles += counter_read(&sw->worker[i]->ledger.vm[vm->id][stage]);
 		*total += cycles;
 		json_object_set_new(o, stage_text(stage), number(cycles));
 	}
@@ -162,7 +163,7 @@ static json_t *vm_stats(struct vswitch *sw, struct vm *vm, const struct sched_vm
 {
 	struct worker *w = vm->worker;
 	uint64_t cycles, packets, bytes, drops;
-	uint64_t passed = w->ledger.last_tsc - w->ledger.opened_tsc;
+	uint64_t passed = counter_read(&w->ledger.last_tsc) - w->ledger.opened_tsc;
 	json_t *stages = stages_to_json(sw, vm, &cycles);
 	json_t *o;
 

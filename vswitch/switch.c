@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_launch.h>
@@ -60,8 +61,16 @@ static void stop_workers(struct vswitch *sw)
 		atomic_store(&sw->worker[i]->stop, true);
 		worker_wake(sw->worker[i]);
 	}
-	for (unsigned i = 0; i < sw->n_workers; i++)
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		while (sw->worker[i]->is_started && !atomic_load(&sw->worker[i]->ended))
+			usleep(100);
 		rte_eal_wait_lcore(i + 1);
+	}
+}
+
+void switch_set_port(struct vswitch *sw, uint16_t id, struct port *port)
+{
+	__atomic_store_n(&sw->port_slot[id], port, __ATOMIC_RELEASE);
 }
 
 struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
@@ -129,9 +138,9 @@ int switch_start(struct vswitch *sw, struct err *e)
 	for (unsigned i = 0; i < sw->n_workers; i++) {
 		struct worker *w = sw->worker[i];
 
-		atomic_store(&w->running, true);
+		worker_start(w);
 		if (rte_eal_remote_launch(worker_main, w, i + 1) < 0) {
-			atomic_store(&w->running, false);
+			worker_not_started(w);
 			return err_set(e, ERR_INTERNAL, "workers",
 				       "cannot start the worker on core %u", w->core);
 		}

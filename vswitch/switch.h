@@ -142,6 +142,10 @@ void port_count(struct vswitch *sw, const struct port *port, struct port_counter
 
 /* --- helpers of these modules --- */
 
+/* What workers find under a port's number from now on; those that found another one may go on with it
+ * until switch_quiesce(). */
+void switch_set_port(struct vswitch *sw, uint16_t id, struct port *port);
+
 /* The first free slot of a table of pointers, or -1. */
 int switch_free_slot(void *const *slots, unsigned n);
 /* Whether a name is one: letters, digits, '.', '_' and '-', 1 to 63 of them. */

@@ -151,6 +151,18 @@ void worker_destroy(struct worker *w)
 	free(w);
 }
 
+void worker_start(struct worker *w)
+{
+	w->is_started = true;
+	atomic_store(&w->running, true);
+}
+
+void worker_not_started(struct worker *w)
+{
+	w->is_started = false;
+	atomic_store(&w->running, false);
+}
+
 /* --- messages ----------------------------------------------------------------------------------
  */
 
@@ -319,7 +331,7 @@ void worker_lose_rings(struct worker *w)
 {
 	w->sigbus_seen = sigbus_count();
 	for (unsigned i = 0; i < MAX_PORTS; i++) {
-		struct port *port = w->ports[i];
+		struct port *port = worker_port(w, (uint16_t)i);
 
 		if (!port || port->worker != w)
 			continue;
@@ -442,5 +454,6 @@ int worker_main(void *worker)
 	while (worker_take_messages(w, INBOX_SIZE) > 0)
 		continue;
 	page_faults_close(&w->deadline.faults);
+	atomic_store(&w->ended, true);
 	return 0;
 }

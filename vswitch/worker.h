@@ -78,6 +78,7 @@ struct flood {
 	uint16_t asked; /* deliveries so far; 0 when none is under way */
 	uint16_t missed;
 	uint16_t handed;
+	bool is_counted_elsewhere; /* the first copy was handed over */
 };
 
 /* A VM as its worker serves it. */
@@ -143,6 +144,8 @@ struct worker {
 	uint64_t started_tsc;
 	_Atomic pid_t tid; /* of the thread, 0 before it runs */
 	_Atomic bool running;
+	_Atomic bool ended; /* the thread touches nothing any more */
+	bool is_started;    /* control's: there is a thread, or will be */
 	_Atomic bool stop;
 
 	/* Packets handed to and delivered by this worker, by VM: their difference is what is on its
@@ -165,6 +168,11 @@ struct worker_conf {
 struct worker *worker_create(const struct worker_conf *conf, struct err *e);
 void worker_destroy(struct worker *w);
 
+/* Says that a thread will run the worker, or that it does not after all: before that, and after it has
+ * ended, worker_call() calls in place. [control] */
+void worker_start(struct worker *w);
+void worker_not_started(struct worker *w);
+
 /* The thread's body: turns until stopped; sleeps on kicks when idle. For rte_eal_remote_launch.
  * [worker] */
 int worker_main(void *worker);
@@ -172,6 +180,13 @@ int worker_main(void *worker);
 /* Runs fn(w, arg) on the worker between two services and waits for it; when the worker is not
  * running, runs it here. fn must be short and must not block. [control, vhost] */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
+
+/* The port of that number as the worker sees it, NULL when there is none: control may take it away, and
+ * waits then until no worker can hold it. [worker] */
+static inline struct port *worker_port(const struct worker *w, uint16_t id)
+{
+	return __atomic_load_n(&w->ports[id], __ATOMIC_ACQUIRE);
+}
 
 /* Runs the messages that have arrived, at most `max` of them. [worker] */
 unsigned worker_take_messages(struct worker *w, unsigned max);
