@@ -132,12 +132,16 @@ class Stintd:
         return self.process.wait(timeout=30)
 
     def close(self):
+        """Fails where it does not end well: what sanitizers find while it runs is told by its exit status."""
         try:
             if self.process and self.process.poll() is None:
                 try:
                     self.stop()
                 except subprocess.TimeoutExpired:
                     self.kill()
+                    raise
+            if self.process and self.process.returncode not in (0, -signal.SIGKILL):
+                raise RuntimeError(f'stintd ended with {self.process.returncode}:\n{self.read_log()}')
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 

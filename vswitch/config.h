@@ -16,8 +16,8 @@ json_t *config_to_json(const struct rpc_ctx *ctx);
 int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e);
 
 /* Replays the daemon's own file at start, if there is one. A call that is refused does not keep the
- * rest of the switch down: it is logged and kept in ctx->refused. Negative errno when the file is no
- * configuration at all. [control] */
+ * rest of the switch down: it is logged and kept in ctx->refused. Negative errno when the file is
+ * no configuration at all. [control] */
 int config_start(struct rpc_ctx *ctx, struct err *e);
 
 /* Tries what was refused once more. {"done": N, "refused": M}, new reference. [control] */

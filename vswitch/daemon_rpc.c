@@ -74,8 +74,8 @@ json_t *rpc_handle_config_load(struct rpc_ctx *ctx, const struct rpc_config_load
 static void first_reason(void *ctx, const json_t *call, const char *why)
 {
 	const char *method = json_string_value(json_object_get(call, "method"));
-	const char *name = json_string_value(
-		json_object_get(json_object_get(call, "params"), "name"));
+	const char *name =
+		json_string_value(json_object_get(json_object_get(call, "params"), "name"));
 	char *text = ctx;
 
 	if (!text[0])
@@ -113,17 +113,17 @@ json_t *rpc_handle_status_get(struct rpc_ctx *ctx, const struct rpc_status_get *
 		add_reason(reasons, "%zu object%s of the configuration %s refused: %s", refused,
 			   refused == 1 ? "" : "s", refused == 1 ? "was" : "were", first);
 	if (displaced > 0)
-		add_reason(reasons, "%u VM%s served by another worker than was asked for", displaced,
-			   displaced == 1 ? " is" : "s are");
+		add_reason(reasons, "%u VM%s served by another worker than was asked for",
+			   displaced, displaced == 1 ? " is" : "s are");
 	if (ctx->unsaved[0])
 		add_reason(reasons, "the configuration is not saved: %s", ctx->unsaved);
 	pool_usage(&memory);
-	return json_pack("{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:I}", "state",
-			 json_array_size(reasons) ? "degraded" : "ok", "reasons", reasons, "refused",
-			 (json_int_t)refused, "displaced", (json_int_t)displaced, "config_saved",
-			 !ctx->unsaved[0], "packet_memory", (json_int_t)memory.bytes,
-			 "packet_memory_huge", (json_int_t)memory.huge_bytes, "packet_memory_limit",
-			 (json_int_t)memory.limit);
+	return json_pack(
+		"{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:I}", "state",
+		json_array_size(reasons) ? "degraded" : "ok", "reasons", reasons, "refused",
+		(json_int_t)refused, "displaced", (json_int_t)displaced, "config_saved",
+		!ctx->unsaved[0], "packet_memory", (json_int_t)memory.bytes, "packet_memory_huge",
+		(json_int_t)memory.huge_bytes, "packet_memory_limit", (json_int_t)memory.limit);
 }
 
 json_t *rpc_handle_version_get(struct rpc_ctx *ctx, const struct rpc_version_get *p, struct err *e)

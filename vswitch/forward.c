@@ -181,10 +181,11 @@ static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, 
 
 /* Delivers all outboxes on behalf of `vm`. Where they are many, each ring's cache lines have to
  * come from the guest's core, or from memory: they are asked for some outboxes ahead. Other workers
- * are given theirs when it is known who got the packets here. */
+ * are given theirs, and later services what this one has no time for, when it is known who got the
+ * packets here: only of those that nobody got, what is handed over decides how they are counted. */
 static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 {
-	bool elsewhere = false;
+	bool is_left = false;
 
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
 		struct outbox *o = &w->outbox[i];
@@ -195,11 +196,10 @@ static void deliver(struct worker *w, struct batch *b, uint16_t vm)
 			outbox_expect_buffer(&w->outbox[i + BUFFER_AHEAD]);
 		if (likely(o->worker == w))
 			outbox_deliver(w, o, b, vm);
-		else
-			elsewhere = true;
+		is_left |= o->n > 0;
 	}
-	for (uint16_t i = 0; unlikely(elsewhere) && i < w->n_outboxes; i++)
-		if (w->outbox[i].worker != w)
+	for (uint16_t i = 0; unlikely(is_left) && i < w->n_outboxes; i++)
+		if (w->outbox[i].n > 0)
 			handoff_send(&w->outbox[i], b);
 }
 
@@ -237,8 +237,8 @@ static void count(struct port_counters *c, const struct batch *b, uint16_t n, ui
 
 void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood)
 {
-	count_one(&w->counters[from->id], flood->asked, flood->missed, flood->handed,
-		  flood->reason, flood->is_counted_elsewhere);
+	count_one(&w->counters[from->id], flood->asked, flood->missed, flood->handed, flood->reason,
+		  flood->is_counted_elsewhere);
 	*flood = (struct flood){0};
 }
 

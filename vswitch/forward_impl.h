@@ -41,7 +41,7 @@ struct batch {
 	uint32_t work;       /* planned */
 	uint32_t deliveries; /* asked for, in all */
 	uint16_t n_missed;
-	uint16_t n_handed; /* over, to a worker or to a later service */
+	uint16_t n_handed;         /* over, to a worker or to a later service */
 	bool is_counted_elsewhere; /* the first packet, whose first copy was handed over before */
 	uint16_t asked[FORWARD_MAX_BURST];
 	uint16_t missed[FORWARD_MAX_BURST];
@@ -97,8 +97,9 @@ static inline void outbox_expect_buffer(const struct outbox *o)
 		vring_expect_buffers(o->rx, o->pkt[0]);
 }
 
-/* Delivers an outbox into the receiver's ring, which is this worker's, on behalf of VM `vm`: it
- * pays, but for rings that are laborious to fill. */
+/* Delivers an outbox into the receiver's ring, which is this worker's, on behalf of VM `vm`, and
+ * leaves in it what there was no time for: that VM pays, but for rings that are laborious to fill.
+ */
 void outbox_deliver(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm);
 
 /* Shows the receivers what they got, and empties the outboxes. */

@@ -48,8 +48,8 @@ struct daemon {
 /* --- what the loop calls -----------------------------------------------------------------------
  */
 
-/* Tries to save what could not be saved, or has changed. The first failure and the end of failing are
- * events. */
+/* Tries to save what could not be saved, or has changed. The first failure and the end of failing
+ * are events. */
 static int save(struct daemon *d, struct err *e)
 {
 	struct rpc_ctx *ctx = &d->ctx;
@@ -82,8 +82,8 @@ static int on_mutation(struct rpc_ctx *ctx, struct err *e)
 /* --- ports -------------------------------------------------------------------------------------
  */
 
-/* A front end may change a port's state as often as it likes: a few changes are told at once, then one
- * in so much time. */
+/* A front end may change a port's state as often as it likes: a few changes are told at once, then
+ * one in so much time. */
 #define CHANGES_BURST    10
 #define CHANGES_INTERVAL (5 * CLOCK_NS_PER_S)
 
@@ -101,8 +101,8 @@ static void tell_state(struct daemon *d, struct port *port, const struct vdev_st
 		snprintf(others, sizeof(others), " (after %llu other changes)",
 			 (unsigned long long)left_out);
 	log_info("port %s of vm %s: %s%s", port->name, port->vm->name, st->text, others);
-	fields = json_pack("{s:s, s:s, s:s, s:s}", "port", port->name, "vm", port->vm->name, "state",
-			   vdev_state_text(st->state), "state_text", st->text);
+	fields = json_pack("{s:s, s:s, s:s, s:s}", "port", port->name, "vm", port->vm->name,
+			   "state", vdev_state_text(st->state), "state_text", st->text);
 	if (left_out > 0)
 		json_object_set_new(fields, "left_out", json_integer((json_int_t)left_out));
 	rpc_server_event(d->server, "port_state", fields);

@@ -77,7 +77,8 @@ json_t *rpc_handle_network_list(struct rpc_ctx *ctx, const struct rpc_network_li
 	json_t *list = json_array();
 	struct network *net;
 
-	if (refused_list(ctx, list, "network_create", json_pack("{s:i}", "ports", 0), filters) == 0 &&
+	if (refused_list(ctx, list, "network_create", json_pack("{s:i}", "ports", 0), filters) ==
+		    0 &&
 	    p->name && !find(sw, p->name, e)) {
 		json_decref(list);
 		return NULL;

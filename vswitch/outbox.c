@@ -49,20 +49,18 @@ static void note_reached(struct batch *b, const struct outbox *o, const uint8_t 
 			b->reached[o->index[i]] = true;
 }
 
-/* What there was no time for goes the way of packets from other workers, and is delivered in the
- * next services of the sender. */
-static void postpone(struct outbox *o, struct batch *b, uint16_t first)
+/* Leaves the packets from the `first` on in the outbox: there was no time for them. */
+static void keep_from(struct outbox *o, uint16_t first)
 {
 	o->n -= first;
 	for (uint16_t i = 0; i < o->n; i++) {
 		o->pkt[i] = o->pkt[first + i];
 		o->index[i] = o->index[first + i];
 	}
-	handoff_send(o, b);
 }
 
-/* Delivers an outbox into the receiver's ring on this worker. What was handed over or postponed is
- * not postponed once more: it comes in parts of one packet, where pages are missing. */
+/* Delivers an outbox into the receiver's ring on this worker. What was handed over or left over
+ * once is not left over again: it comes in parts of one packet, where pages are missing. */
 static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 {
 	uint8_t fate[FORWARD_MAX_BURST];
@@ -72,6 +70,7 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 	if (unlikely(!o->rx)) {
 		for (uint16_t i = 0; i < o->n; i++)
 			miss(w, o, b, i, DROP_PORT_DOWN);
+		o->n = 0;
 		return;
 	}
 	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate, b->from ? &w->deadline : NULL);
@@ -91,8 +90,7 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
 		note_reached(b, o, delivered < o->n ? fate : NULL);
 	counter_add(&o->counters->tx_packets, delivered);
 	counter_add(&o->counters->tx_bytes, bytes);
-	if (unlikely(tried < o->n))
-		postpone(o, b, tried);
+	keep_from(o, tried);
 }
 
 /* Who makes it laborious to fill its ring pays for that itself. */

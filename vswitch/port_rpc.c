@@ -62,9 +62,9 @@ static json_t *port_to_json(struct port *port)
 	vdev_status(port->dev, &st);
 	json_object_set_new(o, "state", json_string(vdev_state_text(st.state)));
 	json_object_set_new(o, "state_text", json_string(st.text));
-	json_object_set_new(o, "state_s",
-			    json_integer((json_int_t)((clock_now_ns() - st.since_ns) /
-						      CLOCK_NS_PER_S)));
+	json_object_set_new(
+		o, "state_s",
+		json_integer((json_int_t)((clock_now_ns() - st.since_ns) / CLOCK_NS_PER_S)));
 	json_object_set_new(o, "features", features_to_json(st.features));
 	json_object_set_new(o, "queue_pairs_up", json_integer(st.pairs));
 	json_object_set_new(o, "worker", json_integer(((struct worker *)port->worker)->core));
@@ -152,9 +152,10 @@ json_t *rpc_handle_port_delete(struct rpc_ctx *ctx, const struct rpc_port_delete
 /* What a port that could not be made has beside its parameters. */
 static json_t *nothing_up(void)
 {
-	return json_pack("{s:s, s:s, s:i, s:[], s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "state", "refused",
-			 "state_text", "", "state_s", 0, "features", "queue_pairs_up", 0, "worker", 0,
-			 "mtu", 0, "macs", 0, "connects", 0, "turned_away", 0, "refused_messages", 0);
+	return json_pack("{s:s, s:s, s:i, s:[], s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "state",
+			 "refused", "state_text", "", "state_s", 0, "features", "queue_pairs_up", 0,
+			 "worker", 0, "mtu", 0, "macs", 0, "connects", 0, "turned_away", 0,
+			 "refused_messages", 0);
 }
 
 static bool exists(bool found, const char *what, const char *name, struct err *e)

@@ -45,8 +45,8 @@ size_t refused_count(const struct refused *r)
 	return json_array_size(r->entries);
 }
 
-void refused_each(const struct refused *r, void (*fn)(void *ctx, const json_t *call, const char *why),
-		  void *ctx)
+void refused_each(const struct refused *r,
+		  void (*fn)(void *ctx, const json_t *call, const char *why), void *ctx)
 {
 	size_t i;
 	json_t *entry;

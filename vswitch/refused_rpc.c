@@ -87,7 +87,8 @@ size_t refused_list(const struct rpc_ctx *ctx, json_t *list, const char *method,
 	return l.n;
 }
 
-json_t *rpc_handle_config_retry(struct rpc_ctx *ctx, const struct rpc_config_retry *p, struct err *e)
+json_t *rpc_handle_config_retry(struct rpc_ctx *ctx, const struct rpc_config_retry *p,
+				struct err *e)
 {
 	(void)p;
 	(void)e;

@@ -13,9 +13,10 @@ struct refused_filter {
 	const char *value;
 };
 
-/* Appends what `method` would have made to a list: the call's parameters, defaults included, and why it
- * was refused, besides what `rest` (an object, whose reference is taken over) has for an object that does
- * nothing. Only those that pass the filters, which end with a NULL key. Returns how many. [control] */
+/* Appends what `method` would have made to a list: the call's parameters, defaults included, and
+ * why it was refused, besides what `rest` (an object, whose reference is taken over) has for an
+ * object that does nothing. Only those that pass the filters, which end with a NULL key. Returns
+ * how many. [control] */
 size_t refused_list(const struct rpc_ctx *ctx, json_t *list, const char *method, json_t *rest,
 		    const struct refused_filter *filters);
 

@@ -73,8 +73,8 @@ int tenant_delete(struct vswitch *sw, struct tenant *t, struct err *e);
 struct vm_conf {
 	const char *name;
 	const char *tenant;
-	const char *uuid; /* NULL or "": none */
-	int worker_core;  /* -1: the worker with the fewest VMs */
+	const char *uuid;  /* NULL or "": none */
+	int worker_core;   /* -1: the worker with the fewest VMs */
 	bool may_displace; /* where no worker runs on that core, take another one */
 	struct budget budget;
 };
@@ -85,7 +85,8 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 /* Moves a VM and its ports to another worker while traffic flows, where it has this budget. */
 int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budget *budget,
 	    struct err *e);
-/* Whether another worker serves it than the one that was asked for, because that one is not there. */
+/* Whether another worker serves it than the one that was asked for, because that one is not there.
+ */
 bool vm_is_displaced(const struct vm *vm);
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e);
 
@@ -142,8 +143,8 @@ void port_count(struct vswitch *sw, const struct port *port, struct port_counter
 
 /* --- helpers of these modules --- */
 
-/* What workers find under a port's number from now on; those that found another one may go on with it
- * until switch_quiesce(). */
+/* What workers find under a port's number from now on; those that found another one may go on with
+ * it until switch_quiesce(). */
 void switch_set_port(struct vswitch *sw, uint16_t id, struct port *port);
 
 /* The first free slot of a table of pointers, or -1. */

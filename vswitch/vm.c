@@ -316,7 +316,8 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budge
 
 bool vm_is_displaced(const struct vm *vm)
 {
-	return vm->pinned_core >= 0 && ((struct worker *)vm->worker)->core != (unsigned)vm->pinned_core;
+	return vm->pinned_core >= 0 &&
+	       ((struct worker *)vm->worker)->core != (unsigned)vm->pinned_core;
 }
 
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e)

@@ -168,8 +168,8 @@ struct worker_conf {
 struct worker *worker_create(const struct worker_conf *conf, struct err *e);
 void worker_destroy(struct worker *w);
 
-/* Says that a thread will run the worker, or that it does not after all: before that, and after it has
- * ended, worker_call() calls in place. [control] */
+/* Says that a thread will run the worker, or that it does not after all: before that, and after it
+ * has ended, worker_call() calls in place. [control] */
 void worker_start(struct worker *w);
 void worker_not_started(struct worker *w);
 
@@ -181,8 +181,8 @@ int worker_main(void *worker);
  * running, runs it here. fn must be short and must not block. [control, vhost] */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
 
-/* The port of that number as the worker sees it, NULL when there is none: control may take it away, and
- * waits then until no worker can hold it. [worker] */
+/* The port of that number as the worker sees it, NULL when there is none: control may take it away,
+ * and waits then until no worker can hold it. [worker] */
 static inline struct port *worker_port(const struct worker *w, uint16_t id)
 {
 	return __atomic_load_n(&w->ports[id], __ATOMIC_ACQUIRE);

@@ -100,6 +100,41 @@ static void on_change(void *ctx, void (*fn)(void *arg), void *arg, struct vdev_p
 	n_pairs = n;
 }
 
+static struct vdev_pair seen[2];
+
+static void look(void *arg)
+{
+	(void)arg;
+	memcpy(seen, pairs, n_pairs * sizeof(seen[0]));
+}
+
+/* The first pair as the gate's thread has it, which is the one that changes it. */
+static const struct vdev_pair *pair(void)
+{
+	gate_call(gate, look, NULL);
+	return seen;
+}
+
+struct place {
+	uint16_t avail, used;
+	bool avail_wrap;
+};
+
+static void put(void *arg)
+{
+	struct place *at = arg;
+
+	pairs[0].tx.avail_at = at->avail;
+	pairs[0].tx.used_at = at->used;
+	pairs[0].tx.avail_wrap = at->avail_wrap;
+}
+
+/* What a worker has done by now. */
+static void serve_up_to(uint16_t avail, uint16_t used, bool avail_wrap)
+{
+	gate_call(gate, put, &(struct place){avail, used, avail_wrap});
+}
+
 static void on_changed(void *ctx, enum vdev_state state, const char *text)
 {
 	(void)ctx;
@@ -232,7 +267,7 @@ static void a_front_end_comes_and_goes(void **state)
 	for (int i = 0; i < 3; i++) {
 		open_fe(&split);
 		assert_int_equal(n_pairs, 1);
-		assert_true(pairs[0].rx_on && pairs[0].tx_on && !pairs[0].tx_discard);
+		assert_true(pair()->rx_on && pair()->tx_on && !pair()->tx_discard);
 		assert_int_equal(status().pairs, 1);
 		assert_int_equal(status().connects, i + 1);
 		assert_int_equal(vhost_fe_ring_stop(&fe, 0, &base), 0);
@@ -255,16 +290,16 @@ static void a_stopped_ring_says_where_it_is(void **state)
 
 	(void)state;
 	open_fe(&split);
-	pairs[0].tx.avail_at = pairs[0].tx.used_at = 7;
+	serve_up_to(7, 7, true);
 	assert_int_equal(vhost_fe_ring_stop(&fe, 1, &base), 0);
 	assert_int_equal(base, 7);
-	assert_true(pairs[0].rx_on && !pairs[0].tx_on);
+	assert_true(pair()->rx_on && !pair()->tx_on);
 	/* And goes on there. */
 	((struct vring *)&fe.ring[1].split)->used->idx = 7;
 	assert_int_equal(vhost_fe_ring_start(&fe, 1), 0);
 	assert_int_equal(state_message(FE_SET_VRING_ENABLE, 1, 1), 0);
-	assert_true(pairs[0].tx_on);
-	assert_int_equal(pairs[0].tx.avail_at, 7);
+	assert_true(pair()->tx_on);
+	assert_int_equal(pair()->tx.avail_at, 7);
 }
 
 static void a_packed_ring_says_both_places(void **state)
@@ -275,9 +310,7 @@ static void a_packed_ring_says_both_places(void **state)
 	(void)state;
 	conf.features |= FE_F(FE_PACKED);
 	open_fe(&conf);
-	pairs[0].tx.avail_at = 9;
-	pairs[0].tx.used_at = 5;
-	pairs[0].tx.avail_wrap = false;
+	serve_up_to(9, 5, false);
 	assert_int_equal(vhost_fe_ring_stop(&fe, 1, &base), 0);
 	assert_int_equal(base, 9 | (5 | 0x8000u) << 16);
 }
@@ -350,15 +383,15 @@ static void disabled_rings_are_kept_but_discarded(void **state)
 	(void)state;
 	open_fe(&split);
 	assert_int_equal(state_message(FE_SET_VRING_ENABLE, 1, 0), 0);
-	assert_true(pairs[0].tx_on && pairs[0].tx_discard && pairs[0].rx_on);
+	assert_true(pair()->tx_on && pair()->tx_discard && pair()->rx_on);
 	assert_int_equal(state_message(FE_SET_VRING_ENABLE, 0, 0), 0);
-	assert_false(pairs[0].rx_on);
+	assert_false(pair()->rx_on);
 	assert_int_equal(status().state, VDEV_DOWN);
 	assert_int_equal(state_message(FE_SET_VRING_ENABLE, 0, 1), 0);
 	assert_int_equal(state_message(FE_SET_VRING_ENABLE, 1, 1), 0);
-	assert_true(pairs[0].tx_on && !pairs[0].tx_discard && pairs[0].rx_on);
+	assert_true(pair()->tx_on && !pair()->tx_discard && pair()->rx_on);
 	assert_int_equal(vhost_fe_send(&fe, FE_RESET_OWNER, NULL, 0, NULL, 0), 0);
-	assert_true(pairs[0].tx_discard && !pairs[0].rx_on);
+	assert_true(pair()->tx_discard && !pair()->rx_on);
 }
 
 static void notifications_move_without_the_rings(void **state)
@@ -369,16 +402,16 @@ static void notifications_move_without_the_rings(void **state)
 
 	(void)state;
 	open_fe(&split);
-	before = pairs[0].tx;
+	before = pair()->tx;
 	old = before.call_fd;
 	assert_int_equal(vhost_fe_send(&fe, FE_SET_VRING_CALL, &ring, 8, &fd, 1), 0);
-	assert_int_not_equal(pairs[0].tx.call_fd, -1);
-	assert_ptr_equal(pairs[0].tx.desc, before.desc);
+	assert_int_not_equal(pair()->tx.call_fd, -1);
+	assert_ptr_equal(pair()->tx.desc, before.desc);
 	assert_int_equal(fcntl(old, F_GETFD), -1); /* the old one is closed */
 	assert_int_equal(vhost_fe_send(&fe, FE_SET_VRING_CALL, &none, 8, NULL, 0), 0);
-	assert_int_equal(pairs[0].tx.call_fd, -1);
+	assert_int_equal(pair()->tx.call_fd, -1);
 	assert_int_equal(vhost_fe_send(&fe, FE_SET_VRING_KICK, &none, 8, NULL, 0), 0);
-	assert_int_equal(pairs[0].tx_kick_fd, -1);
+	assert_int_equal(pair()->tx_kick_fd, -1);
 	assert_int_equal(status().state, VDEV_UP);
 	close(fd);
 }
@@ -431,14 +464,14 @@ static void rings_beyond_their_memory_are_refused(void **state)
 		expect_text(text);
 		assert_int_equal(status().state, VDEV_DOWN);
 		assert_true(status().is_refused);
-		assert_false(pairs[0].tx_on);
-		assert_true(pairs[0].rx_on);
+		assert_false(pair()->tx_on);
+		assert_true(pair()->rx_on);
 		/* To the last byte it may. */
 		assert_int_equal(vhost_fe_ring_stop(&fe, 1, &base), 0);
 		put_at_end(1, SIZE, cases[k].part, (cases[k].bytes + 15) / 16 * 16);
 		restart_ring(1);
 		expect_state(VDEV_UP);
-		assert_true(pairs[0].tx_on);
+		assert_true(pair()->tx_on);
 	}
 }
 
@@ -452,7 +485,7 @@ static void a_started_ring_keeps_its_size(void **state)
 	assert_int_equal(state_message(FE_SET_VRING_NUM, 1, 32768), -EPROTO);
 	expect_text("refused SET_VRING_NUM: ring 1 is started");
 	assert_int_equal(state_message(FE_SET_VRING_BASE, 1, 32000), -EPROTO);
-	assert_int_equal(pairs[0].tx.size, SIZE);
+	assert_int_equal(pair()->tx.size, SIZE);
 	assert_int_equal(status().state, VDEV_UP);
 	/* Stopped, told, and started again without addresses that fit. */
 	assert_int_equal(vhost_fe_ring_stop(&fe, 1, &base), 0);
@@ -460,7 +493,7 @@ static void a_started_ring_keeps_its_size(void **state)
 	assert_int_equal(state_message(FE_SET_VRING_NUM, 1, 32768), 0);
 	restart_ring(1);
 	expect_text("ring 1: its used ring, 262148 bytes for 32768 entries");
-	assert_false(pairs[0].tx_on);
+	assert_false(pair()->tx_on);
 }
 
 static void a_ring_across_two_regions_is_refused(void **state)
@@ -474,11 +507,11 @@ static void a_ring_across_two_regions_is_refused(void **state)
 	expect_state(VDEV_UP);
 	assert_int_equal(vhost_fe_set_mem_table(&fe, 2), 0);
 	expect_text("ring 1: its used ring");
-	assert_false(pairs[0].tx_on);
-	assert_true(pairs[0].rx_on);
+	assert_false(pair()->tx_on);
+	assert_true(pair()->rx_on);
 	assert_int_equal(vhost_fe_set_mem_table(&fe, 1), 0);
 	expect_state(VDEV_UP);
-	assert_true(pairs[0].tx_on);
+	assert_true(pair()->tx_on);
 }
 
 /* With the event index both rings are two bytes longer. */
@@ -541,14 +574,14 @@ static void a_new_memory_table_moves_the_rings(void **state)
 
 	(void)state;
 	open_fe(&split);
-	pairs[0].tx.avail_at = pairs[0].tx.used_at = 3;
-	before = pairs[0].tx;
+	serve_up_to(3, 3, true);
+	before = pair()->tx;
 	assert_int_equal(vhost_fe_set_mem_table(&fe, 4), 0);
 	assert_int_equal(library_devices, 1);
-	assert_true(pairs[0].tx.desc != before.desc);
-	assert_true(pairs[0].tx.mem != before.mem);
-	assert_int_equal(pairs[0].tx.mem->n, 4);
-	assert_int_equal(pairs[0].tx.avail_at, 3);
+	assert_true(pair()->tx.desc != before.desc);
+	assert_true(pair()->tx.mem != before.mem);
+	assert_int_equal(pair()->tx.mem->n, 4);
+	assert_int_equal(pair()->tx.avail_at, 3);
 	assert_int_equal(status().state, VDEV_UP);
 }
 
@@ -559,7 +592,7 @@ static void a_memory_table_that_fails_changes_nothing(void **state)
 
 	(void)state;
 	open_fe(&split);
-	before = pairs[0].tx;
+	before = pair()->tx;
 	mem_fd = fe.mem_fd;
 	assert_int_equal(pipe(fds), 0);
 	fe.mem_fd = fds[1];
@@ -570,7 +603,7 @@ static void a_memory_table_that_fails_changes_nothing(void **state)
 	assert_int_equal(vhost_fe_set_mem_table(&fe, 2), -EPROTO);
 	expect_text("refused SET_MEM_TABLE: the library refused it");
 	assert_int_equal(status().state, VDEV_UP);
-	assert_memory_equal(&pairs[0].tx, &before, sizeof(before));
+	assert_memory_equal(&pair()->tx, &before, sizeof(before));
 	library_refuses = false;
 	assert_int_equal(vhost_fe_set_mem_table(&fe, 2), 0);
 	assert_null(strstr(status().text, "refused"));
@@ -666,7 +699,7 @@ static void a_message_may_come_in_pieces(void **state)
 	}
 	assert_int_equal(vhost_fe_recv(&fe, &answer, 5000), 0);
 	assert_int_equal(answer.payload.u64, 0);
-	assert_true(pairs[0].tx_discard);
+	assert_true(pair()->tx_discard);
 }
 
 static void too_long_messages_end_the_connection(void **state)

@@ -22,11 +22,21 @@
 #define V1     RIG_F(VIRTIO_F_VERSION_1)
 #define PACKED RIG_F(VIRTIO_F_RING_PACKED)
 
-#define SEEDS   2000
+/* ThreadSanitizer takes ten times as long. */
+#ifdef __SANITIZE_THREAD__
+#define SEEDS 200
+#define RACES 160
+#else
+#define SEEDS 2000
+#define RACES 640
+#endif
 #define ROUNDS  60
 #define REGION  (1u << 16)
 #define REGIONS 3
 #define RING    64
+
+/* The guest's part, which races with the switch's by design: ThreadSanitizer is not to watch it. */
+#define UNWATCHED __attribute__((no_sanitize("thread")))
 
 static struct rte_mempool *pool;
 
@@ -91,7 +101,7 @@ static uint32_t random_len(void)
 }
 
 /* Flags that often mean something. */
-static uint16_t random_flags(const struct rig *g, bool device_writes)
+UNWATCHED static uint16_t random_flags(const struct rig *g, bool device_writes)
 {
 	uint16_t flags = device_writes ? VRING_DESC_F_WRITE : 0;
 
@@ -108,7 +118,7 @@ static uint16_t random_flags(const struct rig *g, bool device_writes)
 	return flags;
 }
 
-static void scribble_desc(struct rig *g, void *at, bool device_writes)
+UNWATCHED static void scribble_desc(struct rig *g, void *at, bool device_writes)
 {
 	uint64_t gpa = random_gpa();
 	uint32_t len = random_len();
@@ -229,7 +239,7 @@ static void test_random_rings_to_send(void **state)
 	/* It was a test of something. */
 	assert_true(packets > SEEDS * 10);
 	assert_true(drops > SEEDS * 10);
-	assert_in_range(breaks, 10, SEEDS - 10);
+	assert_in_range(breaks, SEEDS / 200, SEEDS - SEEDS / 200);
 }
 
 static void random_packets(struct rte_mbuf **m, unsigned n)
@@ -304,7 +314,7 @@ static struct rig *scribbled;
 static _Atomic bool stop;
 
 /* Rewrites ring memory as fast as it can. */
-static void *scribble_on(void *arg)
+UNWATCHED static void *scribble_on(void *arg)
 {
 	struct driver_ring *r = &scribbled->ring;
 
@@ -351,7 +361,7 @@ static void test_rings_that_change_meanwhile(void **state)
 	static const uint16_t ring_sizes[] = {1, 2, 8, 64};
 
 	(void)state;
-	for (unsigned s = 0; s < 4 * 4 * 40; s++) {
+	for (unsigned s = 0; s < RACES; s++) {
 		struct rig_conf conf = {.size = ring_sizes[s / 4 % 4],
 					.regions = REGIONS,
 					.region_size = REGION,

@@ -165,9 +165,10 @@ struct race {
 static void *flap(void *arg)
 {
 	struct race *r = arg;
+	uint16_t lost;
 
 	for (uint32_t i = 0; i < 200000; i++)
-		fdb_learn(r->f, mac_number(i % 64), r->port, i / 1000, true, &loser);
+		fdb_learn(r->f, mac_number(i % 64), r->port, i / 1000, true, &lost);
 	return NULL;
 }
 

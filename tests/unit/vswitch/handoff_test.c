@@ -240,11 +240,25 @@ static void take_some(struct scene *s)
 	s->now += 8000; /* so that the slice ends while the burst is delivered */
 }
 
+/* The pages of guest 1's receive buffers are missing, two buffers to a page, and the next service
+ * has no time to wait for more than one. */
+static void turn_without_pages(struct scene *s)
+{
+	struct vhost_fe *fe = &s->guest[1].fe;
+
+	assert_int_equal(fallocate(fe->mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   s->guest[1].rx_buf[0] - fe->mem, SCENE_RING_SIZE * 2048),
+			 0);
+	page_faults_happened(&s->w->deadline.faults);
+	s->meanwhile = take_some;
+	turn(s->w);
+	s->meanwhile = NULL;
+}
+
 /* What a service has no time for, because a receiver's pages are missing, goes on in the next. */
 static void test_packets_into_missing_pages_arrive_in_order(void **state)
 {
 	struct scene *s = *state;
-	struct vhost_fe *fe = &s->guest[1].fe;
 	struct page_faults *faults = &s->w->deadline.faults;
 	uint32_t len;
 	int got = 0;
@@ -254,14 +268,7 @@ static void test_packets_into_missing_pages_arrive_in_order(void **state)
 	scene_introduce(s, 1);
 	for (unsigned i = 0; i < 30; i++)
 		scene_send_to(s, 0, 1, (uint8_t)i);
-	/* Two buffers are in a page. */
-	assert_int_equal(fallocate(fe->mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				   s->guest[1].rx_buf[0] - fe->mem, SCENE_RING_SIZE * 2048),
-			 0);
-	page_faults_happened(faults);
-	s->meanwhile = take_some;
-	turn(s->w);
-	s->meanwhile = NULL;
+	turn_without_pages(s);
 	while (scene_receive(&s->guest[1], &len) == got)
 		got++;
 	assert_in_range(got, 1, 3);
@@ -273,6 +280,28 @@ static void test_packets_into_missing_pages_arrive_in_order(void **state)
 		assert_int_equal(scene_receive(&s->guest[1], &len), got);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 40);
 	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+	page_faults_close(faults);
+}
+
+/* A flood that its first receiver gets later than the others is counted once. */
+static void test_a_flood_that_goes_on_later_is_counted_once(void **state)
+{
+	uint8_t src[6], all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct scene *s = *state;
+	struct page_faults *faults = &s->w->deadline.faults;
+
+	if (page_faults_open(faults) < 0)
+		skip();
+	scene_mac(0, src);
+	for (unsigned i = 0; i < 10; i++)
+		scene_send_frame(&s->guest[0], all, src, 0x0806, 64, (uint8_t)i);
+	turn_without_pages(s);
+	assert_true(s->w->arrivals[s->guest[0].vm.id].n > 0);
+	scene_turns(s, 50);
+	for (unsigned i = 1; i < 5; i++)
+		assert_int_equal(scene_received(s, i), 10);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 10);
+	assert_int_equal(scene_counters(s, 0)->copies, 30);
 	page_faults_close(faults);
 }
 
@@ -290,6 +319,7 @@ int main(void)
 		SCENE_CASE(test_a_flood_that_nobody_gets_is_dropped),
 		SCENE_CASE(test_a_flood_that_one_gets_is_forwarded),
 		SCENE_CASE(test_packets_into_missing_pages_arrive_in_order),
+		SCENE_CASE(test_a_flood_that_goes_on_later_is_counted_once),
 	};
 
 	if (fake_eal_init("handoff_test") < 0)
