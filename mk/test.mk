@@ -24,6 +24,20 @@ asan: ## Unit and loop tiers under ASan and UBSan
 	@ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
 		scripts/run-tests --build build/asan unit loop
 
+# Reports become the exit status of what was run, stintd's too.
+TSAN_ENV := TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp exitcode=66"
+
+.PHONY: tsan
+tsan: ## Unit and loop tiers under ThreadSanitizer
+	@$(MAKE) --no-print-directory TSAN=1 build unit-tests loop-bins
+	@$(TSAN_ENV) scripts/run-tests --build build/tsan unit loop
+
+.PHONY: tsan-short
+tsan-short: ## Under ThreadSanitizer, only those tests in which threads meet
+	@$(MAKE) --no-print-directory TSAN=1 build unit-tests loop-bins
+	@$(TSAN_ENV) scripts/run-tests --build build/tsan \
+		--only '/(log|gate|vdev|vring_fuzz|fdb|worker|switch|boundary|workers)_test' unit loop
+
 .PHONY: check-fresh
 check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
 	@scripts/check-fresh

@@ -47,7 +47,6 @@ void handoff_send(struct outbox *o, struct batch *b)
 	uint32_t n = atomic_load_explicit(pushed, memory_order_relaxed);
 	uint32_t taken = atomic_load_explicit(&peer->handoff_taken[vm->id], memory_order_acquire);
 	uint32_t to_epoch = atomic_load_explicit(&o->to->epoch, memory_order_acquire);
-	uint32_t from_epoch = atomic_load_explicit(&b->from->epoch, memory_order_relaxed);
 
 	/* It may have changed networks since it was looked up. */
 	if (unlikely(o->to->net != b->from->net)) {
@@ -59,7 +58,7 @@ void handoff_send(struct outbox *o, struct batch *b)
 		struct handoff h = {
 			.pkt = hold(o->pkt[i], vm->pool),
 			.to_epoch = to_epoch,
-			.from_epoch = from_epoch,
+			.from_epoch = b->from->first_epoch,
 			.to = o->to->id,
 			.from = b->from->id,
 			.vm = vm->id,
@@ -110,8 +109,9 @@ static struct port *same_port(const struct worker *w, uint16_t id, uint32_t epoc
 static void count(struct worker *w, const struct handoff *h, bool missed, uint8_t reason)
 {
 	struct port_counters *sender = &w->counters[h->from];
+	const struct port *from = worker_port(w, h->from);
 
-	if (!same_port(w, h->from, h->from_epoch))
+	if (!from || from->first_epoch != h->from_epoch)
 		return; /* its counters are gone as well */
 	if (!h->first)
 		counter_add(&sender->copies, !missed);

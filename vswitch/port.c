@@ -214,7 +214,8 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 		return NULL;
 	}
 	port->id = (uint16_t)slot;
-	atomic_store(&port->epoch, ++sw->epochs);
+	port->first_epoch = ++sw->epochs;
+	atomic_store(&port->epoch, port->first_epoch);
 	port->sw = sw;
 	port->vm = vm_find(sw, conf->vm);
 	port->net = network_find(sw, conf->network);

@@ -70,6 +70,7 @@ struct port {
 	/* Another one for each port that had this id, and each network that it was in: what is on
 	 * its way to a port that is not the same any more is not delivered. */
 	_Atomic uint32_t epoch;
+	uint32_t first_epoch; /* its own from the beginning: whose counters are this id's */
 	struct worker *_Atomic worker; /* the only one that touches the rings */
 
 	/* The worker's. */

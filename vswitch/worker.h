@@ -39,7 +39,7 @@ struct vring_loan;
 struct handoff {
 	struct rte_mbuf *pkt;
 	uint32_t to_epoch;
-	uint32_t from_epoch;
+	uint32_t from_epoch; /* the first */
 	uint16_t to;   /* port */
 	uint16_t from; /* port */
 	uint16_t vm;   /* that pays */

@@ -120,14 +120,14 @@ class Scene:
 
     def rate_limits_hold(self):
         d = self.d
-        d.call('budget_set', vm='vm0', rate_pps=10000)
+        d.call('budget_set', vm='vm0', rate_pps=1000)
         time.sleep(0.2)
         start, before = time.monotonic(), d.counters('p0')['in']
         time.sleep(1)
         rate = (d.counters('p0')['in'] - before) / (time.monotonic() - start)
-        assert 0 < rate <= 11000, rate
+        assert 0 < rate <= 1100, rate
         d.call('scheduler_set', mode='none')
-        wait_for(lambda: self.packets(0.5) > 10000, 60, 'mode none limits nothing')
+        wait_for(lambda: self.packets(0.5) > 1000, 60, 'mode none limits nothing')
         d.call('scheduler_set', mode='time')
         d.call('budget_set', vm='vm0', rate_pps=0)
 

@@ -59,7 +59,7 @@ def faults_are_found():
         made = {kind: f[f'stream.s.made_{kind}'] for kind in KINDS}
         found = {kind: f[f'stream.s.{kind}'] for kind in KINDS}
         assert f['stream.s.sent'] == 40000, f
-        assert all(made[kind] > 50 for kind in KINDS), made
+        assert all(made[kind] > 5 for kind in KINDS), made
         # Nothing but frames that make addresses known, before both ports are up.
         assert {reason for p in ('p0', 'p1') for reason in d.counters(p)['drops']} <= {'receiver_down'}
         # A packet that arrives altered is missing from its flow, too.

@@ -89,10 +89,13 @@ class Testpmd:
 
 def check_conservation(d):
     """in == forwarded + consumed + drops once nothing is on its way."""
-    def conserved():
-        return all(c['in'] == c['forwarded'] + c['consumed'] + sum(c['drops'].values())
-                   for c in d.call('stats_ports'))
-    wait_for(conserved, 5, 'counters are conserved')
+    def odd():
+        return [c for c in d.call('stats_ports')
+                if c['in'] != c['forwarded'] + c['consumed'] + sum(c['drops'].values())]
+    try:
+        wait_for(lambda: not odd(), 5, 'counters are conserved')
+    except TimeoutError as e:
+        raise AssertionError(f'not conserved: {odd()}') from e
 
 
 def check_buffers(d):

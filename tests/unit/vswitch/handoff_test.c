@@ -104,13 +104,25 @@ static void test_a_successor_does_not_pay_for_its_predecessor(void **state)
 	const struct port_counters *c = &s->w2->counters[s->guest[0].port.id];
 
 	hand_over_one(s);
-	atomic_fetch_add(&s->guest[0].port.epoch, 1);
+	s->guest[0].port.first_epoch++;
 	memset(&s->w->counters[s->guest[0].port.id], 0, sizeof(*c));
 	scene_enable(&s->guest[1], false);
 	turn(s->w2);
 	assert_int_equal(c->forwarded, 0);
 	assert_int_equal(c->drops[DROP_PORT_DOWN], 0);
 	scene_enable(&s->guest[1], true);
+}
+
+/* What a port sent before it changed networks is its own still. */
+static void test_a_port_in_another_network_pays_for_what_it_sent(void **state)
+{
+	struct scene *s = *state;
+
+	hand_over_one(s);
+	atomic_fetch_add(&s->guest[0].port.epoch, 1);
+	turn(s->w2);
+	assert_int_equal(s->w2->counters[s->guest[0].port.id].forwarded, 1);
+	scene_assert_conserved(s);
 }
 
 static void take_long(struct scene *s)
@@ -313,6 +325,7 @@ int main(void)
 		SCENE_CASE(test_what_is_handed_to_a_port_that_goes_is_dropped),
 		SCENE_CASE(test_what_is_handed_to_another_port_is_dropped),
 		SCENE_CASE(test_a_successor_does_not_pay_for_its_predecessor),
+		SCENE_CASE(test_a_port_in_another_network_pays_for_what_it_sent),
 		SCENE_CASE(test_arrivals_are_served_in_turn),
 		SCENE_CASE(test_a_guarantee_comes_before_arrivals),
 		SCENE_CASE(test_arrivals_go_with_their_vm),
