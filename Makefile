@@ -19,9 +19,19 @@ BUILD ?= build/tsan
 SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -DRTE_USE_C11_MEM_MODEL
 OPT ?= -O1
 endif
+# `make FUZZING=1` builds what libFuzzer runs.
+ifdef FUZZING
+CC := clang
+BUILD ?= build/fuzz
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer -D__SANITIZE_ADDRESS__=1
+OPT ?= -O1
+endif
 BUILD ?= build
 OPT ?= -O3
-CC = gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PREFIX ?= /usr/local
 VERSION := $(shell cat VERSION)
 # With prefetches for writing: without them a line that is about to be written is fetched twice.

@@ -15,6 +15,7 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
+#include "pkt/checksum.h"
 #include "pkt/parse.h"
 
 #define BIT(n) (1ULL << (n))
@@ -37,10 +38,8 @@ static int fill_csum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 
 	if (start + offset + sizeof(sum) > rte_pktmbuf_data_len(m))
 		return -EINVAL;
-	if (rte_raw_cksum_mbuf(m, start, rte_pktmbuf_pkt_len(m) - start, &sum) < 0)
-		return -EINVAL;
 	field = rte_pktmbuf_mtod_offset(m, uint16_t *, start + offset);
-	sum = (uint16_t)~sum;
+	sum = (uint16_t)~pkt_sum(m, start);
 	/* 0 would mean "no checksum" to UDP, and is the same number to everyone else. */
 	sum = sum ? sum : 0xffff;
 	memcpy(field, &sum, sizeof(sum));
@@ -147,16 +146,12 @@ static int patch_ip_csum(const struct rte_mbuf *m, struct net_hdr_patch *patch)
 	return 0;
 }
 
-static int patch_l4_csum(const struct rte_mbuf *m, uint32_t start, uint32_t offset,
-			 struct net_hdr_patch *patch)
+static void patch_l4_csum(const struct rte_mbuf *m, uint32_t start, uint32_t offset,
+			  struct net_hdr_patch *patch)
 {
-	uint16_t sum;
+	uint16_t sum = (uint16_t)~pkt_sum(m, start);
 
-	if (rte_raw_cksum_mbuf(m, start, rte_pktmbuf_pkt_len(m) - start, &sum) < 0)
-		return -ENOTSUP;
-	sum = (uint16_t)~sum;
 	add_patch(patch, start + offset, sum ? sum : 0xffff);
-	return 0;
 }
 
 static int put_gso(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h)
@@ -200,7 +195,8 @@ int net_hdr_from_mbuf(const struct rte_mbuf *m, uint64_t features, struct virtio
 		if (put_gso(m, features, h) < 0)
 			return -ENOTSUP;
 	} else if (!(features & BIT(VIRTIO_NET_F_GUEST_CSUM))) {
-		return patch_l4_csum(m, start, offset, patch);
+		patch_l4_csum(m, start, offset, patch);
+		return 0;
 	}
 	h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	h->csum_start = (uint16_t)start;

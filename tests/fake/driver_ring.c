@@ -84,26 +84,22 @@ uint64_t driver_mem_gpa(const struct driver_mem *m, const void *p)
 	return 0;
 }
 
+static bool is_guard(const uint8_t *p, size_t n)
+{
+	return n == 0 || (p[0] == GUARD_BYTE && memcmp(p, p + 1, n - 1) == 0);
+}
+
 bool driver_mem_guards_ok(const struct driver_mem *m)
 {
+	const uint8_t *at = m->all;
 	bool ok = true;
 
 	ASAN_UNPOISON_MEMORY_REGION(m->all, m->all_size);
-	for (size_t i = 0; i < m->all_size && ok; i++) {
-		bool inside = false;
-
-		for (unsigned r = 0; r < m->map.n; r++) {
-			size_t at = (size_t)(m->map.r[r].hva - m->all);
-
-			if (i >= at && i < at + m->map.r[r].size) {
-				inside = true;
-				i = at + m->map.r[r].size - 1;
-				break;
-			}
-		}
-		ok = inside || m->all[i] == GUARD_BYTE;
+	for (unsigned r = 0; r < m->map.n; r++) {
+		ok = ok && is_guard(at, (size_t)(m->map.r[r].hva - at));
+		at = m->map.r[r].hva + m->map.r[r].size;
 	}
-	return ok;
+	return ok && is_guard(at, (size_t)(m->all + m->all_size - at));
 }
 
 /* --- rings
