@@ -54,32 +54,37 @@ int vdev_check_eventfd(unsigned ring, const char *what, int fd, struct err *e)
  */
 
 static uint8_t *part(const struct vdev *dev, unsigned i, const char *what, uint64_t at,
-		     uint64_t size, struct err *e)
+		     uint64_t size, uintptr_t align, struct err *e)
 {
 	uint8_t *hva = memory_table_at(&dev->memory, at, size);
 
-	if (!hva)
+	if (!hva) {
 		err_set(e, ERR_INVALID, NULL,
 			"ring %u: its %s, %llu bytes for %u entries, is not within one region of "
 			"the shared memory",
 			i, what, (unsigned long long)size, dev->ring[i].num);
+	} else if ((uintptr_t)hva % align) {
+		err_set(e, ERR_INVALID, NULL, "ring %u: its %s is not aligned to %u bytes", i, what,
+			(unsigned)align);
+		return NULL;
+	}
 	return hva;
 }
 
-/* Finds the three parts (virtio 1.1, 2.6 and 2.7). */
+/* Finds the three parts: their sizes and alignments are those of virtio 1.1, 2.6 and 2.7. */
 static int find_parts(const struct vdev *dev, unsigned i, struct vring_conf *conf, struct err *e)
 {
 	const struct vdev_ring *r = &dev->ring[i];
 	uint64_t n = r->num, event = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX) ? 2 : 0;
 
 	if (dev->features & BIT(VIRTIO_F_RING_PACKED)) {
-		conf->desc = part(dev, i, "ring", r->desc, 16 * n, e);
-		conf->avail = part(dev, i, "driver event", r->avail, 4, e);
-		conf->used = part(dev, i, "device event", r->used, 4, e);
+		conf->desc = part(dev, i, "ring", r->desc, 16 * n, 16, e);
+		conf->avail = part(dev, i, "driver event", r->avail, 4, 4, e);
+		conf->used = part(dev, i, "device event", r->used, 4, 4, e);
 	} else {
-		conf->desc = part(dev, i, "descriptor table", r->desc, 16 * n, e);
-		conf->avail = part(dev, i, "available ring", r->avail, 4 + 2 * n + event, e);
-		conf->used = part(dev, i, "used ring", r->used, 4 + 8 * n + event, e);
+		conf->desc = part(dev, i, "descriptor table", r->desc, 16 * n, 16, e);
+		conf->avail = part(dev, i, "available ring", r->avail, 4 + 2 * n + event, 2, e);
+		conf->used = part(dev, i, "used ring", r->used, 4 + 8 * n + event, 4, e);
 	}
 	conf->size = (uint16_t)n;
 	conf->features = dev->features;
@@ -117,7 +122,7 @@ static int open_ring(struct vdev *dev, unsigned i, struct err *e)
 	ret = vring_open(virtq_of(dev, i), &conf);
 	if (ret < 0)
 		return err_set(e, ERR_INVALID, NULL,
-			       "ring %u: %u entries, or the place of its parts, cannot be", i,
+			       "ring %u: %u entries, or where it is to go on, cannot be", i,
 			       dev->ring[i].num);
 	dev->ring[i].is_open = true;
 	dev->ring[i].has_moved = false;

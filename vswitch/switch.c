@@ -30,6 +30,9 @@ int switch_check_name(const char *field, const char *name, struct err *e)
 	if (len == 0 || len >= NAME_SIZE)
 		return err_set(e, ERR_INVALID, field, "%s '%.80s': must have 1 to %d characters",
 			       field, name, NAME_SIZE - 1);
+	if (name[0] == '-')
+		return err_set(e, ERR_INVALID, field, "%s '%s': may not begin with '-'", field,
+			       name);
 	for (const char *c = name; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
 			return err_set(e, ERR_INVALID, field,

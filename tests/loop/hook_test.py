@@ -82,9 +82,12 @@ def ours(*entries, attributes='tenant="acme"'):
     return f'<stint:vm xmlns:stint="urn:stint:libvirt:1" {attributes}>{inner}</stint:vm>'
 
 
-def domain(metadata, *interfaces, uuid=UUID, head=''):
+SHARED = '<memoryBacking><source type="memfd"/><access mode="shared"/></memoryBacking>'
+
+
+def domain(metadata, *interfaces, uuid=UUID, head='', memory=SHARED):
     uuid = f'<uuid>{uuid}</uuid>' if uuid else ''
-    return (f'{head}<domain type="qemu" id="1"><name>web1</name>{uuid}<metadata>{metadata}</metadata>'
+    return (f'{head}<domain type="qemu" id="1"><name>web1</name>{uuid}<metadata>{metadata}</metadata>{memory}'
             f'<devices>{"".join(interfaces)}</devices></domain>')
 
 
@@ -261,6 +264,60 @@ def refusals_say_why_and_leave_nothing():
         done(d, domain(ours(good, (MACS[2], 'red')), a, b))
 
 
+def memory_has_to_be_shared():
+    """Where it is not, the ports would look well and nothing would move."""
+    def backing(inner):
+        return f'<memoryBacking>{inner}</memoryBacking>'
+
+    def cells(*modes):
+        return '<cpu><numa>' + ''.join('<cell id="0" cpus="0" memory="1"' + (f' memAccess="{mode}"' if mode else '') +
+                                       '/>' for mode in modes) + '</numa></cpu>'
+
+    def dimm(access, model='dimm'):
+        return f'<memory model="{model}" {access}><target><size>1</size></target></memory>'
+
+    shared, private = '<access mode="shared"/>', '<access mode="private"/>'
+    memfd, file, anonymous = (f'<source type="{kind}"/>' for kind in ('memfd', 'file', 'anonymous'))
+    good = {
+        'memfd and shared': (backing(memfd + shared), ''), 'file and shared': (backing(file + shared), ''),
+        'hugepages and shared': (backing('<hugepages/>' + shared), ''), 'shared alone': (backing(shared), ''),
+        'memfd alone': (backing(memfd), ''), 'every cell': (cells('shared', 'shared'), ''),
+        'cells that leave it': (backing(memfd + shared) + cells(None, None), ''),
+        'cells that know better': (backing(file + private) + cells('shared', 'shared'), ''),
+        'a shared dimm': (SHARED, dimm('access="shared"')), 'a usual dimm': (SHARED, dimm('')),
+        'an nvdimm': (SHARED, dimm('access="private"', 'nvdimm')),
+    }
+    bad = {
+        'nothing': ('', ''), 'an empty element': (backing(''), ''), 'a file alone': (backing(file), ''),
+        'hugepages alone': (backing('<hugepages/>'), ''), 'memfd, but private': (backing(memfd + private), ''),
+        'anonymous': (backing(anonymous), ''), 'one cell': (backing(memfd + shared) + cells('shared', 'private'), ''),
+        'a cell that leaves it': (cells('shared', None), ''), 'a private dimm': (SHARED, dimm('access="private"')),
+    }
+    with World() as d:
+        path = d.path('s')
+
+        def xml(memory, devices):
+            return domain(ours((MACS[1], 'blue')), interface_xml(path, MACS[1]), devices, memory=memory)
+
+        for what, case in bad.items():
+            try:
+                refused(d, xml(*case), 'memory is not shared', "<access mode='shared'/>")
+                assert d.configuration() == d.empty
+            except AssertionError as error:
+                raise AssertionError(f'{what}: {error}') from error
+        # One that runs already is not cut off for it, and one without ports needs none.
+        done(d, xml('', ''), *RUN[1])
+        done(d, xml('', ''), *RUN[2])
+        done(d, domain(ours(), memory=''))
+        done(d, domain(ours(), memory=''), *RUN[2])
+        for what, case in good.items():
+            try:
+                done(d, xml(*case))
+                assert d.ports() == {'web1-0': 'blue'}
+            except AssertionError as error:
+                raise AssertionError(f'{what}: {error}') from error
+
+
 def what_is_not_ours_is_left_alone():
     with World() as d:
         good = two(d)
@@ -291,7 +348,7 @@ def what_a_crash_left_is_cleared():
         done(d, less, name='web2')
         assert d.ports() == {'web2-0': 'red'} and list(d.vms()) == ['web2']
         # The tenant was changed.
-        done(d, less.replace('acme', 'umbrella').replace('red', 'green'), name='web2')
+        done(d, less.replace('acme', 'umbrella').replace('"red"', '"green"'), name='web2')
         assert d.vms()['web2']['tenant'] == 'umbrella'
         for _ in range(2):
             done(d, less, 'release', 'end', name='web2')
@@ -464,7 +521,7 @@ def many_domains_start_at_once():
 if __name__ == '__main__':
     sys.exit(run_tests([
         the_example_gets_what_it_asks_for, either_side_may_listen, budgets_are_taken_from_the_element,
-        refusals_say_why_and_leave_nothing, what_is_not_ours_is_left_alone, what_a_crash_left_is_cleared,
-        killed_at_any_moment, reconnecting_only_adds, reconnecting_never_kills_the_domain,
+        refusals_say_why_and_leave_nothing, memory_has_to_be_shared, what_is_not_ours_is_left_alone,
+        what_a_crash_left_is_cleared, killed_at_any_moment, reconnecting_only_adds, reconnecting_never_kills_the_domain,
         a_vm_made_in_advance_keeps_what_is_its_own, without_an_answer_the_start_is_refused,
         a_daemon_that_restarts_is_waited_for, many_domains_start_at_once]))

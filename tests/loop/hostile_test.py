@@ -5,6 +5,7 @@ packets: the switch goes on, the others do not notice, files and buffers are bac
 import datetime
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
@@ -156,7 +157,36 @@ class Scene:
         self.d.close()
 
 
+class Silent:
+    """A front end that connects and shares no memory, as QEMU does where the guest's is private. A switch of its own:
+    the event comes after half a minute."""
+
+    def __init__(self):
+        self.d = Stintd()
+        make_ports(self.d)
+        self.front_end = socket.socket(socket.AF_UNIX)
+        self.front_end.connect(self.d.path('p0.sock'))
+
+    def memory_that_is_not_shared_is_an_event(self):
+        def told():
+            return [e for e in self.d.call('events_list') if e['type'] == 'port_not_ready']
+        port = self.d.port('p0')
+        assert port['state'] == 'negotiating', port
+        event = wait_for(told, 60, 'the event')[0]
+        assert event['port'] == 'p0' and event['vm'] == 'vm0' and event['for_s'] >= 30, event
+        port = self.d.port('p0')
+        for text in (event['state_text'], port['state_text'], self.d.read_log()):
+            assert 'is the guest\'s memory shared (<memoryBacking>)' in text, text
+        assert port['state_s'] >= 30, port
+        time.sleep(2.5)
+        assert len(told()) == 1, told()
+        self.front_end.close()
+        self.d.wait_state('p0', 'waiting')
+        self.d.close()
+
+
 def tests():
+    silent = Silent()
     scene = Scene()
     names = subprocess.run([FRONT_END, '--list'], check=True, capture_output=True,
                            text=True).stdout.split()
@@ -185,6 +215,7 @@ def tests():
         assert scene.d.stop() == 0
     yield afterwards_all_is_accounted_for
     scene.close()
+    yield silent.memory_that_is_not_shared_is_an_event
 
 
 if __name__ == '__main__':

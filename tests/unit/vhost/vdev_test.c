@@ -105,6 +105,7 @@ static struct vdev_pair seen[2];
 static void look(void *arg)
 {
 	(void)arg;
+	memset(seen, 0, sizeof(seen));
 	memcpy(seen, pairs, n_pairs * sizeof(seen[0]));
 }
 
@@ -514,6 +515,40 @@ static void a_ring_across_two_regions_is_refused(void **state)
 	assert_true(pair()->tx_on);
 }
 
+/* One region, of which the front end says that it is so many bytes further down than it is. */
+static void share_memory_shifted(uint64_t by)
+{
+	struct {
+		uint32_t n, padding;
+		struct fe_region region;
+	} table = {1, 0, {FE_GPA, fe.mem_size, (uintptr_t)fe.mem - by, 0}};
+
+	assert_int_equal(vhost_fe_send(&fe, FE_SET_MEM_TABLE, &table, sizeof(table), &fe.mem_fd, 1),
+			 0);
+}
+
+/* When they are told, and when the memory moves under them. */
+static void rings_that_are_not_aligned_are_refused(void **state)
+{
+	uint32_t base;
+
+	(void)state;
+	open_fe(&split);
+	share_memory_shifted(8);
+	expect_text("ring 0: its descriptor table is not aligned to 16 bytes");
+	assert_true(!pair()->rx_on && !pair()->tx_on);
+	share_memory_shifted(0);
+	expect_state(VDEV_UP);
+	assert_true(pair()->rx_on && pair()->tx_on);
+	assert_int_equal(vhost_fe_ring_stop(&fe, 1, &base), 0);
+	assert_int_equal(addr_message(1, fe.mem, fe.mem + 8193, fe.mem + 16384), 0);
+	restart_ring(1);
+	expect_text("ring 1: its available ring is not aligned to 2 bytes");
+	assert_int_equal(addr_message(1, fe.mem, fe.mem + 8192, fe.mem + 16386), 0);
+	expect_text("ring 1: its used ring is not aligned to 4 bytes");
+	assert_false(pair()->tx_on);
+}
+
 /* With the event index both rings are two bytes longer. */
 static void the_event_index_counts(void **state)
 {
@@ -819,6 +854,7 @@ int main(void)
 		TEST(rings_beyond_their_memory_are_refused),
 		TEST(a_started_ring_keeps_its_size),
 		TEST(a_ring_across_two_regions_is_refused),
+		TEST(rings_that_are_not_aligned_are_refused),
 		TEST(the_event_index_counts),
 		TEST(packed_rings_have_three_parts_too),
 		TEST(bad_sizes_are_refused),
