@@ -27,9 +27,10 @@ const char *log_level_text(enum log_level level);
  * counters and events. [any] */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* From now on lines are written by a thread of the log's own, so that no caller ever waits for whoever
- * reads them: what does not fit in 64 KiB of lines not written yet is lost, and counted in a line that
- * follows. Until then, and after log_stop(), callers write. Negative errno. [control, once] */
+/* From now on lines are written by a thread of the log's own, so that no caller ever waits for
+ * whoever reads them: what does not fit in 64 KiB of lines not written yet is lost, and counted in
+ * a line that follows. Until then, and after log_stop(), callers write. Negative errno. [control,
+ * once] */
 int log_start(void);
 
 /* Waits until all is written, for a second at most. [control] */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -61,6 +62,7 @@ uint64_t pool_bytes(uint32_t packets)
 
 static uint64_t available_bytes(void)
 {
+	static const char name[] = "MemAvailable:";
 	unsigned long long kb = UINT64_MAX >> 10;
 	FILE *f = fopen("/proc/meminfo", "re");
 	char line[128];
@@ -68,8 +70,8 @@ static uint64_t available_bytes(void)
 	if (!f)
 		return UINT64_MAX;
 	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1)
-			break;
+		if (strncmp(line, name, sizeof(name) - 1) == 0)
+			kb = strtoull(line + sizeof(name) - 1, NULL, 10);
 	fclose(f);
 	return kb << 10;
 }

@@ -108,8 +108,9 @@ enum front_end_read front_end_read(struct front_end *fe, uint64_t now_ns, struct
 			return FRONT_END_BAD;
 		}
 		if (fe->have >= MESSAGE_HEADER && fe->msg.size > MESSAGE_MAX_PAYLOAD) {
-			err_set(e, ERR_INVALID, NULL, "front end sent a message of %u bytes, %d at most",
-				fe->msg.size, MESSAGE_MAX_PAYLOAD);
+			err_set(e, ERR_INVALID, NULL,
+				"front end sent a message of %u bytes, %d at most", fe->msg.size,
+				MESSAGE_MAX_PAYLOAD);
 			return FRONT_END_BAD;
 		}
 	}

@@ -128,8 +128,11 @@ void vdev_update_state(struct vdev *dev)
 	} else if (!text[0] && dev->was_up) {
 		state = VDEV_DOWN;
 		vdev_text_down(text, "the guest is paused, or its driver stopped the rings");
+	} else if (!text[0] && refused[0]) {
+		state = VDEV_DOWN;
+		vdev_text_down(text, "not set up yet");
 	} else if (!text[0]) {
-		state = refused[0] ? VDEV_DOWN : VDEV_NEGOTIATING;
+		state = VDEV_NEGOTIATING;
 		describe_negotiation(dev, text);
 	}
 	vdev_text_add_refused(text, refused);

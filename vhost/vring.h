@@ -31,7 +31,6 @@ struct vring_loan;
 #define VRING_MAX_PACKET \
 	(65535 + 40 + 14 + 8) /* IPv6 without jumbograms, Ethernet, two VLAN tags */
 
-
 enum vring_drop {
 #define X(name, text) VRING_DROP_##name,
 #include "vhost/vring_drops.def"

@@ -152,6 +152,7 @@ static uint16_t gather(struct worker *w, struct arrivals *a, struct batch *b)
 		else if (h->pair != b->pair)
 			break;
 		b->missed[n] = 0;
+		b->reason[n] = 0;
 		if (likely(to && to->worker == w))
 			b->work += outbox_put(outbox_find(w, to, b->pair, &b->work), h->pkt, n);
 		else

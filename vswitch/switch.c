@@ -103,13 +103,13 @@ struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 			.ports = sw->port_slot,
 			.sched = *sched,
 		};
+		struct worker *w = worker_create(&conf, e);
 
-		sw->worker[i] = worker_create(&conf, e);
-		if (!sw->worker[i]) {
+		if (!w) {
 			switch_destroy(sw);
 			return NULL;
 		}
-		sw->n_workers++;
+		sw->worker[sw->n_workers++] = w;
 	}
 	return sw;
 }

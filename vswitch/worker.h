@@ -40,9 +40,9 @@ struct handoff {
 	struct rte_mbuf *pkt;
 	uint32_t to_epoch;
 	uint32_t from_epoch; /* the first */
-	uint16_t to;   /* port */
-	uint16_t from; /* port */
-	uint16_t vm;   /* that pays */
+	uint16_t to;         /* port */
+	uint16_t from;       /* port */
+	uint16_t vm;         /* that pays */
 	uint8_t pair;
 	bool first; /* what becomes of the packet is what becomes of this one */
 };
