@@ -49,8 +49,8 @@ CFLAGS = -std=gnu11 -D_GNU_SOURCE -g $(OPT) -march=$(MARCH) $(WARN) $(SANFLAGS) 
 	-DSTINT_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API -pthread $(EXTRA_CFLAGS)
 LDLIBS = $(SANFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -pthread
 
-MODULES := base pkt vhost policy rpc vswitch cli
-SRCS := $(filter-out vswitch/main.c cli/main.c,$(foreach m,$(MODULES),$(wildcard $(m)/*.c)))
+MODULES := base pkt ring vhost policy rpc vswitch control daemon cli
+SRCS := $(filter-out daemon/main.c cli/main.c,$(foreach m,$(MODULES),$(wildcard $(m)/*.c)))
 # Generated from the description of the JSON-RPC methods. rpc_methods.c names the daemon's handlers, so
 # only what refers to that table (stintd) gets it out of the archive; stintctl takes rpc_doc.c alone.
 GEN_SRCS := $(addprefix $(BUILD)/gen/,rpc_params.c rpc_methods.c rpc_doc.c)
@@ -80,7 +80,7 @@ $(GEN_SRCS) $(BUILD)/gen/rpc_schema.h &: rpc/schema.json scripts/gen-rpc $(wildc
 	$(Q)scripts/gen-rpc --c $(BUILD)/gen rpc/schema.json
 
 # Objects wait for the generated header to exist; after that their .d files say who needs it.
-$(OBJS) $(FAKE_OBJS) $(BUILD)/obj/vswitch/main.o: | $(BUILD)/gen/rpc_schema.h
+$(OBJS) $(FAKE_OBJS) $(BUILD)/obj/daemon/main.o: | $(BUILD)/gen/rpc_schema.h
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
@@ -102,7 +102,7 @@ $(FAKES): $(FAKE_OBJS)
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $(FAKE_OBJS)
 
-$(BUILD)/stintd: $(BUILD)/obj/vswitch/main.o $(LIB)
+$(BUILD)/stintd: $(BUILD)/obj/daemon/main.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(LDLIBS)
 

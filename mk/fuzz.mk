@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Fuzzing with libFuzzer. `make fuzz FUZZ_SECONDS=600` runs longer, FUZZ=vring only one of them; what was found
+# Fuzzing with libFuzzer. `make fuzz FUZZ_SECONDS=600` runs longer, FUZZ=net_ring only one of them; what was found
 # stays in build/fuzz.
 
 FUZZ_SECONDS ?= 30

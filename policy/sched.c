@@ -503,27 +503,26 @@ void sched_interrupted(struct sched *s, uint64_t now)
 	s->interrupt_tsc = now;
 }
 
-void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
-		  uint32_t bytes, uint32_t descs, bool more)
+void sched_charge(struct sched *s, uint16_t vm, uint64_t now, const struct use *use, bool more)
 {
 	struct account *a = &s->vm[vm];
 	struct tenant_account *t = &s->tenant[a->tenant];
 	bool in_ring = a->place == PLACE_RING;
-	uint64_t own_tsc = used_tsc > s->instead_tsc ? used_tsc - s->instead_tsc : 0;
+	uint64_t own_tsc = use->tsc > s->instead_tsc ? use->tsc - s->instead_tsc : 0;
 
 	s->instead_tsc = 0;
 	if (!a->is_used)
 		return;
 	advance(s, now);
-	count_service(s, vm, s->now, used_tsc);
+	count_service(s, vm, s->now, use->tsc);
 	a->stats.used_tsc += own_tsc;
 	a->waiting_since = s->now;
-	learn_typical(s, a, used_tsc, packets);
-	if (!was_interrupted(s, s->now - used_tsc))
-		cost_learn(&a->cost, own_tsc, packets, bytes, descs);
+	learn_typical(s, a, use->tsc, use->packets);
+	if (!was_interrupted(s, s->now - use->tsc))
+		cost_learn(&a->cost, own_tsc, use->packets, use->bytes, use->descs);
 	if (s->mode != SCHED_MODE_NONE) {
-		count_rates(&a->purse, packets, bytes);
-		count_rates(&t->purse, packets, bytes);
+		count_rates(&a->purse, use->packets, use->bytes);
+		count_rates(&t->purse, use->packets, use->bytes);
 	}
 	if (s->mode == SCHED_MODE_TIME)
 		pay(s, a, in_ring, ring_has(s, TENANT_ID(a->tenant)), own_tsc);
@@ -532,6 +531,17 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc,
 	else if (a->is_awake)
 		replace_vm(s, vm);
 	replace_tenant(s, a->tenant);
+}
+
+void sched_hold(struct sched *s, uint16_t vm, uint64_t until)
+{
+	struct account *a = &s->vm[vm];
+
+	if (!a->is_awake || a->place == PLACE_PARKED)
+		return;
+	sched_unplace(s, vm);
+	a->place = PLACE_PARKED;
+	heap_add(&s->events, vm, until);
 }
 
 void sched_charge_instead(struct sched *s, uint16_t vm, uint64_t used_tsc)

@@ -11,6 +11,7 @@
 
 #include "base/hist.h"
 #include "policy/budget.h"
+#include "policy/use.h"
 
 #define SCHED_MAX_VMS          1024
 #define SCHED_MAX_TENANTS      256
@@ -76,8 +77,11 @@ void sched_interrupted(struct sched *s, uint64_t now);
 
 /* What the service that just ended, flush included, used, and whether the VM has more work; without
  * it sleeps. [worker] */
-void sched_charge(struct sched *s, uint16_t vm, uint64_t now, uint64_t used_tsc, uint32_t packets,
-		  uint32_t bytes, uint32_t descs, bool more);
+void sched_charge(struct sched *s, uint16_t vm, uint64_t now, const struct use *use, bool more);
+
+/* A VM has work that cannot be done before `until`: others go on meanwhile, and it does not count
+ * as waiting. To be said after sched_charge. [worker] */
+void sched_hold(struct sched *s, uint16_t vm, uint64_t until);
 
 /* Time of the service under way that another VM pays: it is no part of what who is served pays, and
  * nothing of it is learned. [worker] */

@@ -15,7 +15,7 @@
  * region: one that is empty, wraps around, overlaps another, is not in memory (a page fault in a
  * file on a disk or in a FUSE file system holds a worker up), cannot be written, or ends behind its
  * file; and more memory than this host has (and 64 GiB), which would use up our address space. A
- * file that shrinks later is met by vhost/sigbus.h. [gate] */
+ * file that shrinks later is met by ring/sigbus.h. [gate] */
 int memory_table_check(const struct message *m, struct err *e);
 
 /* Our address of `size` bytes at the front end's address `user`, which must lie within one region;

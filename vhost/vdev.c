@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "vhost/ring_state.h"
+#include "ring/ring_state.h"
 #include "vhost/vdev_impl.h"
 #include "vhost/vdev_text.h"
 

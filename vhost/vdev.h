@@ -26,7 +26,7 @@
 
 #include "base/err.h"
 #include "vhost/gate.h"
-#include "vhost/vring.h"
+#include "vhost/net_ring.h"
 
 #define VDEV_MAX_PAIRS 16
 #define VDEV_TEXT_SIZE 256
@@ -45,10 +45,10 @@ struct vdev_conf {
 
 /* One queue pair. The worker's, but within `change`. */
 struct vdev_pair {
-	struct virtq tx; /* from the guest */
-	struct virtq rx; /* to the guest */
-	bool tx_on;      /* tx is to be served */
-	bool tx_discard; /* and what it holds is to be thrown away: the pair is disabled */
+	struct net_ring tx; /* from the guest */
+	struct net_ring rx; /* to the guest */
+	bool tx_on;         /* tx is to be served */
+	bool tx_discard;    /* and what it holds is to be thrown away: the pair is disabled */
 	bool rx_on;
 	int tx_kick_fd; /* the guest's kicks of tx, -1 when it gave none */
 };

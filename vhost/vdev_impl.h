@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 #include "base/pace.h"
-#include "vhost/guest_mem.h"
+#include "ring/guest_mem.h"
 #include "vhost/vdev.h"
 #include "vhost/vhost_lib.h"
 
@@ -17,7 +17,7 @@
 /* A ring as the front end told of it. Even ones are the guest's receive rings. */
 struct vdev_ring {
 	uint32_t num;                   /* entries, 0: not told */
-	uint16_t last_avail, last_used; /* where to go on, as in vring_conf */
+	uint16_t last_avail, last_used; /* where to go on, as in virtq_conf */
 	bool is_resumed; /* these are where we left it, not what the front end said */
 	bool has_addr;
 	bool has_moved;             /* told of another address since it was opened */

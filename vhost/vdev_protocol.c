@@ -131,7 +131,7 @@ static enum handled set_num(struct vdev *dev, const struct message *m, struct er
 
 	if (!r)
 		return REFUSED;
-	if (num == 0 || num > VRING_MAX_SIZE ||
+	if (num == 0 || num > VIRTQ_MAX_SIZE ||
 	    (!(dev->features & BIT(VIRTIO_F_RING_PACKED)) && (num & (num - 1)) != 0)) {
 		err_set(e, ERR_INVALID, NULL, "ring %u with %u entries", m->payload.state.index,
 			num);

@@ -15,10 +15,10 @@
 
 #include <rte_vhost.h>
 
-#include "vhost/guest_fd.h"
+#include "ring/guest_fd.h"
+#include "ring/ring_state.h"
+#include "ring/sigbus.h"
 #include "vhost/memory_table.h"
-#include "vhost/ring_state.h"
-#include "vhost/sigbus.h"
 #include "vhost/vdev_impl.h"
 
 #define BIT(n) (1ULL << (n))
@@ -31,13 +31,13 @@ struct plan {
 	bool is_needed;
 	bool close[VDEV_MAX_RINGS];
 	bool move[VDEV_MAX_RINGS];
-	struct vring_conf to[VDEV_MAX_RINGS]; /* of those that move */
+	struct virtq_conf to[VDEV_MAX_RINGS]; /* of those that move */
 	bool on[VDEV_MAX_RINGS];
 	char misplaced[sizeof(
 		((struct vdev *)NULL)->misplaced)]; /* the first ring that is, and why */
 };
 
-static struct virtq *virtq_of(struct vdev *dev, unsigned i)
+static struct net_ring *ring_of(struct vdev *dev, unsigned i)
 {
 	return i % 2 ? &dev->pair[i / 2].tx : &dev->pair[i / 2].rx;
 }
@@ -72,7 +72,7 @@ static uint8_t *part(const struct vdev *dev, unsigned i, const char *what, uint6
 }
 
 /* Finds the three parts: their sizes and alignments are those of virtio 1.1, 2.6 and 2.7. */
-static int find_parts(const struct vdev *dev, unsigned i, struct vring_conf *conf, struct err *e)
+static int find_parts(const struct vdev *dev, unsigned i, struct virtq_conf *conf, struct err *e)
 {
 	const struct vdev_ring *r = &dev->ring[i];
 	uint64_t n = r->num, event = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX) ? 2 : 0;
@@ -95,7 +95,7 @@ static int find_parts(const struct vdev *dev, unsigned i, struct vring_conf *con
 
 /* A front end that comes back to a restarted switch may say where the ring stood at first: what the
  * guest was given back tells better. */
-static void find_position(const struct vdev *dev, unsigned i, struct vring_conf *conf)
+static void find_position(const struct vdev *dev, unsigned i, struct virtq_conf *conf)
 {
 	const struct vdev_ring *r = &dev->ring[i];
 
@@ -111,7 +111,7 @@ static void find_position(const struct vdev *dev, unsigned i, struct vring_conf 
 /* Opens a ring that the worker does not have. */
 static int open_ring(struct vdev *dev, unsigned i, struct err *e)
 {
-	struct vring_conf conf = {0};
+	struct virtq_conf conf = {0};
 	int ret = find_parts(dev, i, &conf, e);
 
 	if (ret < 0)
@@ -119,7 +119,7 @@ static int open_ring(struct vdev *dev, unsigned i, struct err *e)
 	find_position(dev, i, &conf);
 	if (dev->places)
 		ring_state_resume(&dev->places[i], &conf);
-	ret = vring_open(virtq_of(dev, i), &conf);
+	ret = net_ring_open(ring_of(dev, i), &conf);
 	if (ret < 0)
 		return err_set(e, ERR_INVALID, NULL,
 			       "ring %u: %u entries, or where it is to go on, cannot be", i,
@@ -154,7 +154,7 @@ static bool is_wanted(struct vdev *dev, unsigned i)
 		return false;
 	/* A disabled one goes on, and what it holds is discarded. A broken one can only be mended
 	 * by being opened again. */
-	return r->is_enabled || !r->is_open || !vring_broken(virtq_of(dev, i));
+	return r->is_enabled || !r->is_open || !virtq_broken(&ring_of(dev, i)->q);
 }
 
 static void note_misplaced(struct plan *plan, const struct err *e)
@@ -192,7 +192,7 @@ static void close_ring(struct vdev *dev, unsigned i)
 {
 	struct vdev_ring *r = &dev->ring[i];
 
-	vring_get_base(virtq_of(dev, i), &r->last_avail, &r->last_used);
+	virtq_get_base(&ring_of(dev, i)->q, &r->last_avail, &r->last_used);
 	r->is_resumed = true;
 	r->is_open = false;
 }
@@ -207,9 +207,9 @@ static void set_pair(struct vdev *dev, unsigned k, const struct plan *plan)
 	p->tx_discard = !tx->is_enabled;
 	p->tx_kick_fd = p->tx_on ? tx->kick_fd : -1;
 	if (plan->on[2 * k])
-		vring_set_call(&p->rx, rx->call_fd);
+		virtq_set_call(&p->rx.q, rx->call_fd);
 	if (plan->on[2 * k + 1])
-		vring_set_call(&p->tx, tx->call_fd);
+		virtq_set_call(&p->tx.q, tx->call_fd);
 }
 
 /* On the worker. */
@@ -222,7 +222,7 @@ static void carry_out(void *arg)
 		if (plan->close[i])
 			close_ring(dev, i);
 		else if (plan->move[i])
-			vring_move(virtq_of(dev, i), &plan->to[i]);
+			virtq_move(&ring_of(dev, i)->q, &plan->to[i]);
 	}
 	for (unsigned k = 0; k < VDEV_MAX_PAIRS; k++)
 		set_pair(dev, k, plan);
@@ -238,8 +238,8 @@ static bool is_as_planned(const struct vdev *dev, const struct plan *plan)
 		    p->tx_on != plan->on[2 * k + 1] ||
 		    (p->tx_on &&
 		     (p->tx_discard == tx->is_enabled || p->tx_kick_fd != tx->kick_fd)) ||
-		    (plan->on[2 * k] && p->rx.call_fd != rx->call_fd) ||
-		    (p->tx_on && p->tx.call_fd != tx->call_fd))
+		    (plan->on[2 * k] && p->rx.q.call_fd != rx->call_fd) ||
+		    (p->tx_on && p->tx.q.call_fd != tx->call_fd))
 			return false;
 	}
 	return true;

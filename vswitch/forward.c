@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Layer 2 switching of one batch.
- *
- * A batch comes from one queue pair of one port. classify() decides for each packet and puts it
- * into the outbox of each port that it goes to, in order, so that no two packets for one receiver
- * change places; deliver() then empties the outboxes into the receivers' rings. The sender is
- * billed for both. Outboxes live in the worker and are empty between batches. */
+/* Layer 2 switching. */
 #include "vswitch/forward.h"
 
 #include <string.h>
@@ -12,53 +7,16 @@
 #include <rte_ether.h>
 
 #include "pkt/parse.h"
-#include "vswitch/forward_impl.h"
+#include "vswitch/backlog.h"
+#include "vswitch/outbox.h"
+#include "vswitch/reply.h"
+#include "vswitch/stage.h"
 
-/* How many outboxes ahead the descriptors and the buffers are loaded. */
-#define ENTRY_AHEAD  6
-#define BUFFER_AHEAD 3
+/* No station's address: has more than 48 bits. */
+#define NO_MAC UINT64_MAX
 
-/* Where in the list the first port is whose id is `id` or higher. */
-static uint32_t find_member(const struct members *members, uint16_t id)
-{
-	uint32_t low = 0, high = members->n;
-
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-
-		if (members->port[mid]->id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-/* Puts the packet into the outboxes of the network's other ports with ids of `next` or higher,
- * until that is enough work: then *b->flood says where to go on. Returns how many there were. */
-static uint16_t flood(struct worker *w, struct batch *b, struct rte_mbuf *m, uint16_t index,
-		      uint16_t next)
-{
-	const struct network *net = b->from->net;
-	const struct members *members = atomic_load_explicit(&net->members, memory_order_acquire);
-	uint16_t n = 0;
-
-	for (uint32_t i = find_member(members, next); i < members->n; i++) {
-		struct port *to = members->port[i];
-
-		/* A port that is being moved is a member of two networks for a moment. */
-		if (to == b->from || to->net != net)
-			continue;
-		if (unlikely(b->work >= MAX_WORK)) {
-			b->flood->under_way = true;
-			b->flood->next = to->id;
-			break;
-		}
-		b->work += outbox_put(outbox_find(w, to, b->pair, &b->work), m, index);
-		n++;
-	}
-	return n;
-}
+/* --- deciding ----------------------------------------------------------------------------------
+ */
 
 /* The length of the VLAN tags behind the addresses (IEEE 802.1Q-2018, 9.5): those that are there,
  * and no more than other parts of the switch look through. */
@@ -98,8 +56,81 @@ static bool is_reserved(uint64_t mac)
 	return (mac & 0xf0ffffffffffULL) == 0x000000c28001ULL;
 }
 
+static void drop(struct pkt *p, enum drop_reason reason)
+{
+	p->verdict = PKT_DROP;
+	p->reason = (uint8_t)reason;
+}
+
+/* Finds where an address is. */
+static void look_up(struct worker *w, const struct vport *from, uint64_t dst, struct pkt *p)
+{
+	const struct vport *to;
+	uint16_t id;
+
+	p->dest = DEST_FLOOD;
+	if (unlikely(fdb_mac_is_group(dst))) {
+		if (unlikely(is_reserved(dst)))
+			drop(p, DROP_RESERVED);
+		return;
+	}
+	id = fdb_lookup(from->bridge->fdb, dst);
+	if (unlikely(id == from->id)) {
+		drop(p, DROP_SAME_PORT);
+		return;
+	}
+	if (id == FDB_NO_PORT)
+		return;
+	/* Ports leave the table before they leave the network: a stale entry finds none, and one of
+	 * another network is never followed. */
+	to = worker_port(w, id);
+	if (likely(to && to->bridge == from->bridge))
+		p->dest = id;
+}
+
+/* Packets come in runs: what was found for the addresses of one holds for the next as well. */
+void forward_resolve(struct worker *w, struct batch *b)
+{
+	const struct vport *from = b->from;
+	uint32_t mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
+	uint64_t last_src = NO_MAC, last_dst = NO_MAC;
+	uint16_t last_dest = 0;
+
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct pkt *p = &b->pkt[i];
+		const struct rte_ether_hdr *eth =
+			rte_pktmbuf_mtod(p->m, const struct rte_ether_hdr *);
+		uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
+		uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
+		bool is_new = src != last_src;
+
+		*p = (struct pkt){.m = p->m, .has_new_src = is_new};
+		if (unlikely(is_new) && unlikely(fdb_mac_is_group(src) || src == 0)) {
+			drop(p, DROP_BAD_SOURCE);
+			continue;
+		}
+		last_src = src;
+		if (unlikely(!fits_mtu(p->m, eth, mtu))) {
+			p->verdict = PKT_ANSWER;
+			p->reason = DROP_OVER_MTU;
+			continue;
+		}
+		if (unlikely(dst != last_dst)) {
+			look_up(w, from, dst, p);
+			if (unlikely(p->verdict != PKT_FORWARD || p->dest == DEST_FLOOD))
+				continue;
+			last_dst = dst;
+			last_dest = p->dest;
+		}
+		p->dest = last_dest;
+	}
+}
+
+/* --- acting ------------------------------------------------------------------------------------
+ */
+
 /* Control may have set the number right meanwhile: never below none. */
-static void lose_address(struct port *port)
+static void lose_address(struct vport *port)
 {
 	uint32_t macs = port ? atomic_load_explicit(&port->macs, memory_order_relaxed) : 0;
 
@@ -107,13 +138,14 @@ static void lose_address(struct port *port)
 		continue;
 }
 
-static void learn(struct worker *w, struct port *from, uint64_t src)
+static void learn(struct worker *w, struct vport *from, const struct rte_mbuf *m)
 {
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	uint32_t macs = atomic_load_explicit(&from->macs, memory_order_relaxed);
 	uint32_t limit = atomic_load_explicit(&from->mac_limit, memory_order_relaxed);
 	uint16_t loser;
-	enum fdb_learned did =
-		fdb_learn(from->net->fdb, src, from->id, w->now_s, macs < limit, &loser);
+	enum fdb_learned did = fdb_learn(from->bridge->fdb, fdb_mac(eth->src_addr.addr_bytes),
+					 from->id, w->now_s, macs < limit, &loser);
 
 	if (unlikely(did == FDB_NEW || did == FDB_MOVED))
 		atomic_fetch_add_explicit(&from->macs, 1, memory_order_relaxed);
@@ -121,206 +153,349 @@ static void learn(struct worker *w, struct port *from, uint64_t src)
 		lose_address(worker_port(w, loser));
 }
 
-/* Decides about one packet. Returns the number of deliveries it asks for, or 0 with *reason set. */
-static __rte_always_inline uint16_t classify(struct worker *w, struct batch *b, struct rte_mbuf *m,
-					     uint16_t index, uint8_t *reason)
+/* Where in the list the first port is whose id is `id` or higher. */
+static uint32_t find_member(const struct members *members, uint16_t id)
 {
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
-	uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
-	bool is_new = src != b->memo.src;
-	struct port *from = b->from;
-	uint16_t copies;
+	uint32_t low = 0, high = members->n;
 
-	if (unlikely(is_new) && (fdb_mac_is_group(src) || src == 0)) {
-		*reason = DROP_BAD_SOURCE;
-		return 0;
-	}
-	if (unlikely(!fits_mtu(m, eth, b->mtu))) {
-		*reason = DROP_OVER_MTU;
-		return 0;
-	}
-	if (unlikely(is_new)) {
-		learn(w, from, src);
-		b->memo.src = src;
-	}
-	if (likely(dst == b->memo.dst)) {
-		b->work += outbox_put(b->memo.to, m, index);
-		return 1;
-	}
-	if (likely(!fdb_mac_is_group(dst))) {
-		uint16_t id = fdb_lookup(from->net->fdb, dst);
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
 
-		if (unlikely(id == from->id)) {
-			*reason = DROP_SAME_PORT;
-			return 0;
+		if (members->port[mid]->id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Puts a packet into the outboxes of the network's other ports with ids of `next` or higher, until
+ * that is enough work: then b->flood_next says where to go on. */
+static void flood(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
+		  uint16_t next)
+{
+	const struct bridge *bridge = from->bridge;
+	const struct members *members =
+		atomic_load_explicit(&bridge->members, memory_order_acquire);
+	struct pkt *p = &b->pkt[index];
+
+	for (uint32_t i = find_member(members, next); i < members->n; i++) {
+		struct vport *to = members->port[i];
+
+		/* A port that is being moved is a member of two networks for a moment. */
+		if (to == from || to->bridge != bridge)
+			continue;
+		if (unlikely(b->work >= MAX_WORK)) {
+			b->is_flood_cut = true;
+			b->flood_next = to->id;
+			break;
 		}
-		if (likely(id != FDB_NO_PORT)) {
-			/* Ports leave the table before they leave the network: a stale entry finds
-			 * none, and one of another network is never followed. */
-			struct port *to = worker_port(w, id);
+		outbox_put(outbox_find(w, to, b), b, index);
+		p->asked++;
+	}
+	b->copies += p->asked > 0 ? p->asked - 1u : 0;
+}
 
-			if (likely(to && to->net == from->net)) {
-				b->memo.dst = dst;
-				b->memo.to = outbox_find(w, to, b->pair, &b->work);
-				b->work += outbox_put(b->memo.to, m, index);
-				return 1;
+/* Tells the sender why its packet cannot be forwarded, or drops it. */
+static void answer(struct worker *w, struct batch *b, struct pkt *p)
+{
+	b->work += REPLY_WORK;
+	if (reply_to(w, b->from, b->pair, p))
+		counter_add(&w->counters[b->from->id].consumed, 1);
+	else
+		counter_add(&w->counters[b->from->id].drops[p->reason], 1);
+}
+
+/* Puts the next packets into outboxes. Returns how many asked for a delivery. */
+static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
+{
+	struct vport *from = b->from;
+	struct port_counters *c = &w->counters[from->id];
+	struct outbox *last = NULL;
+	uint16_t end = RTE_MIN(b->n, b->next + max), last_dest = 0, sent = 0;
+	bool has_new_src = false;
+
+	for (; b->next < end && b->work < MAX_WORK; b->next++) {
+		struct pkt *p = &b->pkt[b->next];
+
+		has_new_src |= p->has_new_src;
+		if (unlikely(p->verdict == PKT_ANSWER)) {
+			answer(w, b, p);
+			continue;
+		}
+		if (unlikely(p->verdict == PKT_DROP)) {
+			counter_add(&c->drops[p->reason], 1);
+			continue;
+		}
+		if (unlikely(has_new_src)) {
+			learn(w, from, p->m);
+			has_new_src = false;
+		}
+		if (likely(p->dest != DEST_FLOOD)) {
+			if (unlikely(!last || p->dest != last_dest)) {
+				struct vport *to = worker_port(w, p->dest);
+
+				if (unlikely(!to)) {
+					counter_add(&c->drops[DROP_PORT_GONE], 1);
+					continue;
+				}
+				last = outbox_find(w, to, b);
+				last_dest = p->dest;
 			}
+			outbox_put(last, b, b->next);
+			p->asked = 1;
+		} else {
+			counter_add(&c->flooded, 1);
+			flood(w, b, from, b->next, 0);
+			if (unlikely(p->asked == 0))
+				counter_add(&c->drops[DROP_NO_RECEIVER], 1);
 		}
-	} else if (unlikely(is_reserved(dst))) {
-		*reason = DROP_RESERVED;
-		return 0;
+		sent += p->asked > 0;
 	}
-
-	counter_add(&w->counters[from->id].flooded, 1);
-	copies = flood(w, b, m, index, 0);
-	if (copies == 0)
-		*reason = DROP_NO_RECEIVER;
-	return copies;
+	return sent;
 }
 
-/* Delivers all outboxes on behalf of `vm`. Where they are many, each ring's cache lines have to
- * come from the guest's core, or from memory: they are asked for some outboxes ahead. Other workers
- * are given theirs, and later services what this one has no time for, when it is known who got the
- * packets here: only of those that nobody got, what is handed over decides how they are counted. */
-static void deliver(struct worker *w, struct batch *b, uint16_t vm)
+/* Counts what became of a packet in a part of a batch. Deliveries that were handed over are counted
+ * where they end; the first of them decides about a packet that nobody got here. A flood that is
+ * not at its end and reached nobody yet is not decided. */
+static void count_pkt(struct port_counters *c, const struct pkt *p, bool was_counted, bool is_cut)
 {
-	bool is_left = false;
+	uint16_t here = p->asked - p->missed - p->handed;
 
-	for (uint16_t i = 0; i < w->n_outboxes; i++) {
-		struct outbox *o = &w->outbox[i];
-
-		if (i + ENTRY_AHEAD < w->n_outboxes)
-			outbox_expect_entry(&w->outbox[i + ENTRY_AHEAD]);
-		if (i + BUFFER_AHEAD < w->n_outboxes)
-			outbox_expect_buffer(&w->outbox[i + BUFFER_AHEAD]);
-		if (likely(o->worker == w))
-			outbox_deliver(w, o, b, vm);
-		is_left |= o->n > 0;
-	}
-	for (uint16_t i = 0; unlikely(is_left) && i < w->n_outboxes; i++)
-		if (w->outbox[i].n > 0)
-			handoff_send(&w->outbox[i], b);
-}
-
-/* Counts a packet that asked for deliveries. Those that were handed over are counted where they
- * end; the first of them decides what became of a packet that nobody got here. */
-static void count_one(struct port_counters *c, uint16_t asked, uint16_t missed, uint16_t handed,
-		      uint8_t reason, bool is_counted_elsewhere)
-{
-	uint16_t here = asked - missed - handed;
-
-	if (unlikely(is_counted_elsewhere)) {
+	if (unlikely(was_counted)) {
 		counter_add(&c->copies, here);
 	} else if (here > 0) {
 		counter_add(&c->forwarded, 1);
 		counter_add(&c->copies, here - 1u);
-	} else if (handed == 0) {
-		counter_add(&c->drops[reason], 1);
+	} else if (p->handed == 0 && !is_cut) {
+		counter_add(&c->drops[p->reason], 1);
 	}
 }
 
-/* Counts the first `n` of the batch, of which `sent` asked for deliveries; the others are counted
+/* Counts packets `first` to b->next, of which `sent` asked for deliveries; the others are counted
  * already. */
-static void count(struct port_counters *c, const struct batch *b, uint16_t n, uint16_t sent)
+static void count_part(struct port_counters *c, const struct batch *b, uint16_t first,
+		       uint16_t sent)
 {
 	if (likely(b->n_missed == 0 && b->n_handed == 0)) {
 		counter_add(&c->forwarded, sent);
-		counter_add(&c->copies, b->deliveries - sent);
+		counter_add(&c->copies, b->copies);
 		return;
 	}
-	for (uint16_t i = 0; i < n; i++)
-		if (b->asked[i] > 0)
-			count_one(c, b->asked[i], b->missed[i], b->handed[i], b->reason[i],
-				  i == 0 && b->is_counted_elsewhere);
+	for (uint16_t i = first; i < b->next; i++)
+		if (b->pkt[i].asked > 0)
+			count_pkt(c, &b->pkt[i], false, b->is_flood_cut && i + 1 == b->next);
 }
 
-void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood)
+static void begin_part(struct batch *b)
 {
-	count_one(&w->counters[from->id], flood->asked, flood->missed, flood->handed, flood->reason,
-		  flood->is_counted_elsewhere);
-	*flood = (struct flood){0};
+	b->work = 0;
+	b->n_missed = 0;
+	b->n_handed = 0;
+	b->copies = 0;
+	b->has_deadline = true;
+	b->was_counted = false;
+	b->is_flood_cut = false;
 }
 
-/* Goes on with the packet that is under way. At the end of its network, what it asked for and
- * missed is what all of its parts did. */
-static void resume(struct worker *w, struct batch *b, struct rte_mbuf *m)
+/* Makes a job of a packet: to its port, or to all from `cursor` on. False when there is no room. */
+static bool put_off(struct worker *w, struct vport *from, uint16_t pair, const struct pkt *p,
+		    uint16_t cursor)
 {
-	struct flood *f = b->flood;
+	bool is_flood = p->dest == DEST_FLOOD;
+	struct vport *to = is_flood ? from : worker_port(w, p->dest);
+	struct worker *peer = is_flood || !to ? w : to->worker;
+	struct job job = {
+		.kind = is_flood ? JOB_FLOOD : JOB_DELIVER,
+		.to = is_flood ? from->id : p->dest,
+		.to_epoch = to ? atomic_load_explicit(&to->epoch, memory_order_acquire) : 0,
+		.from = from->id,
+		.from_epoch = from->first_epoch,
+		.vm = from->vm,
+		.pair = (uint8_t)pair,
+		.cursor = cursor,
+		.reason = p->reason,
+		.was_counted = p->is_reached,
+	};
 
-	f->under_way = false;
-	b->reached[0] = f->asked > f->missed;
-	b->asked[0] = flood(w, b, m, 0, f->next);
-	if (!f->under_way) {
-		b->asked[0] += f->asked;
-		b->missed[0] = f->missed;
-		b->handed[0] = f->handed;
-		b->reason[0] = f->reason;
-		b->n_missed = f->missed;
-		b->n_handed = f->handed;
-		b->is_counted_elsewhere = f->is_counted_elsewhere;
-		*f = (struct flood){0};
+	job.m = pkt_own(p->m, w->service[from->vm].pool);
+	if (!job.m)
+		return false;
+	if (!backlog_put(peer, w, &job)) {
+		pkt_free(job.m);
+		return false;
 	}
-	b->deliveries = b->asked[0];
+	if (peer != w)
+		worker_wake(peer);
+	return true;
 }
 
-/* Notes what the packet that is under way did in this batch, of which it is the last. */
-static void suspend(struct batch *b, uint16_t index)
+/* The flood that ended the part goes on as a job. */
+static void put_off_flood(struct worker *w, struct batch *b)
 {
-	struct flood *f = b->flood;
+	struct pkt *p = &b->pkt[b->next - 1];
 
-	f->asked += b->asked[index];
-	f->missed += b->missed[index];
-	f->handed += b->handed[index];
-	/* Rings of this worker are filled before others are given theirs. */
-	f->is_counted_elsewhere |= f->handed > 0 && f->asked == f->missed + f->handed;
-	if (b->missed[index] > 0)
-		f->reason = b->reason[index];
-	b->deliveries -= b->asked[index];
+	p->is_reached = p->asked > p->missed;
+	if (!put_off(w, b->from, b->pair, p, b->flood_next)) {
+		b->is_flood_cut = false;
+		if (p->missed == 0)
+			p->reason = DROP_NO_BUFFER;
+	}
 }
 
-uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
-		       uint16_t n, struct flood *flood)
+void forward_commit(struct worker *w, struct batch *b, uint16_t max)
 {
-	struct port_counters *c = &w->counters[from->id];
-	uint16_t done = 0, sent = 0, vm = from->vm->id;
-	struct batch b;
-	uint8_t reason;
+	uint16_t vm = b->from->vm, first = b->next, sent;
 
-	b.from = from;
-	b.pair = pair;
-	b.mtu = atomic_load_explicit(&from->net->mtu, memory_order_relaxed);
-	b.flood = flood;
-	b.memo = (struct memo){NO_MAC, NO_MAC, w->outbox};
-	b.work = 0;
-	b.deliveries = 0;
-	b.n_missed = 0;
-	b.n_handed = 0;
-	b.is_counted_elsewhere = false;
-	memset(b.missed, 0, n * sizeof(b.missed[0]));
-	memset(b.handed, 0, n * sizeof(b.handed[0]));
-	memset(b.reached, 0, n * sizeof(b.reached[0]));
-	memset(b.reason, 0, n * sizeof(b.reason[0]));
-	if (unlikely(flood->under_way)) {
-		resume(w, &b, pkts[0]);
-		done = sent = 1;
+	begin_part(b);
+	sent = fill_outboxes(w, b, max);
+	stage_end(w, vm, STAGE_CLASSIFY);
+	outbox_deliver_all(w, b, vm);
+	if (unlikely(b->is_flood_cut)) {
+		const struct pkt *p = &b->pkt[b->next - 1];
+
+		put_off_flood(w, b);
+		/* Nobody has it yet: the job decides. */
+		if (b->is_flood_cut && p->asked == p->missed)
+			sent--;
 	}
-	for (; done < n && b.work < MAX_WORK; done++) {
-		b.asked[done] = classify(w, &b, pkts[done], done, &reason);
-		b.deliveries += b.asked[done];
-		if (likely(b.asked[done] > 0))
-			sent++;
-		else
-			counter_add(&c->drops[reason], 1);
+	count_part(&w->counters[b->from->id], b, first, sent);
+	stage_end(w, vm, STAGE_DELIVER);
+}
+
+void forward_put_off(struct worker *w, struct batch *b)
+{
+	struct port_counters *c = &w->counters[b->from->id];
+
+	for (; b->next < b->n; b->next++) {
+		struct pkt *p = &b->pkt[b->next];
+
+		if (p->verdict != PKT_FORWARD) {
+			counter_add(&c->drops[p->reason], 1);
+			continue;
+		}
+		if (p->has_new_src)
+			learn(w, b->from, p->m);
+		if (p->dest == DEST_FLOOD)
+			counter_add(&c->flooded, 1);
+		if (!put_off(w, b->from, b->pair, p, 0))
+			counter_add(&c->drops[DROP_NO_BUFFER], 1);
 	}
-	ledger_bill_vm(&w->ledger, vm, STAGE_CLASSIFY, w->clock());
-	deliver(w, &b, vm);
-	outbox_publish(w);
-	if (unlikely(flood->under_way && done > 0)) {
-		sent--;
-		suspend(&b, --done);
+}
+
+/* --- jobs --------------------------------------------------------------------------------------
+ */
+
+/* A port that is still what it was; NULL when it is not. */
+static struct vport *same_port(const struct worker *w, uint16_t id, uint32_t epoch)
+{
+	struct vport *p = worker_port(w, id);
+
+	return p && atomic_load_explicit(&p->epoch, memory_order_relaxed) == epoch ? p : NULL;
+}
+
+/* The counters that a job's packet is counted in; NULL when they are gone with the port. */
+static struct port_counters *counters_of(const struct worker *w, const struct job *job)
+{
+	const struct vport *from = worker_port(w, job->from);
+
+	return from && from->first_epoch == job->from_epoch ? &w->counters[job->from] : NULL;
+}
+
+static void begin_jobs(struct batch *b, struct vport *from, uint16_t pair)
+{
+	begin_part(b);
+	b->from = from;
+	b->pair = pair;
+	b->n = b->next = 0;
+}
+
+static void add_job(struct batch *b, const struct job *job)
+{
+	b->pkt[b->n++] = (struct pkt){.m = job->m, .reason = job->reason};
+}
+
+/* Puts the first deliveries of a backlog into outboxes. */
+static void gather_deliveries(struct worker *w, struct backlog *backlog, struct batch *b)
+{
+	for (; b->n < backlog->n && b->n < BATCH_MAX && b->work < MAX_WORK;) {
+		const struct job *job = backlog_at(backlog, b->n);
+		struct vport *to = same_port(w, job->to, job->to_epoch);
+
+		if (job->kind != JOB_DELIVER || job->pair != b->pair)
+			break;
+		add_job(b, job);
+		b->pkt[b->n - 1].asked = 1;
+		if (likely(to && to->worker == w)) {
+			outbox_put(outbox_find(w, to, b), b, b->n - 1);
+		} else {
+			b->pkt[b->n - 1].missed = 1;
+			b->pkt[b->n - 1].reason = DROP_PORT_GONE;
+		}
 	}
-	count(c, &b, done, sent);
-	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
+}
+
+/* Does the first deliveries of a backlog. They are not put off again: they come in parts of little
+ * work, whatever pages are missing. Returns how many jobs are done. */
+static uint16_t deliver_jobs(struct worker *w, uint16_t vm, struct backlog *backlog)
+{
+	struct batch *b = w->job_batch;
+
+	begin_jobs(b, NULL, backlog_at(backlog, 0)->pair);
+	b->has_deadline = false;
+	gather_deliveries(w, backlog, b);
+	outbox_deliver_all(w, b, vm);
+	for (uint16_t i = 0; i < b->n; i++) {
+		const struct job *job = backlog_at(backlog, i);
+		struct port_counters *c = counters_of(w, job);
+
+		if (c)
+			count_pkt(c, &b->pkt[i], job->was_counted, false);
+	}
+	return b->n;
+}
+
+/* Goes on with the flood that is a backlog's first job. Returns how many jobs are done. */
+static uint16_t flood_job(struct worker *w, uint16_t vm, struct backlog *backlog)
+{
+	struct job *job = backlog_at(backlog, 0);
+	struct vport *from = same_port(w, job->to, job->to_epoch);
+	struct port_counters *c = counters_of(w, job);
+	struct batch *b = w->job_batch;
+	struct pkt *p = &b->pkt[0];
+
+	if (!from) {
+		if (c && !job->was_counted)
+			counter_add(&c->drops[DROP_PORT_GONE], 1);
+		return 1;
+	}
+	begin_jobs(b, from, job->pair);
+	b->was_counted = job->was_counted;
+	add_job(b, job);
+	if (job->reason == 0)
+		p->reason = DROP_NO_RECEIVER;
+	flood(w, b, from, 0, job->cursor);
+	outbox_deliver_all(w, b, vm);
+	if (c)
+		count_pkt(c, p, job->was_counted, b->is_flood_cut);
+	job->cursor = b->flood_next;
+	job->reason = p->reason;
+	job->was_counted |= p->asked > p->missed;
+	return !b->is_flood_cut;
+}
+
+uint16_t forward_jobs(struct worker *w, uint16_t vm, uint32_t *bytes)
+{
+	struct backlog *backlog = &w->backlog[vm];
+	uint16_t done;
+
+	if (backlog_at(backlog, 0)->kind == JOB_FLOOD)
+		done = flood_job(w, vm, backlog);
+	else
+		done = deliver_jobs(w, vm, backlog);
+	for (uint16_t i = 0; i < done; i++)
+		*bytes += rte_pktmbuf_pkt_len(backlog_at(backlog, i)->m);
+	backlog_pop(w, vm, done);
+	stage_end(w, vm, STAGE_RECEIVE);
 	return done;
 }

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where packets go: layer 2 switching of one batch from one port. */
+/* Layer 2 switching. Deciding and acting are apart: forward_resolve() writes into the packets of a
+ * batch what is to become of them, forward_commit() learns, counts and delivers. A packet that is
+ * not forwarded has taught the switch nothing. */
 #ifndef VSWITCH_FORWARD_H
 #define VSWITCH_FORWARD_H
 
-#include <stdint.h>
-
+#include "vswitch/batch.h"
 #include "vswitch/worker.h"
 
-/* Switches the first packets of a batch that one queue pair of `from` sent: learns, looks up, and
- * delivers them into the receivers' rings. Counts each packet once, as forwarded or dropped. The
- * packets stay the caller's, to be freed. Does a part of a burst's work (MAX_WORK) at most, or one
- * delivery, so that the caller can look at the clock. Returns how many packets are done with; where
- * one to a whole network is not, *flood tells how far it came, and the next call has to begin with
- * it. [worker] */
-uint16_t forward_batch(struct worker *w, struct port *from, uint16_t pair, struct rte_mbuf **pkts,
-		       uint16_t n, struct flood *flood);
+/* Decides about all packets of a batch that come from one port. [worker] */
+void forward_resolve(struct worker *w, struct batch *b);
 
-/* Counts a packet that goes no further than *flood tells. [worker] */
-void forward_end_flood(struct worker *w, const struct port *from, struct flood *flood);
+/* Carries out what was decided about the next packets of the batch, at most `max` of them and until
+ * that is enough work, and bills the sender. [worker] */
+void forward_commit(struct worker *w, struct batch *b, uint16_t max);
+
+/* Turns what is left of the batch into jobs of the sender's. [worker] */
+void forward_put_off(struct worker *w, struct batch *b);
+
+/* Does some of the jobs of a VM's backlog, which must have one, and bills the VM. Adds up their
+ * bytes; returns how many packets there were. [worker] */
+uint16_t forward_jobs(struct worker *w, uint16_t vm, uint32_t *bytes);
 
 #endif

@@ -7,12 +7,13 @@
 
 #include "vswitch/worker.h"
 
-/* One pass: messages, refill, a look at rings, what other workers handed over, and services of
- * VMs in the scheduler's order until it is time to look at rings again. Returns whether there
- * was anything to do. A test calls it with no thread. [worker] */
-bool turn(struct worker *w);
+/* One turn: messages, a look at rings, jobs from other workers, and services of VMs in the
+ * scheduler's order until it is time to look at rings again. Returns whether there was anything to
+ * do. A test calls it with no thread. [worker] */
+bool loop_turn(struct worker *w);
 
-/* Drops the packets that a service holds back, each counted. [worker] */
-void loop_drop_held(struct worker *w, struct service *s);
+/* The thread's body: turns until stopped; sleeps on kicks when idle. For rte_eal_remote_launch.
+ * [worker] */
+int loop_main(void *worker);
 
 #endif

@@ -3,24 +3,24 @@
 #include "vswitch/notify.h"
 
 #include "base/counter.h"
-#include "vhost/vring.h"
-#include "vswitch/worker.h"
+#include "ring/virtq.h"
 
-void notify_later(struct worker *w, struct virtq *q, uint64_t *count)
+void notify_later(struct notifications *l, struct virtq *q, uint64_t *count)
 {
-	if (!vring_publish(q))
+	if (!virtq_publish(q))
 		return;
-	w->notice[w->n_notices++] = (struct notice){q, count};
-	if (w->n_notices == NOTIFY_MAX)
-		notify_all(w);
+	l->due[l->n].q = q;
+	l->due[l->n].count = count;
+	if (++l->n == NOTIFY_MAX)
+		notify_all(l);
 }
 
-void notify_all(struct worker *w)
+void notify_all(struct notifications *l)
 {
-	if (w->n_notices == 0)
+	if (l->n == 0)
 		return;
-	vring_fence();
-	for (uint16_t i = 0; i < w->n_notices; i++)
-		counter_add(w->notice[i].count, vring_notify(w->notice[i].q));
-	w->n_notices = 0;
+	virtq_fence();
+	for (uint16_t i = 0; i < l->n; i++)
+		counter_add(l->due[i].count, virtq_notify(l->due[i].q));
+	l->n = 0;
 }

@@ -1,55 +1,60 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From outboxes into receivers' rings. */
-#include "vswitch/forward_impl.h"
+/* From a batch into receivers' rings. */
+#include "vswitch/outbox.h"
 
-/* Of a ring whose packets take that many pieces: more than any driver has reason to make. */
-#define LABORIOUS_PIECES 80
+#include "base/counter.h"
+#include "vswitch/backlog.h"
+#include "vswitch/notify.h"
+#include "vswitch/stage.h"
 
-static const uint8_t drop_of_fate[VRING_FATE_COUNT] = {
-	[VRING_RING_FULL] = DROP_RING_FULL,       [VRING_RING_BROKEN] = DROP_PORT_DOWN,
-	[VRING_BUFFER_SMALL] = DROP_BUFFER_SMALL, [VRING_BAD_BUFFER] = DROP_RECEIVER_BAD,
-	[VRING_LABORIOUS] = DROP_LABORIOUS,       [VRING_NO_OFFLOAD] = DROP_NO_OFFLOAD,
+/* Descriptors in excess from which on the owner of a ring pays for deliveries into it: more than
+ * any driver has reason to make. */
+#define EXCESS_THAT_PAYS 80
+
+/* How many outboxes ahead the descriptors and the buffers are loaded. */
+#define ENTRY_AHEAD  6
+#define BUFFER_AHEAD 3
+
+static const uint8_t drop_of_result[NET_RESULT_COUNT] = {
+	[NET_RING_FULL] = DROP_RING_FULL,       [NET_RING_BROKEN] = DROP_PORT_DOWN,
+	[NET_BUFFER_SMALL] = DROP_BUFFER_SMALL, [NET_BAD_BUFFER] = DROP_RECEIVER_BAD,
+	[NET_SLOW_BUFFERS] = DROP_LABORIOUS,    [NET_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
-uint32_t outbox_open(struct worker *w, struct outbox *o, struct port *to, uint16_t pair)
+uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const struct batch *b)
 {
 	uint16_t queue;
 
 	o->to = to;
 	o->n = 0;
 	o->bytes = 0;
-	o->work = 1;
-	o->rx = NULL;
+	o->work_each = 1;
 	o->worker = to->worker;
-	if (unlikely(o->worker != w || to->n_rx == 0))
+	o->way = OUT_WORKER;
+	if (unlikely(o->worker != w))
 		return 0;
-	queue = to->rx_queue[to->n_rx == 1 ? 0 : pair % to->n_rx];
+	o->way = OUT_DOWN;
+	if (unlikely(to->n_rx == 0))
+		return 0;
+	o->way = OUT_RING;
+	queue = to->rx_queue[to->n_rx == 1 ? 0 : b->pair % to->n_rx];
 	o->rx = &to->pairs[queue].rx;
-	o->work += o->rx->toil / PIECES_PER_WORK;
-	vring_expect_ring(o->rx);
+	o->work_each += o->rx->excess / EXCESS_PER_WORK;
+	net_prefetch_ring(o->rx);
 	o->counters = &w->counters[to->id].queue[queue];
-	/* The first is nothing odd, and one that is due already comes once. */
-	return w->n_outboxes > 1 && o->rx->notifies && o->rx->unnotified == 0 ? WORK_PER_NOTICE : 0;
+	/* One notification is part of what any batch takes. */
+	return w->n_outboxes > 1 && virtq_would_notify(&o->rx->q) ? WORK_PER_NOTIFICATION : 0;
 }
 
-/* A packet that one receiver did not get: counted there, and for the packet's own end. */
-static void miss(struct worker *w, const struct outbox *o, struct batch *b, uint16_t i,
-		 uint8_t reason)
-{
-	batch_miss(b, o->index[i], reason);
-	counter_add(&w->counters[o->to->id].tx_drops[reason], 1);
-}
-
-/* Which packets of a batch with several outboxes somebody got; `fate` where not all were delivered.
- */
-static void note_reached(struct batch *b, const struct outbox *o, const uint8_t *fate)
+/* Notes which packets somebody got; `result` is NULL when all were delivered. */
+static void note_reached(struct batch *b, const struct outbox *o, const uint8_t *result)
 {
 	for (uint16_t i = 0; i < o->n; i++)
-		if (!fate || fate[i] == VRING_DELIVERED)
-			b->reached[o->index[i]] = true;
+		if (!result || result[i] == NET_DELIVERED)
+			b->pkt[o->index[i]].is_reached = true;
 }
 
-/* Leaves the packets from the `first` on in the outbox: there was no time for them. */
+/* Leaves the packets from the `first` on in the outbox. */
 static void keep_from(struct outbox *o, uint16_t first)
 {
 	o->n -= first;
@@ -59,67 +64,133 @@ static void keep_from(struct outbox *o, uint16_t first)
 	}
 }
 
-/* Delivers an outbox into the receiver's ring on this worker. What was handed over or left over
- * once is not left over again: it comes in parts of one packet, where pages are missing. */
-static void deliver_here(struct worker *w, struct outbox *o, struct batch *b)
+/* Copies an outbox into the receiver's ring. What there was no time for stays in it. */
+static void fill_ring(struct worker *w, struct outbox *o, struct batch *b)
 {
-	uint8_t fate[FORWARD_MAX_BURST];
+	uint8_t result[BATCH_MAX];
 	uint32_t bytes = o->bytes;
 	uint16_t delivered, tried = o->n;
 
-	if (unlikely(!o->rx)) {
-		for (uint16_t i = 0; i < o->n; i++)
-			miss(w, o, b, i, DROP_PORT_DOWN);
-		o->n = 0;
-		return;
-	}
-	delivered = vring_enqueue(o->rx, o->pkt, o->n, fate, b->from ? &w->deadline : NULL);
+	delivered = net_enqueue(o->rx, o->pkt, o->n, result, b->has_deadline ? &w->deadline : NULL);
 	if (unlikely(delivered < o->n)) {
 		for (uint16_t i = 0; i < o->n; i++) {
-			if (fate[i] == VRING_DELIVERED)
+			if (result[i] == NET_DELIVERED)
 				continue;
 			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
-			if (fate[i] == VRING_NO_TIME) {
+			if (result[i] == NET_NO_TIME)
 				tried = RTE_MIN(tried, i);
-				continue;
-			}
-			miss(w, o, b, i, drop_of_fate[fate[i]]);
+			else
+				outbox_miss(w, o->to, b, o->index[i], drop_of_result[result[i]]);
 		}
 	}
 	if (w->n_outboxes > 1)
-		note_reached(b, o, delivered < o->n ? fate : NULL);
+		note_reached(b, o, delivered < o->n ? result : NULL);
 	counter_add(&o->counters->tx_packets, delivered);
 	counter_add(&o->counters->tx_bytes, bytes);
 	keep_from(o, tried);
 }
 
-/* Who makes it laborious to fill its ring pays for that itself. */
-static void deliver_laborious(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
+/* Fills a slow ring at the expense of its owner. */
+static void fill_slow_ring(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
 {
-	uint16_t receiver = o->to->vm->id;
+	uint16_t owner = o->to->vm;
 
-	ledger_bill_vm(&w->ledger, vm, STAGE_DELIVER, w->clock());
-	deliver_here(w, o, b);
-	sched_charge_instead(w->sched, receiver,
-			     ledger_bill_vm(&w->ledger, receiver, STAGE_DELIVER, w->clock()));
+	stage_end(w, vm, STAGE_DELIVER);
+	fill_ring(w, o, b);
+	sched_charge_instead(w->sched, owner, stage_end(w, owner, STAGE_DELIVER));
 }
 
-void outbox_deliver(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
+static void deliver_here(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
 {
-	if (unlikely(o->work > LABORIOUS_PIECES / PIECES_PER_WORK && o->to->vm->id != vm))
-		deliver_laborious(w, o, b, vm);
-	else
-		deliver_here(w, o, b);
+	if (unlikely(o->way == OUT_DOWN)) {
+		for (uint16_t i = 0; i < o->n; i++)
+			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_DOWN);
+		o->n = 0;
+	} else if (unlikely(o->work_each > EXCESS_THAT_PAYS / EXCESS_PER_WORK && o->to->vm != vm)) {
+		fill_slow_ring(w, o, b, vm);
+	} else {
+		fill_ring(w, o, b);
+	}
 }
 
-void outbox_publish(struct worker *w)
+/* Makes a job of one packet. */
+static void put_off(struct worker *w, const struct outbox *o, struct batch *b, uint16_t i,
+		    struct job *job)
+{
+	struct pkt *p = &b->pkt[o->index[i]];
+
+	job->m = pkt_own(o->pkt[i], w->service[job->vm].pool);
+	job->was_counted = b->was_counted || p->is_reached;
+	if (unlikely(!job->m)) {
+		outbox_miss(w, o->to, b, o->index[i], DROP_NO_BUFFER);
+	} else if (unlikely(!backlog_put(o->worker, w, job))) {
+		pkt_free(job->m);
+		outbox_miss(w, o->to, b, o->index[i], DROP_HANDOFF_FULL);
+	} else {
+		p->is_reached = true;
+		p->handed++;
+		b->n_handed++;
+	}
+}
+
+/* Hands over what is left in an outbox: to the worker that serves the port, which may be this one.
+ * Not what was handed over before, and not to a port that is in another network by now. */
+static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
+{
+	struct job job = {
+		.kind = JOB_DELIVER,
+		.to = o->to->id,
+		.to_epoch = atomic_load_explicit(&o->to->epoch, memory_order_acquire),
+		.pair = (uint8_t)b->pair,
+	};
+
+	if (unlikely(!b->from || o->to->bridge != b->from->bridge)) {
+		for (uint16_t i = 0; i < o->n; i++)
+			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_GONE);
+		return;
+	}
+	job.from = b->from->id;
+	job.from_epoch = b->from->first_epoch;
+	job.vm = b->from->vm;
+	for (uint16_t i = 0; i < o->n; i++)
+		put_off(w, o, b, i, &job);
+	if (o->worker != w)
+		worker_wake(o->worker);
+}
+
+/* Shows the receivers what they got. */
+static void publish(struct worker *w)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
 		struct outbox *o = &w->outbox[i];
 
 		w->outbox_of[o->to->id] = 0;
-		if (likely(o->rx))
-			notify_later(w, o->rx, &o->counters->notifications);
+		if (likely(o->way == OUT_RING))
+			notify_later(&w->notifications, &o->rx->q, &o->counters->notifications);
 	}
 	w->n_outboxes = 0;
+}
+
+/* Where outboxes are many, each ring's cache lines have to come from the guest's core, or from
+ * memory: they are asked for some outboxes ahead. What is handed over comes last, when it is known
+ * which packets somebody got here: only of the others, the job decides how they are counted. */
+void outbox_deliver_all(struct worker *w, struct batch *b, uint16_t vm)
+{
+	bool is_left = false;
+
+	for (uint16_t i = 0; i < w->n_outboxes; i++) {
+		struct outbox *o = &w->outbox[i];
+
+		if (i + ENTRY_AHEAD < w->n_outboxes && o[ENTRY_AHEAD].way == OUT_RING)
+			net_prefetch_entry(o[ENTRY_AHEAD].rx);
+		if (i + BUFFER_AHEAD < w->n_outboxes && o[BUFFER_AHEAD].way == OUT_RING)
+			net_prefetch_buffers(o[BUFFER_AHEAD].rx, o[BUFFER_AHEAD].pkt[0]);
+		if (likely(o->way != OUT_WORKER))
+			deliver_here(w, o, b, vm);
+		is_left |= o->n > 0;
+	}
+	for (uint16_t i = 0; unlikely(is_left) && i < w->n_outboxes; i++)
+		if (w->outbox[i].n > 0)
+			hand_over(w, &w->outbox[i], b);
+	publish(w);
 }

@@ -152,9 +152,9 @@ void driver_ring_free(struct driver_ring *r)
 	free(r->next);
 }
 
-struct vring_conf driver_ring_conf(const struct driver_ring *r, int call_fd)
+struct virtq_conf driver_ring_conf(const struct driver_ring *r, int call_fd)
 {
-	return (struct vring_conf){
+	return (struct virtq_conf){
 		.desc = r->packed ? (void *)r->pdesc : r->desc,
 		.avail = r->packed ? (void *)r->driver : r->avail,
 		.used = r->packed ? (void *)r->device : r->used,

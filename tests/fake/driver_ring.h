@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <linux/virtio_ring.h>
 
-#include "vhost/guest_mem.h"
-#include "vhost/vring.h"
+#include "ring/guest_mem.h"
+#include "ring/virtq.h"
 
 #define DRIVER_GPA   0x100000000ULL /* of the first region */
 #define DRIVER_GUARD 4096
@@ -76,7 +76,7 @@ void driver_ring_init(struct driver_ring *r, struct driver_mem *mem, uint16_t si
 void driver_ring_free(struct driver_ring *r);
 
 /* The device's configuration for it. */
-struct vring_conf driver_ring_conf(const struct driver_ring *r, int call_fd);
+struct virtq_conf driver_ring_conf(const struct driver_ring *r, int call_fd);
 
 /* Makes a chain of n buffers available, through an indirect table if asked. Returns its id, or -1
  * when the ring has no room. */

@@ -12,7 +12,7 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 
-#include "vhost/vring.h"
+#include "ring/virtq.h"
 
 int fake_eal_init(const char *name)
 {

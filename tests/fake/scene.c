@@ -19,7 +19,8 @@
 #include <rte_mbuf.h>
 
 #include "tests/fake/eal.h"
-#include "vswitch/handoff.h"
+#include "vswitch/attach.h"
+#include "vswitch/backlog.h"
 #include "vswitch/loop.h"
 
 #define TSC_HZ   1000000000ULL
@@ -38,10 +39,10 @@ static uint64_t fake_clock(void)
 /* --- guests ------------------------------------------------------------------------------------
  */
 
-static void open_virtq(struct scene_guest *g, unsigned index, struct virtq *q)
+static void open_ring(struct scene_guest *g, unsigned index, struct net_ring *ring)
 {
 	struct fe_ring *r = &g->fe.ring[index];
-	const struct vring_conf conf = {
+	const struct virtq_conf conf = {
 		.desc = r->split.desc,
 		.avail = r->split.avail,
 		.used = r->split.used,
@@ -51,7 +52,7 @@ static void open_virtq(struct scene_guest *g, unsigned index, struct virtq *q)
 		.mem = &g->mem,
 	};
 
-	assert_int_equal(vring_open(q, &conf), 0);
+	assert_int_equal(net_ring_open(ring, &conf), 0);
 }
 
 /* Offers a receive buffer; not visible until fe_ring_publish. */
@@ -75,8 +76,8 @@ static void open_rings(struct scene_guest *g)
 		assert_int_equal(fe_ring_init(&g->fe, r, SCENE_RING_SIZE), 0);
 	for (unsigned b = 0; b < SCENE_RING_SIZE; b++)
 		g->rx_buf[b] = vhost_fe_alloc(&g->fe, 2048, 64);
-	open_virtq(g, 0, &g->pair.rx);
-	open_virtq(g, 1, &g->pair.tx);
+	open_ring(g, 0, &g->pair.rx);
+	open_ring(g, 1, &g->pair.tx);
 	g->pair.rx_on = g->pair.tx_on = true;
 	g->pair.tx_kick_fd = -1;
 	for (int b = 0; b < SCENE_RING_SIZE; b++)
@@ -88,33 +89,33 @@ static void join_worker(struct scene_guest *g, struct worker *w)
 {
 	g->vm.worker = w;
 	g->port.worker = w;
-	worker_add_vm(w, &g->vm);
-	worker_change(w, &g->port, NULL, NULL, &g->pair, 1);
+	attach_vm(w, g->vm.id, g->vm.pool);
+	attach_change(w, &g->port, NULL, NULL, &g->pair, 1);
 }
 
 static void leave_worker(struct scene_guest *g)
 {
 	struct worker *w = g->vm.worker;
 
-	worker_change(w, &g->port, NULL, NULL, NULL, 0);
-	worker_remove_vm(w, &g->vm);
+	attach_change(w, &g->port, NULL, NULL, NULL, 0);
+	detach_vm(w, g->vm.id);
 }
 
 void scene_enable(struct scene_guest *g, bool on)
 {
 	g->pair.rx_on = on;
-	worker_change(g->port.worker, &g->port, NULL, NULL, &g->pair, 1);
+	attach_change(g->port.worker, &g->port, NULL, NULL, &g->pair, 1);
 }
 
 /* As control does with a VM that has no ports any more. */
-static void forget_vm(struct worker *w, const struct vm *vm)
+static void forget_vm(struct worker *w, uint16_t vm)
 {
-	handoff_accept(w, UINT_MAX);
-	handoff_drop(w, vm->id);
-	sched_remove_vm(w->sched, vm->id);
+	backlog_accept(w, UINT_MAX);
+	detach_backlog(w, vm);
+	sched_remove_vm(w->sched, vm);
 }
 
-static void guest_open(struct scene *s, struct network *network)
+static void guest_open(struct scene *s, struct bridge *bridge)
 {
 	const struct budget budget = budget_default();
 	unsigned i = s->n_guests++;
@@ -126,8 +127,8 @@ static void guest_open(struct scene *s, struct network *network)
 	g->vm.id = (uint16_t)(i + 1);
 	g->vm.pool = fake_eal_pool(name, 255);
 	g->port.id = (uint16_t)(i + 10);
-	g->port.vm = &g->vm;
-	g->port.net = network;
+	g->port.vm = g->vm.id;
+	g->port.bridge = bridge;
 	g->port.mac_limit = 8;
 	s->ports[g->port.id] = &g->port;
 	assert_int_equal(sched_add_vm(s->w->sched, g->vm.id, 0, &budget), 0);
@@ -140,8 +141,8 @@ static void guest_close(struct scene *s, unsigned i)
 	struct scene_guest *g = &s->guest[i];
 
 	leave_worker(g);
-	forget_vm(s->w, &g->vm);
-	forget_vm(s->w2, &g->vm);
+	forget_vm(s->w, g->vm.id);
+	forget_vm(s->w2, g->vm.id);
 	s->ports[g->port.id] = NULL;
 	assert_int_equal(rte_mempool_in_use_count(g->vm.pool), 0);
 	rte_mempool_free(g->vm.pool);
@@ -170,21 +171,21 @@ static struct worker *make_worker(struct scene *s, unsigned index)
 }
 
 /* All guests of a network, in the order of their ports. */
-static void gather_members(struct scene *s, struct network *n)
+static void gather_members(struct scene *s, struct bridge *n)
 {
-	struct members *m = malloc(sizeof(*m) + s->n_guests * sizeof(struct port *));
+	struct members *m = malloc(sizeof(*m) + s->n_guests * sizeof(struct vport *));
 
 	assert_non_null(m);
 	m->n = 0;
 	for (unsigned i = 0; i < s->n_guests; i++)
-		if (s->guest[i].port.net == n)
+		if (s->guest[i].port.bridge == n)
 			m->port[m->n++] = &s->guest[i].port;
 	free(atomic_exchange(&n->members, m));
 }
 
 static void make_network(struct scene *s, unsigned i)
 {
-	struct network *n = &s->net[i];
+	struct bridge *n = &s->net[i];
 
 	gather_members(s, n);
 	atomic_store(&n->mtu, 1500);
@@ -213,6 +214,7 @@ int scene_teardown(void **state)
 	struct scene *s = *state;
 
 	scene_assert_conserved(s);
+	s->meanwhile = NULL;
 	for (unsigned i = 0; i < s->n_guests; i++)
 		guest_close(s, i);
 	for (unsigned i = 0; i < 2; i++) {
@@ -329,7 +331,7 @@ void scene_receive_all(struct scene *s)
 void scene_turns(struct scene *s, unsigned n)
 {
 	while (n-- > 0)
-		turn(s->w);
+		loop_turn(s->w);
 }
 
 void scene_introduce(struct scene *s, unsigned i)

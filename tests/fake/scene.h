@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "tests/fake/vhost_fe.h"
-#include "vswitch/switch.h"
 #include "vswitch/worker.h"
 
 #define SCENE_GUESTS    6
@@ -20,8 +19,12 @@
 struct scene_guest {
 	struct vhost_fe fe; /* ring 0 receives, ring 1 transmits */
 	struct guest_mem mem;
-	struct vm vm;
-	struct port port;
+	struct {
+		uint16_t id;
+		struct rte_mempool *pool;
+		struct worker *worker;
+	} vm;
+	struct vport port;
 	struct vdev_pair pair;
 	uint8_t *rx_buf[SCENE_RING_SIZE];
 	int rx_head[SCENE_RING_SIZE]; /* which buffer a head is */
@@ -30,8 +33,8 @@ struct scene_guest {
 struct scene {
 	struct scene_guest guest[SCENE_MOST];
 	unsigned n_guests;
-	struct network net[2];
-	struct port *ports[MAX_PORTS];
+	struct bridge net[2];
+	struct vport *ports[MAX_PORTS];
 	struct worker *w, *w2;
 	uint64_t now; /* a cycle is a nanosecond */
 

@@ -122,7 +122,8 @@ void sched_rig_serve(struct sched_rig *r, const struct sched_grant *g, uint64_t 
 		r->longest[vm] = packets;
 	if (used > SLICE + r->longest_overrun)
 		r->longest_overrun = used - SLICE;
-	sched_charge(r->s, vm, r->now, used, packets, packets * r->bytes[vm], packets,
+	sched_charge(r->s, vm, r->now,
+		     &(struct use){used, packets, packets * r->bytes[vm], packets},
 		     r->backlog[vm] > 0);
 }
 
@@ -133,7 +134,8 @@ struct sched_grant sched_rig_step(struct sched_rig *r, uint64_t used, uint32_t p
 	assert_true(sched_pick(r->s, r->now, &g));
 	r->now += used;
 	r->used[g.vm] += used;
-	sched_charge(r->s, g.vm, r->now, used, packets, packets * r->bytes[g.vm], packets, true);
+	sched_charge(r->s, g.vm, r->now,
+		     &(struct use){used, packets, packets * r->bytes[g.vm], packets}, true);
 	return g;
 }
 

@@ -11,7 +11,7 @@
 
 #include "pkt/checksum.h"
 #include "tests/fake/eal.h"
-#include "tests/fake/vring_rig.h"
+#include "tests/fake/net_ring_rig.h"
 
 static struct rte_mempool *pool;
 

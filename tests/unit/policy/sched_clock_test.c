@@ -120,7 +120,8 @@ static void test_overflow(void **state)
 		sched_tick(r.s, r.now);
 		if (!sched_pick(r.s, r.now, &g))
 			continue;
-		sched_charge(r.s, g.vm, r.now, charge, UINT32_MAX, UINT32_MAX, UINT32_MAX, true);
+		sched_charge(r.s, g.vm, r.now,
+			     &(struct use){charge, UINT32_MAX, UINT32_MAX, UINT32_MAX}, true);
 		sched_charge_other(r.s, (uint16_t)(k % 3), charges[(k + 2) % 5]);
 		for (uint16_t i = 0; i < 3; i++) {
 			assert_true(sched_rig_stats(&r, i).balance_tsc >= -(int64_t)DEBT);
@@ -180,7 +181,8 @@ static void test_endless_services_are_forgiven(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		assert_true(sched_pick(r.s, r.now, &g));
 		r.now += HZ;
-		sched_charge(r.s, g.vm, r.now, g.vm == 1 ? SLICE : 3600 * HZ, 1, 64, 1, true);
+		sched_charge(r.s, g.vm, r.now,
+			     &(struct use){g.vm == 1 ? SLICE : 3600 * HZ, 1, 64, 1}, true);
 	}
 	sched_rig_run(&r, 8 * DEBT);
 	for (uint16_t i = 0; i < 3; i++)

@@ -18,7 +18,7 @@
 
 #include "pkt/checksum.h"
 #include "tests/fake/eal.h"
-#include "tests/fake/vring_rig.h"
+#include "tests/fake/net_ring_rig.h"
 #include "vhost/net_hdr.h"
 
 #define F(name) RIG_F(VIRTIO_NET_F_##name)
@@ -34,7 +34,7 @@ static struct rte_mempool *pool;
 /* A frame as a guest sends it: the checksum field holds the pseudo-header's sum. */
 struct frame {
 	uint32_t len;
-	uint8_t p[VRING_MAX_PACKET];
+	uint8_t p[NET_MAX_PACKET];
 	uint16_t l4;   /* where its header starts */
 	uint16_t csum; /* offset of the field within it */
 };
@@ -334,7 +334,7 @@ static void test_a_guest_without_checksums_gets_them(void **state)
 			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 			memcpy(rte_pktmbuf_mtod(m, uint8_t *) + 24, (uint8_t[]){0x12, 0x34}, 2);
 		}
-		assert_int_equal(vring_enqueue(&g.q, &m, 1, &fate, NULL), 1);
+		assert_int_equal(net_enqueue(&g.net, &m, 1, &fate, NULL), 1);
 		memcpy(&h, at, sizeof(h));
 		assert_int_equal(h.flags, 0);
 		assert_true(l4_is_right(at + 12, v6));
@@ -357,7 +357,7 @@ static void test_a_header_goes_through_rings(void **state)
 		bool ok = i & 1, packed = i & 2;
 		struct rig_conf conf = {.size = 64, .start = packed ? 0x8000 : 0};
 		struct driver_buf buf = {0, 12 + 40000, false};
-		struct vring_work work = {0};
+		struct net_taken work = {0};
 		struct virtio_net_hdr h;
 		struct rte_mbuf *m;
 		struct rig g;
@@ -377,14 +377,14 @@ static void test_a_header_goes_through_rings(void **state)
 		buf.len = 12 + 1000;
 		driver_ring_add(&g.ring, &buf, 1, false);
 		assert_int_equal(rig_take(&g, pool, &m, 1, &work), ok);
-		assert_int_equal(work.drops[VRING_DROP_BAD_OFFLOAD], !ok);
+		assert_int_equal(work.drops[NET_DROP_BAD_OFFLOAD], !ok);
 		if (ok) {
 			assert_int_equal(m->tso_segsz, 1448);
 			rte_pktmbuf_free(m);
 		}
 		/* Cut short, the IP header contradicts the length. */
 		assert_int_equal(rig_take(&g, pool, &m, 1, &work), 0);
-		assert_int_equal(work.drops[VRING_DROP_BAD_OFFLOAD], ok ? 1 : 2);
+		assert_int_equal(work.drops[NET_DROP_BAD_OFFLOAD], ok ? 1 : 2);
 		rig_close(&g, pool);
 	}
 }

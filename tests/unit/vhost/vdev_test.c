@@ -125,9 +125,9 @@ static void put(void *arg)
 {
 	struct place *at = arg;
 
-	pairs[0].tx.avail_at = at->avail;
-	pairs[0].tx.used_at = at->used;
-	pairs[0].tx.avail_wrap = at->avail_wrap;
+	pairs[0].tx.q.avail_at = at->avail;
+	pairs[0].tx.q.used_at = at->used;
+	pairs[0].tx.q.avail_wrap = at->avail_wrap;
 }
 
 /* What a worker has done by now. */
@@ -308,7 +308,7 @@ static void a_stopped_ring_says_where_it_is(void **state)
 	assert_int_equal(vhost_fe_ring_start(&fe, 1), 0);
 	assert_int_equal(state_message(FE_SET_VRING_ENABLE, 1, 1), 0);
 	assert_true(pair()->tx_on);
-	assert_int_equal(pair()->tx.avail_at, 7);
+	assert_int_equal(pair()->tx.q.avail_at, 7);
 }
 
 static void a_packed_ring_says_both_places(void **state)
@@ -411,14 +411,14 @@ static void notifications_move_without_the_rings(void **state)
 
 	(void)state;
 	open_fe(&split);
-	before = pair()->tx;
+	before = pair()->tx.q;
 	old = before.call_fd;
 	assert_int_equal(vhost_fe_send(&fe, FE_SET_VRING_CALL, &ring, 8, &fd, 1), 0);
-	assert_int_not_equal(pair()->tx.call_fd, -1);
-	assert_ptr_equal(pair()->tx.desc, before.desc);
+	assert_int_not_equal(pair()->tx.q.call_fd, -1);
+	assert_ptr_equal(pair()->tx.q.desc, before.desc);
 	assert_int_equal(fcntl(old, F_GETFD), -1); /* the old one is closed */
 	assert_int_equal(vhost_fe_send(&fe, FE_SET_VRING_CALL, &none, 8, NULL, 0), 0);
-	assert_int_equal(pair()->tx.call_fd, -1);
+	assert_int_equal(pair()->tx.q.call_fd, -1);
 	assert_int_equal(vhost_fe_send(&fe, FE_SET_VRING_KICK, &none, 8, NULL, 0), 0);
 	assert_int_equal(pair()->tx_kick_fd, -1);
 	assert_int_equal(status().state, VDEV_UP);
@@ -494,7 +494,7 @@ static void a_started_ring_keeps_its_size(void **state)
 	assert_int_equal(state_message(FE_SET_VRING_NUM, 1, 32768), -EPROTO);
 	expect_text("refused SET_VRING_NUM: ring 1 is started");
 	assert_int_equal(state_message(FE_SET_VRING_BASE, 1, 32000), -EPROTO);
-	assert_int_equal(pair()->tx.size, SIZE);
+	assert_int_equal(pair()->tx.q.size, SIZE);
 	assert_int_equal(status().state, VDEV_UP);
 	/* Stopped, told, and started again without addresses that fit. */
 	assert_int_equal(vhost_fe_ring_stop(&fe, 1, &base), 0);
@@ -618,13 +618,13 @@ static void a_new_memory_table_moves_the_rings(void **state)
 	(void)state;
 	open_fe(&split);
 	serve_up_to(3, 3, true);
-	before = pair()->tx;
+	before = pair()->tx.q;
 	assert_int_equal(vhost_fe_set_mem_table(&fe, 4), 0);
 	assert_int_equal(library_devices, 1);
-	assert_true(pair()->tx.desc != before.desc);
-	assert_true(pair()->tx.mem != before.mem);
-	assert_int_equal(pair()->tx.mem->n, 4);
-	assert_int_equal(pair()->tx.avail_at, 3);
+	assert_true(pair()->tx.q.desc != before.desc);
+	assert_true(pair()->tx.q.mem != before.mem);
+	assert_int_equal(pair()->tx.q.mem->n, 4);
+	assert_int_equal(pair()->tx.q.avail_at, 3);
 	assert_int_equal(status().state, VDEV_UP);
 }
 
@@ -635,7 +635,7 @@ static void a_memory_table_that_fails_changes_nothing(void **state)
 
 	(void)state;
 	open_fe(&split);
-	before = pair()->tx;
+	before = pair()->tx.q;
 	mem_fd = fe.mem_fd;
 	assert_int_equal(pipe(fds), 0);
 	fe.mem_fd = fds[1];

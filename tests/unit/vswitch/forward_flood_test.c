@@ -14,8 +14,11 @@
 
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
-#include "vhost/vring_loan.h"
+#include "pkt/pkt.h"
+#include "vswitch/attach.h"
+#include "vswitch/backlog.h"
 #include "vswitch/loop.h"
+#include "vswitch/outbox.h"
 
 #define FLOODS 20 /* more than one batch takes to four receivers */
 
@@ -42,7 +45,7 @@ static void send_floods(struct scene *s)
 static void slow_turn(struct scene *s)
 {
 	s->meanwhile = take_long;
-	turn(s->w);
+	loop_turn(s->w);
 	s->meanwhile = NULL;
 }
 
@@ -75,7 +78,7 @@ static void test_a_flood_is_cut_into_batches(void **state)
 	struct scene *s = *state;
 
 	send_floods(s);
-	turn(s->w);
+	loop_turn(s->w);
 	assert_int_equal(assert_received(s, FLOODS), 0);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + FLOODS);
 	assert_int_equal(scene_counters(s, 0)->flooded, FLOODS);
@@ -86,15 +89,15 @@ static void test_a_flood_is_cut_into_batches(void **state)
 /* Ends a service within a flood. Returns how many floods before it were whole. */
 static unsigned cut_by_the_slice(struct scene *s)
 {
-	const struct service *v = &s->w->service[s->guest[0].vm.id];
+	struct backlog *b = &s->w->backlog[s->guest[0].vm.id];
 
 	send_floods(s);
 	slow_turn(s);
-	assert_int_equal(v->n_held, 1);
-	assert_true(v->flood.under_way);
-	assert_false(vring_is_view(v->held[0]));
+	assert_int_equal(b->n, 1);
+	assert_int_equal(backlog_at(b, 0)->kind, JOB_FLOOD);
+	assert_false(pkt_is_lent(backlog_at(b, 0)->m));
 	assert_int_equal(scene_counters(s, 0)->in, scene_counters(s, 0)->forwarded);
-	return (unsigned)scene_counters(s, 0)->in - 1;
+	return (unsigned)scene_counters(s, 0)->in - 2;
 }
 
 static void test_a_flood_goes_on_in_the_next_service(void **state)
@@ -118,7 +121,7 @@ static void test_receivers_to_notify_make_batches_shorter(void **state)
 	struct scene *s = *state;
 
 	for (unsigned i = 0; i < SCENE_GUESTS; i++)
-		s->guest[i].pair.rx.notifies = true;
+		s->guest[i].pair.rx.q.notifies = true;
 	assert_int_equal(cut_by_the_slice(s), 0);
 }
 
@@ -134,7 +137,7 @@ static void test_a_flood_that_cannot_be_kept_ends(void **state)
 	assert_in_range(n, 1, 511);
 	send_floods(s);
 	slow_turn(s);
-	assert_int_equal(s->w->service[s->guest[0].vm.id].n_held, 0);
+	assert_int_equal(s->w->backlog[s->guest[0].vm.id].n, 0);
 	whole = (unsigned)scene_counters(s, 0)->in - 2;
 	assert_in_range(assert_received(s, whole), 1, 3);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + whole + 1);
@@ -146,14 +149,37 @@ static void test_a_flood_ends_with_its_port(void **state)
 	struct scene *s = *state;
 	unsigned whole = cut_by_the_slice(s), more;
 
-	worker_change(s->w, &s->guest[0].port, NULL, NULL, NULL, 0);
+	attach_change(s->w, &s->guest[0].port, NULL, NULL, NULL, 0);
+	/* As a change of its network does. */
+	s->guest[0].port.epoch++;
 	more = assert_received(s, whole);
 	assert_in_range(more, 1, 3);
+	slow_turn(s);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + whole + 1);
 	assert_int_equal(scene_counters(s, 0)->copies, 3 * whole + more - 1);
 	assert_int_equal(scene_dropped(s, 0, DROP_PORT_GONE), 0);
-	assert_false(s->w->service[s->guest[0].vm.id].flood.under_way);
-	worker_change(s->w, &s->guest[0].port, NULL, NULL, &s->guest[0].pair, 1);
+	assert_int_equal(s->w->backlog[s->guest[0].vm.id].n, 0);
+	attach_change(s->w, &s->guest[0].port, NULL, NULL, &s->guest[0].pair, 1);
+}
+
+/* The part ends within the flood, and all of it was for one port. */
+static void test_a_flood_behind_packets_to_its_first_receiver(void **state)
+{
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct scene *s = *state;
+	uint8_t src[6];
+
+	scene_introduce(s, 1);
+	scene_mac(0, src);
+	for (unsigned i = 0; i < MAX_WORK - 1; i++)
+		scene_send_to(s, 0, 1, (uint8_t)i);
+	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_turns(s, 5);
+	assert_int_equal(scene_received(s, 1), MAX_WORK);
+	for (unsigned i = 2; i < 5; i++)
+		assert_int_equal(scene_received(s, i), 1);
+	assert_int_equal(scene_counters(s, 0)->forwarded, MAX_WORK);
+	assert_int_equal(scene_counters(s, 0)->copies, 3);
 }
 
 /* A port that leaves the network meanwhile changes nothing for the others. */
@@ -164,10 +190,11 @@ static void test_a_flood_outlives_a_change_of_members(void **state)
 	unsigned whole = cut_by_the_slice(s);
 	uint32_t len;
 
-	assert_in_range(s->w->service[s->guest[0].vm.id].flood.asked, 1, 3);
+	assert_in_range(backlog_at(&s->w->backlog[s->guest[0].vm.id], 0)->cursor,
+			s->guest[2].port.id, s->guest[4].port.id);
 	/* The first receiver, which has it. */
 	assert_ptr_equal(m->port[1], &s->guest[1].port);
-	memmove(&m->port[1], &m->port[2], 3 * sizeof(struct port *));
+	memmove(&m->port[1], &m->port[2], 3 * sizeof(struct vport *));
 	m->n = 4;
 	scene_turns(s, 3);
 	assert_int_equal(scene_receive(&s->guest[1], &len), 100);
@@ -189,6 +216,7 @@ int main(void)
 		SCENE_CASE(test_receivers_to_notify_make_batches_shorter),
 		SCENE_CASE(test_a_flood_that_cannot_be_kept_ends),
 		SCENE_CASE(test_a_flood_ends_with_its_port),
+		SCENE_CASE(test_a_flood_behind_packets_to_its_first_receiver),
 		SCENE_CASE(test_a_flood_outlives_a_change_of_members),
 	};
 

@@ -12,6 +12,7 @@
 
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
+#include "vswitch/attach.h"
 
 static uint16_t loser; /* of an address, by fdb_learn() */
 
@@ -174,6 +175,7 @@ static void test_what_is_dropped_says_why(void **state)
 	struct scene *s = *state;
 	uint8_t src[6], dst[6];
 
+	scene_introduce(s, 0);
 	scene_mac(0, src);
 	scene_mac(1, dst);
 	scene_send_frame(&s->guest[0], dst, zero, 0x0800, 64, 1);
@@ -313,7 +315,7 @@ static void test_a_port_that_is_down_costs_its_sender(void **state)
 
 	scene_send_to(s, 1, 0, 1);
 	scene_turns(s, 3);
-	worker_change(s->w, &s->guest[1].port, NULL, NULL, NULL, 0);
+	attach_change(s->w, &s->guest[1].port, NULL, NULL, NULL, 0);
 	scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 3);
 	assert_int_equal(scene_dropped(s, 0, DROP_PORT_DOWN), 1);
@@ -327,7 +329,7 @@ static void test_who_misses_a_flood_is_counted_there(void **state)
 	struct scene *s = *state;
 	uint8_t src[6];
 
-	worker_change(s->w, &s->guest[3].port, NULL, NULL, NULL, 0);
+	attach_change(s->w, &s->guest[3].port, NULL, NULL, NULL, 0);
 	scene_mac(0, src);
 	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
 	scene_turns(s, 3);

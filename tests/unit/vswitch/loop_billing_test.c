@@ -11,6 +11,7 @@
 
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
+#include "vswitch/attach.h"
 
 static void test_the_sender_pays(void **state)
 {
@@ -43,7 +44,7 @@ static void test_busy_turns_are_those_that_find_something(void **state)
 	assert_int_equal(w->busy_cycles, cycles);
 	before = w->ledger.last_tsc;
 	scene_send_to(s, 0, 1, 1);
-	turn(s->w);
+	loop_turn(s->w);
 	assert_int_equal(w->busy_turns, turns + 1);
 	assert_int_equal(w->busy_cycles - cycles, w->ledger.last_tsc - before);
 }
@@ -65,7 +66,7 @@ static void test_a_laborious_ring_is_billed_to_the_receiver(void **state)
 
 	scene_introduce(s, 1);
 	before = rows[STAGE_DELIVER];
-	s->guest[1].pair.rx.toil = 200;
+	s->guest[1].pair.rx.excess = 200;
 	for (unsigned i = 0; i < 3; i++)
 		scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 2);
@@ -109,13 +110,13 @@ static void test_device_changes_are_billed_to_the_vm(void **state)
 	uint64_t system = s->w->ledger.sys[SYSROW_CONTROL], before = rows[STAGE_CONTROL], once;
 	struct sched_vm_stats st;
 
-	port_leave_worker(&s->guest[0].port, s->w);
+	attach_change(s->w, &s->guest[0].port, NULL, NULL, NULL, 0);
 	once = rows[STAGE_CONTROL] - before;
 	assert_true(once > 0);
-	port_enter_worker(&s->guest[0].port);
+	attach_change(s->w, &s->guest[0].port, NULL, NULL, &s->guest[0].pair, 1);
 	assert_true(rows[STAGE_CONTROL] > before + once);
 	sched_get_stats(s->w->sched, s->guest[0].vm.id, &st);
-	assert_int_equal(st.used_tsc, rows[STAGE_CONTROL]);
+	assert_int_equal(st.used_tsc, ledger_vm_sum(&s->w->ledger, s->guest[0].vm.id));
 	/* What went before was not the VM's. */
 	assert_true(s->w->ledger.sys[SYSROW_CONTROL] > system);
 	assert_int_equal(ledger_sum(&s->w->ledger),

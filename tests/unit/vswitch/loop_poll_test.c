@@ -11,6 +11,7 @@
 
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
+#include "vswitch/attach.h"
 
 #define CROWD    (SCENE_MOST - SCENE_GUESTS)
 #define PER_TURN 16
@@ -96,13 +97,13 @@ static void test_a_busy_worker_looks_at_some_rings_per_turn(void **state)
 	}
 }
 
-static void guarantee(struct scene *s, const struct vm *vm)
+static void guarantee(struct scene *s, uint16_t vm)
 {
 	struct budget b = budget_default();
 
 	b.guarantee_us = 400;
-	assert_int_equal(sched_set_vm(s->w->sched, vm->id, &b), 0);
-	worker_find_urgent(s->w);
+	assert_int_equal(sched_set_vm(s->w->sched, vm, &b), 0);
+	attach_find_guaranteed(s->w);
 }
 
 /* Among services that are paid from a guarantee, too: nobody looks at rings during those. */
@@ -111,8 +112,8 @@ static void test_a_guaranteed_vm_is_seen_in_the_next_turn(void **state)
 	struct scene *s = *state;
 	struct sched_vm_stats before, after;
 
-	guarantee(s, &s->guest[0].vm);
-	guarantee(s, &crowd[CROWD - 1].vm);
+	guarantee(s, s->guest[0].vm.id);
+	guarantee(s, crowd[CROWD - 1].vm.id);
 	start_flood(s, SCHED_MODE_TIME);
 	sched_get_stats(s->w->sched, s->guest[0].vm.id, &before);
 	for (unsigned i = 1; i <= 2 * ROUND; i++) {
@@ -131,9 +132,9 @@ static void test_an_idle_worker_looks_at_all_rings(void **state)
 
 	for (unsigned k = 0; k < CROWD; k++) {
 		crowd_sends(s, k);
-		assert_true(turn(s->w));
+		assert_true(loop_turn(s->w));
 		assert_int_equal(seen(s, k), 1);
-		assert_false(turn(s->w));
+		assert_false(loop_turn(s->w));
 	}
 }
 
@@ -146,7 +147,7 @@ static void test_a_worker_whose_vms_are_held_back_looks_at_all_rings(void **stat
 	start_flood(s, SCHED_MODE_RATE);
 	b.rate_pps = 1;
 	assert_int_equal(sched_set_vm(s->w->sched, s->guest[0].vm.id, &b), 0);
-	while (turn(s->w))
+	while (loop_turn(s->w))
 		continue;
 	for (unsigned k = 0; k < CROWD; k++) {
 		crowd_sends(s, k);
@@ -158,13 +159,13 @@ static void test_a_worker_whose_vms_are_held_back_looks_at_all_rings(void **stat
 static void detach_crowd(struct scene *s, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++)
-		worker_change(s->w, &crowd[k].port, NULL, NULL, NULL, 0);
+		attach_change(s->w, &crowd[k].port, NULL, NULL, NULL, 0);
 }
 
 static void attach_crowd(struct scene *s, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++)
-		worker_change(s->w, &crowd[k].port, NULL, NULL, &crowd[k].pair, 1);
+		attach_change(s->w, &crowd[k].port, NULL, NULL, &crowd[k].pair, 1);
 }
 
 /* Wherever the worker had come to: nobody is looked at who is gone, and everybody else is. */

@@ -18,6 +18,9 @@
 
 #include "tests/fake/driver_ring.h"
 #include "tests/fake/eal.h"
+#include "vswitch/attach.h"
+#include "vswitch/batch.h"
+#include "vswitch/loop.h"
 #include "vswitch/worker.h"
 
 #define RING_SIZE 256
@@ -31,52 +34,52 @@ struct sender {
 	struct driver_mem mem;
 	struct driver_ring ring;
 	struct vdev_pair pair;
-	struct vm vm;
-	struct port port;
+	uint16_t vm;
+	struct rte_mempool *pool;
+	struct vport port;
 };
 
-static struct port *ports[MAX_PORTS];
-static struct network net;
+static struct vport *ports[MAX_PORTS];
+static struct bridge net;
 static struct sender held, idle;
 static struct worker *w;
 static pthread_t thread;
 
 static void sender_open(struct sender *s, uint16_t id, const struct budget *budget)
 {
-	struct vring_conf conf;
+	struct virtq_conf conf;
 	char name[16];
 
 	memset(s, 0, sizeof(*s));
 	driver_mem_init(&s->mem, 1, 1 << 20, false);
 	driver_ring_init(&s->ring, &s->mem, RING_SIZE, 1ULL << VIRTIO_F_VERSION_1, 0);
 	conf = driver_ring_conf(&s->ring, -1);
-	assert_int_equal(vring_open(&s->pair.tx, &conf), 0);
+	assert_int_equal(net_ring_open(&s->pair.tx, &conf), 0);
 	s->pair.tx_on = true;
 	s->pair.tx_kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(s->pair.tx_kick_fd >= 0);
 	snprintf(name, sizeof(name), "sender%u", id);
-	s->vm.id = id;
-	s->vm.pool = fake_eal_pool(name, 255);
-	s->vm.worker = w;
+	s->vm = id;
+	s->pool = fake_eal_pool(name, 255);
 	s->port.id = id;
-	s->port.vm = &s->vm;
-	s->port.net = &net;
+	s->port.vm = id;
+	s->port.bridge = &net;
 	s->port.worker = w;
 	s->port.mac_limit = 8;
 	ports[id] = &s->port;
 	assert_int_equal(sched_add_vm(w->sched, id, 0, budget), 0);
-	worker_add_vm(w, &s->vm);
-	worker_change(w, &s->port, NULL, NULL, &s->pair, 1);
+	attach_vm(w, id, s->pool);
+	attach_change(w, &s->port, NULL, NULL, &s->pair, 1);
 }
 
 static void sender_close(struct sender *s)
 {
-	worker_change(w, &s->port, NULL, NULL, NULL, 0);
-	worker_remove_vm(w, &s->vm);
-	sched_remove_vm(w->sched, s->vm.id);
+	attach_change(w, &s->port, NULL, NULL, NULL, 0);
+	detach_vm(w, s->vm);
+	sched_remove_vm(w->sched, s->vm);
 	ports[s->port.id] = NULL;
-	assert_int_equal(rte_mempool_in_use_count(s->vm.pool), 0);
-	rte_mempool_free(s->vm.pool);
+	assert_int_equal(rte_mempool_in_use_count(s->pool), 0);
+	rte_mempool_free(s->pool);
 	close(s->pair.tx_kick_fd);
 	driver_ring_free(&s->ring);
 	driver_mem_free(&s->mem);
@@ -143,7 +146,7 @@ static int setup(void **state)
 	budget.rate_pps = PPS;
 	sender_open(&held, 1, &budget);
 	atomic_store(&w->running, true);
-	return pthread_create(&thread, NULL, (void *(*)(void *))(void *)worker_main, w);
+	return pthread_create(&thread, NULL, (void *(*)(void *))(void *)loop_main, w);
 }
 
 static int teardown(void **state)
@@ -180,9 +183,9 @@ static void test_sleeps_while_a_vm_is_held_back(void **state)
 
 	(void)state;
 	send_frames(&held, RING_SIZE);
-	for (unsigned i = 0; i < PATIENCE && l.taken < FORWARD_MAX_BURST + 3; i++)
+	for (unsigned i = 0; i < PATIENCE && l.taken < BATCH_MAX + 3; i++)
 		l = look_when_asleep();
-	assert_true(l.taken >= FORWARD_MAX_BURST + 3);
+	assert_true(l.taken >= BATCH_MAX + 3);
 	assert_true(l.taken < RING_SIZE);
 	assert_true(l.sleeps >= 3);
 	assert_true(w->ledger.sys[SYSROW_IDLE] > 0);

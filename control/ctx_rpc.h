@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What JSON-RPC handlers work on. */
+#ifndef CONTROL_CTX_RPC_H
+#define CONTROL_CTX_RPC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/switch.h"
+
+struct refused;
+
+struct rpc_ctx {
+	struct vswitch *sw;
+	const char *config_file; /* NULL: the configuration is not kept */
+	struct refused *refused; /* of the configuration file */
+	bool is_replaying;       /* it: what can be served otherwise than asked for is */
+	char unsaved[160];       /* why the last change could not be saved, "" when it was */
+	uint64_t started_ns;     /* on clock_now_ns() */
+};
+
+#endif

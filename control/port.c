@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ports: one vhost-user device of a VM in a network. */
+#include "control/switch.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/mailbox.h"
+#include "vswitch/attach.h"
+
+struct port *port_find(struct vswitch *sw, const char *name)
+{
+	struct port *port;
+
+	TAILQ_FOREACH (port, &sw->ports, link)
+		if (strcmp(port->name, name) == 0)
+			return port;
+	return NULL;
+}
+
+/* --- rings to and from the worker --------------------------------------------------------------
+ */
+
+/* Holding the port's handover, control and the gate's thread may look at its pairs: the worker
+ * changes them in these calls only. */
+struct change_call {
+	struct port *port;
+	void (*fn)(void *arg);
+	void *arg;
+	struct vdev_pair *pairs;
+	uint16_t n;
+};
+
+static void change(struct worker *w, void *arg)
+{
+	struct change_call *c = arg;
+
+	attach_change(w, &c->port->vport, c->fn, c->arg, c->pairs, c->n);
+}
+
+static void change_rings(void *ctx, void (*fn)(void *arg), void *arg, struct vdev_pair *pairs,
+			 uint16_t n)
+{
+	struct port *port = ctx;
+	struct change_call c = {port, fn, arg, pairs, n};
+
+	pthread_mutex_lock(&port->handover);
+	worker_call(port->vport.worker, change, &c);
+	pthread_mutex_unlock(&port->handover);
+}
+
+static void state_changed(void *ctx, enum vdev_state state, const char *text)
+{
+	struct port *port = ctx;
+
+	mailbox_put(port->sw->mailbox, port->vport.id, state, text);
+}
+
+static const struct vdev_ops device_ops = {
+	.change = change_rings,
+	.changed = state_changed,
+};
+
+void port_leave_worker(struct port *port, struct worker *to)
+{
+	struct change_call c = {.port = port};
+
+	pthread_mutex_lock(&port->handover);
+	port->moving_pairs = port->vport.pairs;
+	port->moving_n = port->vport.n_pairs;
+	worker_call(port->vport.worker, change, &c);
+	port->vport.worker = to;
+}
+
+void port_enter_worker(struct port *port)
+{
+	struct change_call c = {
+		.port = port,
+		.pairs = port->moving_pairs,
+		.n = port->moving_n,
+	};
+
+	if (c.pairs)
+		worker_call(port->vport.worker, change, &c);
+	port->moving_pairs = NULL;
+	pthread_mutex_unlock(&port->handover);
+}
+
+/* --- creation ----------------------------------------------------------------------------------
+ */
+
+/* A user's or group's number as text; `what` says which, for the error. */
+static int parse_id(const char *field, const char *what, const char *text, uint32_t *id,
+		    struct err *e)
+{
+	unsigned long n;
+
+	if (text[strspn(text, "0123456789")])
+		return err_set(e, ERR_INVALID, field, "%s '%s': no such %s", field, text, what);
+	errno = 0;
+	n = strtoul(text, NULL, 10);
+	/* The last number means no change to chown. */
+	if (errno || n >= UINT32_MAX)
+		return err_set(e, ERR_INVALID, field, "%s '%s': not a %s's number", field, text,
+			       what);
+	*id = (uint32_t)n;
+	return 0;
+}
+
+static int look_up_user(const char *owner, uid_t *uid, struct err *e)
+{
+	const struct passwd *pw;
+
+	*uid = (uid_t)-1;
+	if (!owner || !owner[0])
+		return 0;
+	pw = getpwnam(owner);
+	if (!pw)
+		return parse_id("owner", "user", owner, uid, e);
+	*uid = pw->pw_uid;
+	return 0;
+}
+
+static int look_up_group(const char *group, gid_t *gid, struct err *e)
+{
+	const struct group *gr;
+
+	*gid = (gid_t)-1;
+	if (!group || !group[0])
+		return 0;
+	gr = getgrnam(group);
+	if (!gr)
+		return parse_id("group", "group", group, gid, e);
+	*gid = gr->gr_gid;
+	return 0;
+}
+
+/* A VM joins its own tenant's networks only. */
+static int check_owner(const struct network *net, const struct vm *vm, struct err *e)
+{
+	if (net->tenant == vm->tenant)
+		return 0;
+	return err_set(e, ERR_INVALID, "network",
+		       "network '%s' belongs to tenant '%s', vm '%s' to tenant '%s'", net->name,
+		       net->tenant->name, vm->name, vm->tenant->name);
+}
+
+static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e)
+{
+	const struct network *net = network_find(sw, conf->network);
+	const struct vm *vm = vm_find(sw, conf->vm);
+	const struct port *port;
+
+	if (switch_check_name("name", conf->name, e) < 0)
+		return -EINVAL;
+	if (port_find(sw, conf->name))
+		return err_set(e, ERR_EXISTS, "name", "port '%s' exists", conf->name);
+	if (!vm)
+		return err_set(e, ERR_NOT_FOUND, "vm", "vm '%s' does not exist", conf->vm);
+	if (!net)
+		return err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
+			       conf->network);
+	if (check_owner(net, vm, e) < 0)
+		return -EINVAL;
+	if (conf->socket[0] != '/')
+		return err_set(e, ERR_INVALID, "socket", "socket '%s': not an absolute path",
+			       conf->socket);
+	if (strlen(conf->socket) >= GATE_PATH_SIZE)
+		return err_set(e, ERR_INVALID, "socket", "socket '%s': longer than %d bytes",
+			       conf->socket, GATE_PATH_SIZE - 1);
+	TAILQ_FOREACH (port, &sw->ports, link)
+		if (strcmp(port->conf.socket.path, conf->socket) == 0)
+			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'",
+				       conf->socket, port->name);
+	if (conf->mac && fdb_mac_is_group(conf->mac))
+		return err_set(e, ERR_INVALID, "mac", "mac: a group address");
+	return 0;
+}
+
+static void clear_counters(struct worker *w, void *arg)
+{
+	const struct port *port = arg;
+
+	memset(&w->counters[port->vport.id], 0, sizeof(w->counters[0]));
+}
+
+static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
+{
+	int slot = switch_free_slot((void *const *)sw->port_slot, MAX_PORTS);
+	struct port *port = slot < 0 ? NULL : calloc(1, sizeof(*port));
+
+	if (!port) {
+		err_set(e, ERR_NO_SPACE, "name", "port '%s': no room (at most %d)", conf->name,
+			MAX_PORTS);
+		return NULL;
+	}
+	if (look_up_user(conf->owner, &port->conf.socket.owner, e) < 0 ||
+	    look_up_group(conf->group, &port->conf.socket.group, e) < 0) {
+		free(port);
+		return NULL;
+	}
+	port->vport.id = (uint16_t)slot;
+	port->vport.first_epoch = ++sw->epochs;
+	atomic_store(&port->vport.epoch, port->vport.first_epoch);
+	port->sw = sw;
+	port->vm = vm_find(sw, conf->vm);
+	port->net = network_find(sw, conf->network);
+	port->vport.vm = port->vm->id;
+	port->vport.bridge = &port->net->bridge;
+	port->vport.worker = port->vm->worker;
+	atomic_store(&port->vport.mac_limit, conf->mac_limit);
+	port->mac = conf->mac;
+	port->told = VDEV_STATE_COUNT;
+	pthread_mutex_init(&port->handover, NULL);
+	snprintf(port->name, sizeof(port->name), "%s", conf->name);
+	snprintf(port->owner, sizeof(port->owner), "%s", conf->owner ? conf->owner : "");
+	snprintf(port->group, sizeof(port->group), "%s", conf->group ? conf->group : "");
+	snprintf(port->conf.socket.path, sizeof(port->conf.socket.path), "%s", conf->socket);
+	port->conf.socket.is_client = conf->is_client;
+	port->conf.socket.mode = conf->mode;
+	port->conf.max_pairs = conf->queue_pairs;
+	return port;
+}
+
+static void port_free(struct port *port)
+{
+	pthread_mutex_destroy(&port->handover);
+	free(port);
+}
+
+/* Makes sure that no worker holds or will find the port. */
+static void withdraw(struct vswitch *sw, struct port *port)
+{
+	switch_set_port(sw, port->vport.id, NULL);
+	switch_quiesce(sw);
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], clear_counters, port);
+	mailbox_forget(sw->mailbox, port->vport.id);
+}
+
+struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e)
+{
+	struct port *port;
+
+	if (check(sw, conf, e) < 0)
+		return NULL;
+	port = port_alloc(sw, conf, e);
+	if (!port)
+		return NULL;
+	switch_set_port(sw, port->vport.id, port);
+	if (network_add_port(sw, port->net, port) < 0) {
+		err_set(e, ERR_NO_SPACE, "name", "port '%s': out of memory", conf->name);
+		switch_set_port(sw, port->vport.id, NULL);
+		port_free(port);
+		return NULL;
+	}
+	port->dev = vdev_create(sw->gate, &port->conf, &device_ops, port, e);
+	if (!port->dev) {
+		network_remove_port(sw, port->net, port);
+		withdraw(sw, port);
+		port_free(port);
+		return NULL;
+	}
+	port->vm->n_ports++;
+	TAILQ_INSERT_TAIL(&sw->ports, port, link);
+	return port;
+}
+
+int port_delete(struct vswitch *sw, struct port *port, struct err *e)
+{
+	if (network_remove_port(sw, port->net, port) < 0)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	vdev_destroy(port->dev);
+	withdraw(sw, port);
+	network_forget_port(port->net, port->vport.id);
+	port->vm->n_ports--;
+	TAILQ_REMOVE(&sw->ports, port, link);
+	port_free(port);
+	return 0;
+}
+
+/* --- changes -----------------------------------------------------------------------------------
+ */
+
+struct move_call {
+	struct port *port;
+	struct network *net;
+	uint32_t epoch;
+};
+
+/* Between services a worker has nothing of the port but jobs, and those know the epoch. */
+static void change_network(struct worker *w, void *arg)
+{
+	struct move_call *c = arg;
+
+	(void)w;
+	c->port->vport.bridge = &c->net->bridge;
+	atomic_store(&c->port->vport.epoch, c->epoch);
+}
+
+int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e)
+{
+	struct network *old = port->net;
+	struct move_call c = {port, net, ++sw->epochs};
+
+	if (net == old)
+		return 0;
+	if (check_owner(net, port->vm, e) < 0)
+		return -EINVAL;
+	if (network_add_port(sw, net, port) < 0)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	worker_call(port->vport.worker, change_network, &c);
+	port->net = net;
+	network_forget_port(old, port->vport.id);
+	if (network_remove_port(sw, old, port) < 0)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	return 0;
+}
+
+static enum virtq_break find_broken(const struct vdev_pair *pairs, uint16_t n)
+{
+	enum virtq_break why = VIRTQ_BREAK_NONE;
+
+	for (uint16_t i = 0; i < n && why == VIRTQ_BREAK_NONE; i++) {
+		if (pairs[i].tx_on)
+			why = virtq_broken(&pairs[i].tx.q);
+		if (why == VIRTQ_BREAK_NONE && pairs[i].rx_on)
+			why = virtq_broken(&pairs[i].rx.q);
+	}
+	return why;
+}
+
+void port_notice_broken(struct port *port)
+{
+	enum virtq_break why;
+
+	/* Nobody takes the rings from the worker meanwhile: what is said is about these, not about
+	 * those that the front end made since. */
+	pthread_mutex_lock(&port->handover);
+	why = find_broken(port->vport.pairs, port->vport.n_pairs);
+	if (why != VIRTQ_BREAK_NONE)
+		vdev_set_broken(port->dev, virtq_broken_text(why));
+	pthread_mutex_unlock(&port->handover);
+}
+
+void port_count(struct vswitch *sw, const struct port *port, struct port_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		port_counters_add(sum, &sw->worker[i]->counters[port->vport.id]);
+}

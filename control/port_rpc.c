@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* JSON-RPC methods of ports. */
+#include "control/port_rpc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "rpc_schema.h"
+#include "vhost/vdev_text.h"
+#include "control/ctx_rpc.h"
+#include "control/mac_rpc.h"
+#include "control/refused.h"
+#include "control/refused_rpc.h"
+#include "control/switch.h"
+
+static json_t *features_to_json(uint64_t features)
+{
+	json_t *list = json_array();
+
+	for (unsigned bit = 0; bit < 64; bit++)
+		if (features & (1ULL << bit) && vdev_feature_text(bit))
+			json_array_append_new(list, json_string(vdev_feature_text(bit)));
+	return list;
+}
+
+json_t *port_conf_to_json(const struct port *port)
+{
+	const struct network *net = port->net;
+	char text[MAC_TEXT_SIZE];
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", port->name, "vm", port->vm->name,
+			      "network", net->name, "socket", port->conf.socket.path);
+
+	json_object_set_new(o, "mode",
+			    json_string(port->conf.socket.is_client ? "client" : "server"));
+	if (port->owner[0])
+		json_object_set_new(o, "owner", json_string(port->owner));
+	if (port->group[0])
+		json_object_set_new(o, "group", json_string(port->group));
+	if (port->conf.socket.mode) {
+		snprintf(text, sizeof(text), "%04o", (unsigned)port->conf.socket.mode);
+		json_object_set_new(o, "socket_mode", json_string(text));
+	}
+	json_object_set_new(o, "queue_pairs", json_integer(port->conf.max_pairs));
+	json_object_set_new(o, "mac_limit", json_integer(atomic_load(&port->vport.mac_limit)));
+	if (port->mac) {
+		mac_format(port->mac, text);
+		json_object_set_new(o, "mac", json_string(text));
+	}
+	return o;
+}
+
+static json_t *port_to_json(struct port *port)
+{
+	const struct network *net = port->net;
+	json_t *o = port_conf_to_json(port);
+	struct vdev_status st;
+
+	vdev_status(port->dev, &st);
+	json_object_set_new(o, "state", json_string(vdev_state_text(st.state)));
+	json_object_set_new(o, "state_text", json_string(st.text));
+	json_object_set_new(
+		o, "state_s",
+		json_integer((json_int_t)((clock_now_ns() - st.since_ns) / CLOCK_NS_PER_S)));
+	json_object_set_new(o, "features", features_to_json(st.features));
+	json_object_set_new(o, "queue_pairs_up", json_integer(st.pairs));
+	json_object_set_new(o, "worker", json_integer(((struct worker *)port->vport.worker)->core));
+	json_object_set_new(o, "mtu", json_integer(atomic_load(&net->bridge.mtu)));
+	if (st.mtu)
+		json_object_set_new(o, "front_end_mtu", json_integer(st.mtu));
+	json_object_set_new(o, "macs", json_integer(atomic_load(&port->vport.macs)));
+	json_object_set_new(o, "connects", json_integer((json_int_t)st.connects));
+	json_object_set_new(o, "turned_away", json_integer((json_int_t)st.turned_away));
+	json_object_set_new(o, "refused_messages", json_integer((json_int_t)st.refused));
+	return o;
+}
+
+static struct port *find(struct vswitch *sw, const char *name, struct err *e)
+{
+	struct port *port = port_find(sw, name);
+
+	if (!port)
+		err_set(e, ERR_NOT_FOUND, "name", "port '%s' does not exist", name);
+	return port;
+}
+
+json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create *p, struct err *e)
+{
+	struct port_conf conf = {
+		.name = p->name,
+		.vm = p->vm,
+		.network = p->network,
+		.socket = p->socket,
+		.is_client = p->mode == RPC_PORT_MODE_CLIENT,
+		.owner = p->owner,
+		.group = p->group,
+		.mode = p->socket_mode ? (mode_t)strtoul(p->socket_mode, NULL, 8) : 0,
+		.queue_pairs = (uint16_t)p->queue_pairs,
+		.mac_limit = (uint32_t)p->mac_limit,
+	};
+	struct port *port;
+
+	if (p->mac && mac_parse("mac", p->mac, &conf.mac, e) < 0)
+		return NULL;
+	port = port_create(ctx->sw, &conf, e);
+	if (!port)
+		return NULL;
+	refused_forget(ctx->refused, "port_create", p->name);
+	return port_to_json(port);
+}
+
+json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, struct err *e)
+{
+	struct vswitch *sw = ctx->sw;
+	struct port *port = find(sw, p->name, e);
+	struct network *net = NULL;
+	uint64_t mac = 0;
+
+	if (!port || (p->mac && mac_parse("mac", p->mac, &mac, e) < 0))
+		return NULL;
+	if (p->network) {
+		net = network_find(sw, p->network);
+		if (!net) {
+			err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
+				p->network);
+			return NULL;
+		}
+		if (port_set_network(sw, port, net, e) < 0)
+			return NULL;
+	}
+	if (p->has_mac_limit)
+		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
+	if (p->mac)
+		port->mac = mac;
+	return port_to_json(port);
+}
+
+json_t *rpc_handle_port_delete(struct rpc_ctx *ctx, const struct rpc_port_delete *p, struct err *e)
+{
+	struct vswitch *sw = ctx->sw;
+	struct port *port;
+
+	if (!port_find(sw, p->name) && refused_forget(ctx->refused, "port_create", p->name))
+		return json_true();
+	port = find(sw, p->name, e);
+	return port && port_delete(sw, port, e) == 0 ? json_true() : NULL;
+}
+
+/* What a port that could not be made has beside its parameters. */
+static json_t *nothing_up(void)
+{
+	return json_pack("{s:s, s:s, s:i, s:[], s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "state",
+			 "refused", "state_text", "", "state_s", 0, "features", "queue_pairs_up", 0,
+			 "worker", 0, "mtu", 0, "macs", 0, "connects", 0, "turned_away", 0,
+			 "refused_messages", 0);
+}
+
+static bool exists(bool found, const char *what, const char *name, struct err *e)
+{
+	if (!found)
+		err_set(e, ERR_NOT_FOUND, what, "%s '%s' does not exist", what, name);
+	return found;
+}
+
+json_t *rpc_handle_port_list(struct rpc_ctx *ctx, const struct rpc_port_list *p, struct err *e)
+{
+	struct vswitch *sw = ctx->sw;
+	const struct refused_filter filters[] = {
+		{"name", p->name}, {"vm", p->vm}, {"network", p->network}, {0}};
+	json_t *list = json_array();
+	struct port *port;
+
+	if (refused_list(ctx, list, "port_create", nothing_up(), filters) == 0 &&
+	    ((p->name && !find(sw, p->name, e)) ||
+	     (p->vm && !exists(vm_find(sw, p->vm), "vm", p->vm, e)) ||
+	     (p->network && !exists(network_find(sw, p->network), "network", p->network, e)))) {
+		json_decref(list);
+		return NULL;
+	}
+	TAILQ_FOREACH (port, &sw->ports, link) {
+		const struct network *net = port->net;
+
+		if ((p->name && strcmp(port->name, p->name) != 0) ||
+		    (p->vm && strcmp(port->vm->name, p->vm) != 0) ||
+		    (p->network && strcmp(net->name, p->network) != 0))
+			continue;
+		json_array_append_new(list, port_to_json(port));
+	}
+	return list;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The switch as control sees it: tenants, VMs, networks, ports, and the workers that serve them.
+ *
+ * All of it belongs to the control thread. Functions here validate, build, tell the workers and
+ * return when what was asked for is in force; a refusal names the field at fault and changes
+ * nothing. What workers see of an object is a part of it (vswitch/vport.h). */
+#ifndef CONTROL_SWITCH_H
+#define CONTROL_SWITCH_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/err.h"
+#include "base/pace.h"
+#include "policy/budget.h"
+#include "policy/hostile.h"
+#include "policy/watch.h"
+#include "vswitch/vport.h"
+#include "vswitch/worker.h"
+
+struct vswitch;
+
+struct tenant {
+	uint16_t id;
+	struct budget budget;
+	uint32_t n_vms;
+	uint32_t n_networks;
+	char name[NAME_SIZE];
+	TAILQ_ENTRY(tenant) link;
+};
+
+struct vm {
+	uint16_t id; /* slot in ledgers and schedulers */
+	struct tenant *tenant;
+	struct worker *_Atomic worker; /* serves all ports of the VM */
+	struct rte_mempool *pool;      /* this VM's packets */
+	char name[NAME_SIZE];
+	char uuid[37];
+	struct budget budget;
+	uint32_t n_ports;
+	int pinned_core; /* of the worker that the operator chose, -1 when none */
+	struct watch watch;
+	TAILQ_ENTRY(vm) link;
+};
+
+struct network {
+	struct bridge bridge; /* what workers see */
+	uint16_t id;
+	uint32_t vni;
+	struct tenant *tenant;
+	uint32_t mac_ageing_s;
+	char name[NAME_SIZE];
+	TAILQ_ENTRY(network) link;
+};
+
+struct port {
+	struct vport vport; /* what workers see */
+	struct vm *vm;
+	struct network *net;
+
+	/* Held while rings go to or from a worker: the gate's thread and control both do that. */
+	pthread_mutex_t handover;
+	struct vdev_pair *moving_pairs; /* between two workers */
+	uint16_t moving_n;
+
+	struct vswitch *sw;
+	struct vdev *dev;
+	struct vdev_conf conf;
+	enum vdev_state told; /* the last state that an event told of */
+	struct pace changes;  /* of the state, in events */
+	bool is_untold;       /* the last one was one too many */
+	struct pace breaks;   /* of its rings, in events */
+	bool was_broken;
+	uint64_t not_ready_since; /* of the state that was told of as lasting long */
+	struct hostile hostile;
+	char owner[32], group[32];
+	uint64_t mac; /* noted by the operator, 0 when none; not enforced */
+	char name[NAME_SIZE];
+	TAILQ_ENTRY(port) link;
+};
+
+struct gate;
+struct mailbox;
+
+struct vswitch {
+	struct worker *worker[MAX_WORKERS];
+	unsigned n_workers;
+	struct sched_conf sched;
+
+	TAILQ_HEAD(tenants, tenant) tenants;
+	TAILQ_HEAD(vms, vm) vms;
+	TAILQ_HEAD(networks, network) networks;
+	TAILQ_HEAD(ports, port) ports;
+
+	struct tenant *tenant_slot[MAX_TENANTS];
+	struct vm *vm_slot[MAX_VMS];
+	struct network *network_slot[MAX_NETWORKS];
+	struct port *port_slot[MAX_PORTS];
+	struct vport *vport_slot[MAX_PORTS]; /* what workers look ports up in */
+	uint32_t epochs;                     /* given to ports so far */
+
+	uint64_t watched_tsc;    /* when budgets were last looked at */
+	struct mailbox *mailbox; /* device changes, from the gate's thread */
+	struct gate *gate;       /* where front ends come in; NULL in tests without any */
+};
+
+/* Microseconds of a number of TSC cycles. */
+static inline double tsc_to_us(const struct vswitch *sw, uint64_t tsc)
+{
+	return (double)tsc * 1e6 / (double)sw->sched.tsc_hz;
+}
+
+/* Creates workers (not running yet) on the given cores. NULL with *e filled. [control] */
+struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
+			      const struct sched_conf *sched, struct err *e);
+/* Deletes all that there is, the gate too, and stops the workers. NULL is fine. [control] */
+void switch_destroy(struct vswitch *sw);
+
+/* Starts the workers' threads. [control] */
+int switch_start(struct vswitch *sw, struct err *e);
+
+/* Once a second: ages addresses, corrects address counts, notices broken rings. [control] */
+void switch_tick(struct vswitch *sw);
+
+/* --- tenants --- */
+struct tenant *tenant_find(struct vswitch *sw, const char *name);
+struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct budget *budget,
+			     struct err *e);
+int tenant_set_budget(struct vswitch *sw, struct tenant *t, const struct budget *budget,
+		      struct err *e);
+int tenant_delete(struct vswitch *sw, struct tenant *t, struct err *e);
+
+/* --- VMs --- */
+struct vm_conf {
+	const char *name;
+	const char *tenant;
+	const char *uuid;  /* NULL or "": none */
+	int worker_core;   /* -1: the worker with the fewest VMs */
+	bool may_displace; /* where no worker runs on that core, take another one */
+	struct budget budget;
+};
+
+struct vm *vm_find(struct vswitch *sw, const char *name);
+struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e);
+int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget, struct err *e);
+/* Moves a VM and its ports to another worker while traffic flows, where it has this budget. */
+int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budget *budget,
+	    struct err *e);
+/* Whether another worker serves it than the one that was asked for, because that one is not there.
+ */
+bool vm_is_displaced(const struct vm *vm);
+int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e);
+
+/* --- networks --- */
+struct network_conf {
+	const char *name;
+	const char *tenant;
+	uint32_t vni;
+	uint32_t mtu;
+	uint32_t mac_ageing_s;
+	uint32_t mac_table_size;
+};
+
+struct network *network_find(struct vswitch *sw, const char *name);
+struct network *network_create(struct vswitch *sw, const struct network_conf *conf, struct err *e);
+void network_set(struct network *net, uint32_t mtu, uint32_t mac_ageing_s);
+int network_delete(struct vswitch *sw, struct network *net, struct err *e);
+/* Replace the list of ports that floods go to. -ENOMEM. */
+int network_add_port(struct vswitch *sw, struct network *net, struct port *port);
+int network_remove_port(struct vswitch *sw, struct network *net, struct port *port);
+/* Forgets the addresses behind a port, which must not be able to send any more: it would teach them
+ * again. */
+void network_forget_port(struct network *net, uint16_t id);
+
+/* --- ports --- */
+struct port_conf {
+	const char *name;
+	const char *vm;
+	const char *network;
+	const char *socket;
+	bool is_client;
+	const char *owner; /* NULL: unchanged */
+	const char *group; /* NULL: unchanged */
+	mode_t mode;       /* 0: unchanged */
+	uint16_t queue_pairs;
+	uint32_t mac_limit;
+	uint64_t mac; /* a note; 0: none */
+};
+
+struct port *port_find(struct vswitch *sw, const char *name);
+/* The network must be of the VM's tenant. */
+struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e);
+/* Moves a port to another network of its tenant while traffic flows. */
+int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e);
+int port_delete(struct vswitch *sw, struct port *port, struct err *e);
+/* Take a port's rings from its worker, and give them to the one it then belongs to; between the two
+ * the vhost thread waits. Both from vm_move. */
+void port_leave_worker(struct port *port, struct worker *to);
+void port_enter_worker(struct port *port);
+/* Says in the port's state that one of its rings is broken, if so. */
+void port_notice_broken(struct port *port);
+/* A port's counters, all workers' added up. */
+void port_count(struct vswitch *sw, const struct port *port, struct port_counters *sum);
+
+/* --- helpers of these modules --- */
+
+/* What workers find under a port's number from now on; those that found another one may go on with
+ * it until switch_quiesce(). */
+void switch_set_port(struct vswitch *sw, uint16_t id, struct port *port);
+
+/* The first free slot of a table of pointers, or -1. */
+int switch_free_slot(void *const *slots, unsigned n);
+/* Whether a name is one: letters, digits, '.', '_' and '-', 1 to 63 of them. */
+int switch_check_name(const char *field, const char *name, struct err *e);
+/* Whether the worker could keep its guarantees, those of its VMs and of all tenants, if that of
+ * `vm` or `tenant` (both NULL: of a new one) were `budget`'s. */
+int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
+		 const struct tenant *tenant, const struct budget *budget, struct err *e);
+/* Seconds on the clock that address ages are measured with. [any] */
+uint32_t switch_now_s(void);
+/* Returns when every worker has passed a point where it holds no pointers. */
+void switch_quiesce(struct vswitch *sw);
+
+#endif

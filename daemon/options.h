@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stintd's command line. */
+#ifndef DAEMON_OPTIONS_H
+#define DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "daemon/eal.h"
+
+#define DEFAULT_SOCKET "/run/stint/stint.sock"
+
+struct options {
+	const char *config; /* NULL: nothing is kept */
+	const char *socket;
+	const char *readonly_socket; /* NULL: none */
+	const char *socket_group;    /* NULL: the daemon's own */
+	int wake_latency_us;         /* -1: the machine's own */
+	uint64_t memory_mib;         /* that packets may take */
+	bool no_huge;                /* do without hugepages although there are some */
+	struct eal_conf eal;
+};
+
+enum options_result {
+	OPTIONS_RUN,
+	OPTIONS_EXIT, /* --help or --version was answered */
+	OPTIONS_BAD,  /* *e says which argument is wrong */
+};
+
+enum options_result options_parse(int argc, char **argv, struct options *o, struct err *e);
+
+#endif

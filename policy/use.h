@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a service used. */
+#ifndef POLICY_USE_H
+#define POLICY_USE_H
+
+#include <stdint.h>
+
+struct use {
+	uint64_t tsc; /* cycles */
+	uint32_t packets;
+	uint32_t bytes;
+	uint32_t descs; /* descriptors */
+};
+
+#endif

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From a guest's transmit ring into mbufs.
+ *
+ * The common chain is one descriptor, or one for the header and one for the packet, each in one
+ * piece of memory, and its packet fits one mbuf; or it has a few pieces (vhost/net_pieces.h).
+ * Runs of those are taken in two plain loops: look (read descriptors, prefetch what they name) and
+ * act (lend, or copy). A chain of any other shape ends the run and is taken by itself. One thread
+ * owns the ring; memory is the caller's pool and loan, and the stack. */
+#include "vhost/net_ring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include "pkt/pkt.h"
+#include "pkt/pool.h"
+#include "ring/virtq_entry.h"
+#include "ring/virtq_walk.h"
+#include "vhost/net_hdr.h"
+#include "vhost/net_lent.h"
+#include "vhost/net_pieces.h"
+
+#define LEAST_PAGE       4096
+#define MAX_PACKET_MBUFS (NET_MAX_PACKET / POOL_MBUF_ROOM + 1)
+
+typedef uint64_t mbuf_word __attribute__((may_alias));
+typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
+
+/* data_off, refcnt, nb_segs and port of a new mbuf: the word at rearm_data. */
+#define MBUF_REARM \
+	(RTE_PKTMBUF_HEADROOM | 1ULL << 16 | 1ULL << 32 | (uint64_t)RTE_MBUF_PORT_INVALID << 48)
+
+/* One call. */
+struct take {
+	struct rte_mempool *pool;
+	struct net_lent *loan; /* or NULL */
+	struct pkt *pkts;
+	const struct net_limits *limits;
+	struct net_taken *work;
+	struct deadline *deadline;
+	uint16_t max;    /* chains to take */
+	uint16_t n_pkts; /* taken */
+	uint16_t chains; /* taken or dropped */
+	uint32_t bytes;
+	uint32_t descs;
+};
+
+/* Chains of a common shape: where header and packet are. */
+struct run {
+	uint16_t n;
+	uint16_t slots; /* of all of them */
+	uint32_t bytes;
+	uint32_t descs;
+	struct vring_used_elem used[NET_MAX_BURST];
+	struct net_extent extent[NET_MAX_BURST];
+	uint32_t len[NET_MAX_BURST];
+	const uint8_t *hdr[NET_MAX_BURST];
+	const uint8_t *at[NET_MAX_BURST]; /* NULL: in a few pieces */
+	struct net_pieces pieces[NET_MAX_BURST];
+};
+
+static inline void mbuf_start(struct rte_mbuf *m, uint32_t len)
+{
+	*(mbuf_word *)(void *)&m->rearm_data = MBUF_REARM;
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->pkt_len = len;
+	m->data_len = (uint16_t)len;
+	m->vlan_tci = 0;
+}
+
+/* Reads the second descriptor of a chain. */
+static __rte_always_inline bool read_second(const struct virtq *q, const struct virtq_cursor *c,
+					    const struct virtq_entry *first,
+					    struct virtq_entry *second, const bool packed)
+{
+	struct virtq_cursor next = *c;
+	const uint8_t *d;
+
+	if (packed) {
+		virtq_advance(q, &next, 1, true);
+		d = (const uint8_t *)&q->packed_desc[next.at];
+		virtq_decode_packed(virtq_load(d + 8), virtq_load(d), second);
+		return true;
+	}
+	if (unlikely(first->next >= q->size))
+		return false;
+	virtq_read_split(&q->desc[first->next], second);
+	second->id = first->id;
+	return true;
+}
+
+/* Writes the chain that begins with *first into the run as its nth, if it is of a few pieces.
+ * Returns how much of the ring it takes up, 0 when it is not. */
+static __rte_noinline uint16_t add_pieces(struct net_ring *r, struct run *run, uint16_t n,
+					  const struct virtq_cursor *c,
+					  const struct virtq_entry *first)
+{
+	struct net_pieces *p = &run->pieces[n];
+
+	if (first->flags == VRING_DESC_F_INDIRECT && n == 0)
+		net_prefetch_tables(&r->q, c);
+	if (!net_read_pieces(r, c, first, p) || p->len < RTE_ETHER_HDR_LEN ||
+	    p->len > NET_MAX_PACKET)
+		return 0;
+	run->hdr[n] = p->hdr;
+	run->at[n] = NULL;
+	run->len[n] = p->len;
+	virtq_set_used(&run->used[n], p->id, 0);
+	run->extent[n] = (struct net_extent){(uint8_t)p->slots, (uint8_t)p->descs};
+	return p->slots;
+}
+
+/* The same, of any common shape. */
+static __rte_always_inline uint16_t add(struct net_ring *r, struct run *run, uint16_t n,
+					const struct virtq_cursor *c,
+					const struct virtq_entry *first, const bool packed)
+{
+	struct virtq *q = &r->q;
+	uint32_t hdr_len = r->hdr_len, skip = hdr_len, len;
+	const uint8_t *hdr = NULL, *at;
+	struct virtq_entry e = *first;
+	uint8_t descs = 1;
+
+	if (e.flags == VRING_DESC_F_NEXT && e.len == hdr_len) {
+		hdr = virtq_at(q, e.addr, hdr_len);
+		if (!hdr || !read_second(q, c, first, &e, packed))
+			return 0;
+		skip = 0;
+		descs = 2;
+	}
+	len = e.len - skip;
+	if (unlikely(e.flags != 0 || e.len < skip + RTE_ETHER_HDR_LEN || len > POOL_MBUF_ROOM)) {
+		/* Copies: what has an address is kept in memory, for all packets. */
+		struct virtq_cursor there = *c;
+		struct virtq_entry head = *first;
+
+		return add_pieces(r, run, n, &there, &head);
+	}
+	at = virtq_at(q, e.addr, e.len);
+	if (unlikely(!at))
+		return 0;
+	if (!hdr)
+		hdr = at;
+	at += skip;
+	/* Header and packet are often in different cache lines, and so are the ends of what is
+	 * copied of it at once. */
+	rte_prefetch0(at);
+	rte_prefetch0(at + RTE_MIN(len, (uint32_t)NET_LENT_BYTES) - 1);
+	if (r->reads_hdr)
+		rte_prefetch0(hdr);
+	run->hdr[n] = hdr;
+	run->at[n] = at;
+	run->len[n] = len;
+	virtq_set_used(&run->used[n], e.id, 0);
+	run->extent[n] = (struct net_extent){descs, descs};
+	return descs;
+}
+
+/* Reads entries from where the owner stands while they are of a common shape. True when one that is
+ * not ended the run: it is in *odd. */
+static __rte_always_inline bool look(struct net_ring *r, struct take *t, struct run *run,
+				     struct virtq_entry *odd, const bool packed)
+{
+	struct virtq *q = &r->q;
+	struct virtq_cursor c = {q->avail_at, q->avail_wrap};
+	struct deadline *const d = t->deadline;
+	const uint16_t most = t->max - t->chains;
+	/* The first chain is always taken. */
+	const uint32_t most_bytes = RTE_MAX(t->limits->bytes, 1u);
+	const uint32_t most_descs = RTE_MAX(t->limits->descs, 1u);
+	uint32_t bytes = t->bytes, descs = t->descs;
+	uint16_t n = 0, n_slots = 0, slots = 1;
+	struct virtq_entry e;
+
+	if (!packed && c.at == q->avail_seen)
+		virtq_look(q);
+	virtq_prefetch(q, &c, most, packed);
+	while (n < most && bytes < most_bytes && descs < most_descs &&
+	       virtq_peek(q, &c, &e, packed)) {
+		slots = add(r, run, n, &c, &e, packed);
+		if (unlikely(slots == 0)) {
+			*odd = e;
+			break;
+		}
+		/* A guest may make slots available that were not yet given back. */
+		if (packed && unlikely(n_slots + slots > q->size))
+			break;
+		descs += run->extent[n].descs;
+		bytes += run->len[n];
+		n++;
+		n_slots += slots;
+		virtq_advance(q, &c, slots, packed);
+		/* Descriptors may be in pages that are not there. */
+		if (unlikely(page_faults_happened(&d->faults) && deadline_is_over(d)))
+			break;
+	}
+	run->n = n;
+	run->slots = n_slots;
+	run->bytes = bytes - t->bytes;
+	run->descs = descs - t->descs;
+	return slots == 0;
+}
+
+struct net_lent *net_lent_create(void)
+{
+	struct net_lent *loan = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*loan));
+
+	if (!loan)
+		return NULL;
+	memset(loan, 0, sizeof(*loan));
+	for (unsigned i = 0; i < NET_MAX_BURST; i++) {
+		struct net_lent_pkt *v = &loan->view[i];
+
+		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		for (unsigned j = 0; j < NET_LENT_PIECES; j++)
+			*(mbuf_word *)(void *)&v->rest[j].rearm_data =
+				MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		v->head.buf_addr = v->bytes;
+		v->head.buf_len = NET_LENT_BYTES;
+	}
+	return loan;
+}
+
+void net_lent_destroy(struct net_lent *loan)
+{
+	free(loan);
+}
+
+/* A page that is not there is to be met here, where a call can still end, not when the packet is
+ * delivered. */
+static __rte_always_inline void touch(const uint8_t *at)
+{
+	(void)*(const volatile uint8_t *)at;
+}
+
+static __rte_always_inline bool in_one_page(const uint8_t *a, const uint8_t *b)
+{
+	return ((uintptr_t)a ^ (uintptr_t)b) < LEAST_PAGE;
+}
+
+/* Guest memory as a part of a view: it is only read. */
+static __rte_always_inline void set_rest(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
+{
+	m->buf_addr = (void *)(uintptr_t)at;
+	m->buf_len = m->data_len = (uint16_t)len;
+}
+
+/* Makes a view of a packet in one piece. */
+static __rte_always_inline struct rte_mbuf *view_packet(struct net_lent_pkt *v, const uint8_t *at,
+							uint32_t len)
+{
+	uint32_t copied = RTE_MIN(len, (uint32_t)NET_LENT_BYTES);
+	uint16_t segs = len > copied ? 2 : 1;
+
+	v->head.pkt_len = len;
+	v->head.data_len = (uint16_t)copied;
+	if (unlikely(v->head.nb_segs != segs)) {
+		v->head.nb_segs = segs;
+		v->head.next = segs == 2 ? &v->rest[0] : NULL;
+		v->rest[0].next = NULL;
+	}
+	if (segs == 2) {
+		set_rest(&v->rest[0], at + copied, len - copied);
+		if (unlikely(!in_one_page(at, at + len - 1)))
+			touch(at + len - 1);
+	}
+	virtq_copy(v->bytes, at, copied);
+	return &v->head;
+}
+
+static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool, const uint8_t *at,
+							uint32_t len)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(rte_mempool_get(pool, (void **)&m) < 0))
+		return NULL;
+	mbuf_start(m, len);
+	virtq_copy(rte_pktmbuf_mtod(m, void *), at, len);
+	return m;
+}
+
+/* Copies a packet of `len` bytes from segments, from *pos on, into as many mbufs as it takes. NULL
+ * when the pool has not enough. */
+static struct rte_mbuf *gather(struct take *t, const struct virtq_seg *segs, struct virtq_pos *pos,
+			       uint32_t len)
+{
+	uint32_t n = (len + POOL_MBUF_ROOM - 1) / POOL_MBUF_ROOM, part;
+	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
+
+	if (rte_mempool_get_bulk(t->pool, (void **)seg, n) < 0)
+		return NULL;
+	for (uint32_t i = 0, left = len; i < n; i++, left -= part) {
+		part = left < POOL_MBUF_ROOM ? left : POOL_MBUF_ROOM;
+		mbuf_start(seg[i], part);
+		virtq_walk_read(segs, pos, rte_pktmbuf_mtod(seg[i], void *), part);
+		if (i > 0)
+			seg[i - 1]->next = seg[i];
+	}
+	seg[0]->nb_segs = (uint16_t)n;
+	seg[0]->pkt_len = len;
+	return seg[0];
+}
+
+/* Makes a view of a packet in a few pieces. */
+static struct rte_mbuf *view_pieces(struct net_lent_pkt *v, const struct net_pieces *p)
+{
+	uint32_t copied = RTE_MIN(p->len, (uint32_t)NET_LENT_BYTES);
+	struct rte_mbuf *last = &v->head;
+	struct virtq_pos pos = {0, 0};
+
+	virtq_walk_read(p->seg, &pos, v->bytes, copied);
+	v->head.pkt_len = p->len;
+	v->head.data_len = (uint16_t)copied;
+	v->head.nb_segs = 1;
+	for (; pos.seg < p->n; pos = (struct virtq_pos){pos.seg + 1, 0}) {
+		const struct virtq_seg *s = &p->seg[pos.seg];
+
+		last->next = &v->rest[v->head.nb_segs - 1];
+		last = last->next;
+		set_rest(last, s->at + pos.offset, s->len - pos.offset);
+		touch(s->at + pos.offset);
+		touch(s->at + s->len - 1);
+		v->head.nb_segs++;
+	}
+	last->next = NULL;
+	return &v->head;
+}
+
+static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, uint16_t lent,
+						      const struct net_pieces *p, bool asks)
+{
+	struct virtq_pos pos = {0, 0};
+
+	if (t->loan && !asks)
+		return view_pieces(&t->loan->view[lent], p);
+	return gather(t, p->seg, &pos, p->len);
+}
+
+/* Applies the header of a packet that asks for offloads. False when it does not fit the packet,
+ * which is freed. */
+static bool apply_hdr(const struct net_ring *r, const struct virtio_net_hdr *h, struct rte_mbuf *m)
+{
+	if (net_hdr_to_mbuf(h, r->q.features, m) == 0)
+		return true;
+	rte_pktmbuf_free(m);
+	return false;
+}
+
+/* The chain is given back with the loan, of which it is the ith. */
+static __rte_always_inline void lend(struct net_lent *loan, uint16_t i, const struct run *run,
+				     uint16_t n)
+{
+	loan->used[i] = run->used[n];
+	loan->extent[i] = run->extent[n];
+}
+
+/* Counts the first `n` chains of the run as taken, and moves behind them. */
+static __rte_always_inline void count_taken(struct virtq *q, struct take *t, const struct run *run,
+					    uint16_t n, const bool packed)
+{
+	uint32_t bytes = run->bytes, descs = run->descs, slots = run->slots;
+
+	for (uint16_t i = n; unlikely(i < run->n); i++) {
+		bytes -= run->len[i];
+		descs -= run->extent[i].descs;
+		slots -= run->extent[i].slots;
+	}
+	t->chains += n;
+	t->bytes += bytes;
+	t->descs += descs;
+	t->work->bytes += bytes;
+	t->work->descs += descs;
+	virtq_consume(q, n, (uint16_t)slots, packed);
+}
+
+/* Lends or copies the run's packets. False when the rest stays in the ring, for want of mbufs or of
+ * time. A packet that is dropped is given back at once, so it ends the run when others are lent. */
+static __rte_always_inline bool act(struct net_ring *r, struct take *t, const struct run *run,
+				    const bool packed)
+{
+	struct virtq *q = &r->q;
+	const bool reads_hdr = r->reads_hdr;
+	struct deadline *const d = t->deadline;
+	struct net_lent *const loan = t->loan;
+	uint16_t n = 0, n_pkts = t->n_pkts, lent = loan ? loan->n : 0;
+	struct virtio_net_hdr h;
+
+	do {
+		uint32_t len = run->len[n];
+		/* Flags and gso_type are the header's first two bytes. */
+		bool asks = reads_hdr && *(const volatile hdr_start *)run->hdr[n] != 0;
+		struct rte_mbuf *m;
+
+		if (unlikely(!run->at[n]))
+			m = make_of_pieces(t, lent, &run->pieces[n], asks);
+		else if (likely(loan && !asks))
+			m = view_packet(&loan->view[lent], run->at[n], len);
+		else
+			m = copy_packet(t->pool, run->at[n], len);
+		if (unlikely(!m)) {
+			t->work->no_mbuf++;
+			break;
+		}
+		if (unlikely(asks)) {
+			memcpy(&h, run->hdr[n], sizeof(h));
+			rte_compiler_barrier(); /* what is checked is this copy */
+			if (!apply_hdr(r, &h, m)) {
+				if (lent > 0)
+					break;
+				t->work->drops[NET_DROP_BAD_OFFLOAD]++;
+				m = NULL;
+			}
+		}
+		t->pkts[n_pkts].m = m;
+		n_pkts += m != NULL;
+		if (likely(loan && m))
+			lend(loan, lent++, run, n);
+		else
+			virtq_give_back(q, (uint16_t)run->used[n].id, 0, run->extent[n].slots,
+					packed);
+		n++;
+	} while (n < run->n && !deadline_ends(d, n));
+	count_taken(q, t, run, n, packed);
+	t->n_pkts = n_pkts;
+	if (likely(loan))
+		loan->n = lent;
+	return n == run->n;
+}
+
+/* Makes the packet of a chain that was walked over. False when the pool has not enough mbufs. */
+static bool take_packet(const struct net_ring *r, struct take *t, const struct virtq_walk *w)
+{
+	struct virtq_pos pos = {0, 0};
+	struct virtio_net_hdr_mrg_rxbuf h; /* as long as headers get */
+	struct rte_mbuf *m;
+	uint32_t len;
+
+	if (w->len < (uint64_t)r->hdr_len + RTE_ETHER_HDR_LEN) {
+		t->work->drops[NET_DROP_TOO_SHORT]++;
+		return true;
+	}
+	if (w->len > (uint64_t)r->hdr_len + NET_MAX_PACKET) {
+		t->work->drops[NET_DROP_TOO_LONG]++;
+		return true;
+	}
+	len = (uint32_t)w->len - r->hdr_len;
+	virtq_walk_read(w->segs, &pos, &h, r->hdr_len);
+	m = gather(t, w->segs, &pos, len);
+	if (!m)
+		return false;
+	t->work->bytes += len;
+	t->bytes += len;
+	t->pkts[t->n_pkts].m = m;
+	if (r->reads_hdr && (h.hdr.flags != 0 || h.hdr.gso_type != 0) && !apply_hdr(r, &h.hdr, m))
+		t->work->drops[NET_DROP_BAD_OFFLOAD]++;
+	else
+		t->n_pkts++;
+	return true;
+}
+
+/* Takes the chain whose first descriptor is *first. False when the ring has to be left alone: it is
+ * broken, or there are not enough mbufs. */
+static __rte_noinline bool take_odd(struct net_ring *r, struct take *t,
+				    const struct virtq_entry *first)
+{
+	struct virtq *q = &r->q;
+	struct virtq_cursor c = {q->avail_at, q->avail_wrap};
+	struct virtq_chain chain;
+	enum virtq_walked rc;
+	struct virtq_walk w;
+
+	w.n_segs = 0;
+	w.descs = 0;
+	w.len = 0;
+	rc = virtq_walk_chain(q, &c, first, 0, r->hdr_len + NET_MAX_PACKET, &w, &chain);
+	t->work->descs += w.descs;
+	t->descs += w.descs;
+	if (rc == WALKED_BROKEN)
+		return false;
+	if (rc == WALKED_BAD)
+		t->work->drops[NET_DROP_BAD_DESCRIPTOR]++;
+	else if (rc == WALKED_TOO_LONG)
+		t->work->drops[NET_DROP_CHAIN_TOO_LONG]++;
+	else if (!take_packet(r, t, &w)) {
+		t->work->no_mbuf++;
+		return false;
+	}
+	t->chains++;
+	virtq_give_back(q, chain.id, 0, chain.slots, q->packed);
+	virtq_consume(q, 1, chain.slots, q->packed);
+	return true;
+}
+
+static __rte_always_inline void dequeue(struct net_ring *r, struct take *t, const bool packed)
+{
+	struct virtq_entry odd;
+	struct run run;
+	bool is_odd;
+
+	do {
+		is_odd = look(r, t, &run, &odd, packed);
+		if (run.n > 0 && unlikely(!act(r, t, &run, packed)))
+			return;
+		/* An odd chain is given back at once, so not before those that are lent. */
+		if (t->loan && t->loan->n > 0)
+			return;
+	} while (is_odd && take_odd(r, t, &odd) && !deadline_ends(t->deadline, t->chains));
+}
+
+uint32_t net_untake(struct net_ring *r, struct net_lent *loan, uint16_t n)
+{
+	struct virtq *q = &r->q;
+	uint16_t slots = 0;
+	uint32_t descs = 0;
+
+	loan->n -= n;
+	for (uint16_t i = 0; i < n; i++) {
+		slots += q->packed ? loan->extent[loan->n + i].slots : 1;
+		descs += loan->extent[loan->n + i].descs;
+	}
+	if (q->packed && slots > q->avail_at) {
+		q->avail_at += q->size;
+		q->avail_wrap = !q->avail_wrap;
+	}
+	q->avail_at -= slots;
+	return descs;
+}
+
+void net_give_back(struct net_ring *r, struct net_lent *loan)
+{
+	struct virtq *q = &r->q;
+	if (likely(!q->broken)) {
+		if (q->packed)
+			for (uint16_t i = 0; i < loan->n; i++)
+				virtq_give_back(q, (uint16_t)loan->used[i].id, 0,
+						loan->extent[i].slots, true);
+		else
+			virtq_give_back_all(q, loan->used, loan->n, false);
+	}
+	loan->n = 0;
+}
+
+uint16_t net_dequeue(struct net_ring *r, struct rte_mempool *pool, struct net_lent *loan,
+		     struct pkt *pkts, const struct net_limits *limits, struct net_taken *work)
+{
+	struct virtq *q = &r->q;
+	struct take t = {.pool = pool, .loan = loan, .pkts = pkts, .limits = limits, .work = work};
+
+	if (unlikely(q->broken))
+		return 0;
+	t.deadline = limits->deadline ? limits->deadline : &deadline_none;
+	t.max = RTE_MIN(limits->packets, NET_MAX_BURST);
+	if (q->packed)
+		dequeue(r, &t, true);
+	else
+		dequeue(r, &t, false);
+	return t.n_pkts;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Backlogs. Jobs for other workers travel through one ring for each worker, which sorts them by VM
+ * when it takes them in. */
+#include "vswitch/backlog.h"
+
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include "pkt/pkt.h"
+
+static void append(struct worker *w, const struct job *job)
+{
+	struct backlog *b = &w->backlog[job->vm];
+
+	*backlog_at(b, b->n++) = *job;
+}
+
+/* `put` is written by the VM's own worker alone, `done` by the one that has the backlog: their
+ * difference is what is on its way or waits. */
+bool backlog_put(struct worker *to, const struct worker *from, struct job *job)
+{
+	_Atomic uint32_t *put = &to->jobs_put[job->vm];
+	uint32_t n = atomic_load_explicit(put, memory_order_relaxed);
+	uint32_t done = atomic_load_explicit(&to->jobs_done[job->vm], memory_order_acquire);
+
+	if (n - done >= BACKLOG_SHARE)
+		return false;
+	if (to == from)
+		append(to, job);
+	else if (rte_ring_enqueue_elem(to->jobs, job, sizeof(*job)) < 0)
+		return false;
+	atomic_store_explicit(put, n + 1, memory_order_relaxed);
+	return true;
+}
+
+unsigned backlog_accept(struct worker *w, unsigned max)
+{
+	struct job job;
+	unsigned n = 0;
+
+	for (; n < max && rte_ring_dequeue_elem(w->jobs, &job, sizeof(job)) == 0; n++) {
+		append(w, &job);
+		sched_wake(w->sched, job.vm, w->ledger.last_tsc);
+	}
+	return n;
+}
+
+void backlog_pop(struct worker *w, uint16_t vm, uint16_t n)
+{
+	_Atomic uint32_t *done = &w->jobs_done[vm];
+	struct backlog *b = &w->backlog[vm];
+
+	for (uint16_t i = 0; i < n; i++)
+		pkt_free(backlog_at(b, i)->m);
+	b->first = (b->first + n) % BACKLOG_SHARE;
+	b->n -= n;
+	atomic_store_explicit(done, atomic_load_explicit(done, memory_order_relaxed) + n,
+			      memory_order_release);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A batch: packets that one VM sent, while they are being forwarded; and outboxes: those of them
+ * that go to one port. Belong to the worker; between services both are empty. */
+#ifndef VSWITCH_BATCH_H
+#define VSWITCH_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pkt/pkt.h"
+#include "vhost/net_ring.h"
+
+struct port_counters;
+struct queue_counters;
+struct vport;
+struct worker;
+
+#define BATCH_MAX NET_MAX_BURST
+
+/* A destination is a number: a port's id, or one of these. */
+#define DEST_FLOOD UINT16_MAX /* all other ports of the sender's network */
+
+struct batch {
+	struct vport *from; /* NULL while jobs are delivered, which have several */
+	uint16_t pair;      /* queue pair that they came through */
+	uint16_t n;         /* packets */
+	uint16_t next;      /* of those, the first that is not committed yet */
+	struct pkt pkt[BATCH_MAX];
+
+	/* Of the part that is being committed. */
+	uint32_t work;     /* planned, see vswitch/outbox.h */
+	uint16_t n_missed; /* deliveries that failed, and that were handed over or put off */
+	uint16_t n_handed;
+	uint32_t copies;     /* deliveries asked for beyond each packet's first */
+	bool has_deadline;   /* deliveries for which there is no time may be put off */
+	bool was_counted;    /* the only packet, in an earlier part */
+	uint16_t flood_next; /* where the flood that ended the part goes on */
+	bool is_flood_cut;   /* there is one */
+};
+
+/* How the packets of an outbox go on. */
+enum outbox_way {
+	OUT_RING,   /* into a ring of this worker's */
+	OUT_WORKER, /* to the worker that serves the port */
+	OUT_DOWN,   /* nowhere: the port has no receive ring */
+};
+
+struct outbox {
+	struct vport *to;
+	struct worker *worker; /* that serves it: asked once, for it may change meanwhile */
+	struct net_ring *rx;   /* for OUT_RING */
+	struct queue_counters *counters;
+	enum outbox_way way;
+	uint16_t n;
+	uint16_t work_each; /* to place a packet */
+	uint32_t bytes;
+	struct rte_mbuf *pkt[BATCH_MAX];
+	uint8_t index[BATCH_MAX]; /* of each packet in the batch */
+};
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Jobs and backlogs as data: what vswitch/backlog.h works on. */
+#ifndef VSWITCH_JOB_H
+#define VSWITCH_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Most jobs of one VM that may be on their way to, or wait with, one worker. */
+#define BACKLOG_SHARE 128
+
+enum job_kind {
+	JOB_DELIVER, /* to one port */
+	JOB_FLOOD,   /* to all ports of a network from `cursor` on */
+};
+
+/* A piece of forwarding to be done later, or by another worker, with a packet reference of its own.
+ * Ports may be gone, or others, by then: epochs tell (vswitch/vport.h). */
+struct job {
+	struct rte_mbuf *m;
+	uint32_t to_epoch;
+	uint32_t from_epoch; /* the first of `from` */
+	uint16_t to;         /* port; of a flood the sender, whose network it is */
+	uint16_t from;       /* port, whose counters say what became of the packet */
+	uint16_t vm;         /* that pays */
+	uint16_t cursor;     /* flood: ports with lower ids are done with */
+	uint8_t pair;
+	uint8_t kind;
+	uint8_t reason;   /* flood: why the last delivery that failed did */
+	bool was_counted; /* what becomes of this job does not decide about the packet any more */
+};
+
+/* First come, first served. */
+struct backlog {
+	uint16_t first;
+	uint16_t n;
+	struct job at[BACKLOG_SHARE];
+};
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From a batch into receivers' rings. Packets for one port gather in an outbox, in order, so that
+ * no two for one receiver change places; then each outbox is delivered, by a copy into the
+ * receiver's ring, or handed over. */
+#ifndef VSWITCH_OUTBOX_H
+#define VSWITCH_OUTBOX_H
+
+#include "vswitch/batch.h"
+#include "vswitch/vport.h"
+#include "vswitch/worker.h"
+
+/* Work is what delivering takes, in deliveries of small packets into plain buffers. A part of a
+ * batch is cut after so much: that is what is done between two looks at the clock. */
+#define MAX_WORK 32
+/* These take as long as one, or nearly: */
+#define BYTES_PER_WORK  1024
+#define EXCESS_PER_WORK 16 /* descriptors in excess, see struct net_ring */
+/* And a notification, which is a system call, takes as long as so many: */
+#define WORK_PER_NOTIFICATION 16
+
+/* Opens an empty outbox. Returns the work that is, beside that of its packets. [worker] */
+uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const struct batch *b);
+
+/* The outbox of a port in this part of the batch. [worker] */
+static __rte_always_inline struct outbox *outbox_find(struct worker *w, struct vport *to,
+						      struct batch *b)
+{
+	struct outbox *o;
+
+	if (w->outbox_of[to->id] > 0)
+		return &w->outbox[w->outbox_of[to->id] - 1];
+	o = &w->outbox[w->n_outboxes++];
+	w->outbox_of[to->id] = w->n_outboxes;
+	b->work += outbox_open(w, o, to, b);
+	return o;
+}
+
+/* Puts the batch's packet `index` into an outbox. [worker] */
+static __rte_always_inline void outbox_put(struct outbox *o, struct batch *b, uint16_t index)
+{
+	struct rte_mbuf *m = b->pkt[index].m;
+
+	o->bytes += m->pkt_len;
+	o->pkt[o->n] = m;
+	o->index[o->n] = (uint8_t)index;
+	o->n++;
+	b->work += o->work_each + m->pkt_len / BYTES_PER_WORK;
+}
+
+/* Notes that one receiver did not get a packet, and why. [worker] */
+static inline void outbox_miss(struct worker *w, const struct vport *to, struct batch *b,
+			       uint16_t index, enum drop_reason reason)
+{
+	struct pkt *p = &b->pkt[index];
+
+	b->n_missed++;
+	p->missed++;
+	p->reason = (uint8_t)reason;
+	counter_add(&w->counters[to->id].tx_drops[reason], 1);
+}
+
+/* Delivers all outboxes and empties them; bills nobody but payers of their own. What has to wait,
+ * or is another worker's, becomes jobs. [worker] */
+void outbox_deliver_all(struct worker *w, struct batch *b, uint16_t vm);
+
+#endif

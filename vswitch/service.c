@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A service. Its parts are short: after each one the clock tells whether there is time for another.
+ */
+#include "vswitch/service.h"
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_mbuf.h>
+
+#include "base/counter.h"
+#include "ring/sigbus.h"
+#include "vhost/net_lent.h"
+#include "vswitch/attach.h"
+#include "vswitch/backlog.h"
+#include "vswitch/forward.h"
+#include "vswitch/notify.h"
+#include "vswitch/poll.h"
+#include "vswitch/stage.h"
+
+/* At the least, where a service may be preempted between two bursts. */
+#define BURSTS_PER_SLICE 5
+
+/* How long a VM that is out of buffers is left alone: others give them back meanwhile. */
+#define NO_BUFFER_HOLD_US 50
+
+static const uint8_t drop_of_ring[NET_DROP_COUNT] = {
+	[NET_DROP_BAD_DESCRIPTOR] = DROP_BAD_DESCRIPTOR,
+	[NET_DROP_CHAIN_TOO_LONG] = DROP_CHAIN_TOO_LONG,
+	[NET_DROP_TOO_LONG] = DROP_TOO_LONG,
+	[NET_DROP_TOO_SHORT] = DROP_TOO_SHORT,
+	[NET_DROP_BAD_OFFLOAD] = DROP_BAD_OFFLOAD,
+};
+
+/* Counts what the ring dropped by itself, while dequeuing. Returns how much that was. */
+static uint32_t count_ring_drops(struct port_counters *c, const struct net_taken *taken)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < NET_DROP_COUNT; i++) {
+		n += taken->drops[i];
+		counter_add(&c->drops[drop_of_ring[i]], taken->drops[i]);
+	}
+	counter_add(&c->in, n);
+	return n;
+}
+
+/* The VM's next transmit ring with something in it, round robin; NULL when there is none. */
+static const struct source *next_ring(struct service *s)
+{
+	for (uint16_t i = 0; i < s->n_sources; i++) {
+		struct source *src = TAILQ_FIRST(&s->sources);
+
+		if (s->n_sources > 1) {
+			TAILQ_REMOVE(&s->sources, src, link);
+			TAILQ_INSERT_TAIL(&s->sources, src, link);
+		}
+		if (virtq_pending(&src->tx->q) > 0)
+			return src;
+	}
+	return NULL;
+}
+
+/* Counts and lets go of packets `first` to b->next: what became of them is known. */
+static void finish(struct worker *w, const struct batch *b, uint16_t first)
+{
+	struct port_counters *c = &w->counters[b->from->id];
+	struct queue_counters *q = &c->queue[b->pair];
+	uint64_t bytes = 0;
+
+	for (uint16_t i = first; i < b->next; i++) {
+		bytes += rte_pktmbuf_pkt_len(b->pkt[i].m);
+		pkt_free(b->pkt[i].m);
+	}
+	counter_add(&q->rx_packets, b->next - first);
+	counter_add(&q->rx_bytes, bytes);
+	counter_add(&c->in, b->next - first);
+}
+
+/* Gives a burst back to the guest. */
+static void give_back(struct worker *w, const struct batch *b)
+{
+	struct net_ring *tx = &b->from->pairs[b->pair].tx;
+
+	net_give_back(tx, w->lent);
+	notify_later(&w->notifications, &tx->q,
+		     &w->counters[b->from->id].queue[b->pair].notifications);
+}
+
+/* The driver disabled the queue pair: what it holds is thrown away. */
+static void discard(struct worker *w, struct batch *b)
+{
+	counter_add(&w->counters[b->from->id].drops[DROP_DISABLED], b->n);
+	b->next = b->n;
+	finish(w, b, 0);
+}
+
+/* Takes packets from the VM's next ring into the batch, and decides about them. False when all its
+ * rings are empty. */
+static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
+{
+	struct service *s = &w->service[vm];
+	const struct source *src = next_ring(s);
+	struct net_taken taken = {0};
+	struct batch *b = w->batch;
+	struct net_limits limits;
+	struct sched_limits most;
+
+	if (!src)
+		return false;
+	most = sched_burst(w->sched, vm, left_tsc);
+	limits = (struct net_limits){(uint16_t)most.packets, (uint32_t)most.bytes,
+				     (uint32_t)most.descs, &w->deadline};
+	b->from = src->port;
+	b->pair = src->pair;
+	b->next = 0;
+	b->n = net_dequeue(src->tx, s->pool, w->lent, b->pkt, &limits, &taken);
+	/* Dropped ones are packets too: their cost is learned, and they count against a rate. */
+	use->packets += b->n + count_ring_drops(&w->counters[src->port->id], &taken);
+	use->bytes += taken.bytes;
+	use->descs += taken.descs;
+	s->is_out_of_buffers = b->n == 0 && taken.no_mbuf > 0;
+	if (unlikely(src->port->pairs[src->pair].tx_discard))
+		discard(w, b);
+	stage_end(w, vm, STAGE_DEQUEUE);
+	if (likely(b->n > b->next))
+		forward_resolve(w, b);
+	return true;
+}
+
+/* A part of what was taken. */
+static void forward_part(struct worker *w)
+{
+	struct batch *b = w->batch;
+	uint16_t first = b->next;
+
+	if (b->next < b->n) {
+		/* Taking them took all the time there was: one only, so that the VM gets on. */
+		forward_commit(w, b, unlikely(worker_now(w) >= w->deadline.until) ? 1 : BATCH_MAX);
+		finish(w, b, first);
+	}
+	if (b->next == b->n)
+		give_back(w, b);
+}
+
+/* Where the next part of the VM's service comes from. */
+static enum source_kind next_source(const struct worker *w, uint16_t vm)
+{
+	return unlikely(w->backlog[vm].n > 0) ? SOURCE_BACKLOG : SOURCE_NET;
+}
+
+/* One part of a service. False when the VM has nothing left. */
+static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
+{
+	switch (next_source(w, vm)) {
+	case SOURCE_BACKLOG:
+		use->packets += forward_jobs(w, vm, &use->bytes);
+		return true;
+	case SOURCE_NET:
+		if (w->batch->next == w->batch->n && !take(w, vm, left_tsc, use))
+			return false;
+		forward_part(w);
+		return true;
+	}
+	return false;
+}
+
+/* At the end of a service: packets that were taken and not forwarded go back into their ring as if
+ * they had not been taken. Those whose chains are given back already become jobs. */
+static void put_back(struct worker *w, struct use *use)
+{
+	struct batch *b = w->batch;
+	uint16_t n = RTE_MIN((uint16_t)(b->n - b->next), w->lent->n), first = b->next;
+
+	use->packets -= n;
+	use->descs -= net_untake(&b->from->pairs[b->pair].tx, w->lent, n);
+	for (; n > 0; n--) {
+		struct rte_mbuf *m = b->pkt[--b->n].m;
+
+		use->bytes -= rte_pktmbuf_pkt_len(m);
+		pkt_free(m);
+	}
+	if (b->next < b->n) {
+		forward_put_off(w, b);
+		finish(w, b, first);
+	}
+	give_back(w, b);
+}
+
+/* Whether a service from spare time has to end between two parts, because somebody with a guarantee
+ * woke up. */
+static bool is_preempted(struct worker *w, const struct sched_grant *g)
+{
+	if (g->funded || w->n_guaranteed == 0)
+		return false;
+	poll_guaranteed(w);
+	return sched_funded_waits(w->sched);
+}
+
+/* How much of the time left may go into one burst. Where it can be preempted, bursts are short;
+ * those of small packets are anyway. */
+static uint64_t burst_tsc(const struct worker *w, const struct sched_grant *g, uint64_t left_tsc)
+{
+	uint64_t most = g->slice_tsc / BURSTS_PER_SLICE;
+
+	return g->funded || w->n_guaranteed == 0 || left_tsc < most ? left_tsc : most;
+}
+
+/* Whether another part fits into the slice: of the same burst if it takes no longer than the part
+ * before, of another burst if the scheduler predicts so. */
+static bool fits(const struct worker *w, const struct sched_grant *g, uint64_t used, uint64_t part)
+{
+	if (used >= g->slice_tsc || w->service[g->vm].is_out_of_buffers)
+		return false;
+	if (w->batch->next < w->batch->n)
+		return part <= g->slice_tsc - used;
+	return sched_fits(w->sched, g->vm, g->slice_tsc - used);
+}
+
+void serve(struct worker *w, const struct sched_grant *g)
+{
+	uint64_t start = worker_now(w), before;
+	struct use use = {0};
+	bool more;
+
+	sched_expect_charge(w->sched, g->vm, start);
+	w->deadline.until = start + g->slice_tsc;
+	w->service[g->vm].is_out_of_buffers = false;
+	if (unlikely(w->interrupted()))
+		sched_interrupted(w->sched, start);
+	do {
+		before = use.tsc;
+		more = serve_part(w, g->vm, burst_tsc(w, g, g->slice_tsc - before), &use);
+		use.tsc = worker_now(w) - start;
+	} while (more && fits(w, g, use.tsc, use.tsc - before) && !is_preempted(w, g));
+	if (w->batch->next < w->batch->n)
+		put_back(w, &use);
+	notify_all(&w->notifications);
+	use.tsc += stage_end(w, g->vm, STAGE_NOTIFY);
+
+	if (unlikely(sigbus_count() != w->sigbus_seen))
+		attach_lose_rings(w);
+	if (unlikely(w->interrupted()))
+		sched_interrupted(w->sched, worker_now(w));
+	sched_charge(w->sched, g->vm, worker_now(w), &use, more);
+	if (unlikely(w->service[g->vm].is_out_of_buffers))
+		sched_hold(w->sched, g->vm,
+			   worker_now(w) + w->tsc_hz / 1000000 * NO_BUFFER_HOLD_US);
+}
