@@ -78,7 +78,7 @@ def without_hugepages_if_so_wished():
 
 
 def the_limit_is_named():
-    with Stintd(args=['--memory', '16']) as d:
+    with Hugepages(0), Stintd(args=['--memory', '16']) as d:
         d.call('tenant_create', name='t')
         for i in range(3):
             d.call('vm_create', name=f'v{i}', tenant='t')

@@ -36,7 +36,7 @@ def events(d, kind):
 
 def hugepages_come_and_go():
     """Of 30 VMs in ordinary memory, some find hugepages when it starts again, and none is lost."""
-    with Stintd() as d:
+    with Hugepages(0), Stintd() as d:
         populate(d, 30)
         assert d.call('status_get')['packet_memory_huge'] == 0
         with Hugepages(80):
