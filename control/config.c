@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The configuration. */
-#include "control/config.h"
+#include "control/config_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,39 +13,62 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "rpc/call.h"
 #include "control/budget_rpc.h"
 #include "control/mac_rpc.h"
 #include "control/port_rpc.h"
 #include "control/refused.h"
+#include "rpc/call.h"
 
 #define FORMAT_VERSION 1
 
-static void add_call(json_t *calls, const char *method, json_t *params)
+/* --- what there is, as calls --------------------------------------------------------------------
+ */
+
+json_t *config_call(const char *method, json_t *params)
 {
-	json_array_append_new(calls, json_pack("{s:s, s:o}", "method", method, "params", params));
+	return json_pack("{s:s, s:o}", "method", method, "params", params);
 }
 
-static void add_tenants_and_vms(struct vswitch *sw, json_t *calls)
+static json_t *scheduler_call(const struct vswitch *sw)
 {
-	const struct tenant *t;
-	const struct vm *vm;
-	json_t *params;
+	return config_call("scheduler_set",
+			   json_pack("{s:s, s:i}", "mode", sched_mode_text(sw->sched.mode),
+				     "slice_us", (int)sw->sched.slice_us));
+}
 
-	TAILQ_FOREACH (t, &sw->tenants, link) {
-		params = json_pack("{s:s}", "name", t->name);
-		budget_to_json(params, &t->budget);
-		add_call(calls, "tenant_create", params);
-	}
-	TAILQ_FOREACH (vm, &sw->vms, link) {
-		params = json_pack("{s:s, s:s}", "name", vm->name, "tenant", vm->tenant->name);
-		if (vm->uuid[0])
-			json_object_set_new(params, "uuid", json_string(vm->uuid));
-		if (vm->pinned_core >= 0)
-			json_object_set_new(params, "worker", json_integer(vm->pinned_core));
-		budget_to_json(params, &vm->budget);
-		add_call(calls, "vm_create", params);
-	}
+static json_t *tenant_call(const struct tenant *t)
+{
+	json_t *params = json_pack("{s:s}", "name", t->name);
+
+	budget_to_json(params, &t->budget);
+	return config_call("tenant_create", params);
+}
+
+static json_t *vm_call(const struct vm *vm)
+{
+	json_t *params = json_pack("{s:s, s:s}", "name", vm->name, "tenant", vm->tenant->name);
+
+	if (vm->uuid[0])
+		json_object_set_new(params, "uuid", json_string(vm->uuid));
+	if (vm->pinned_core >= 0)
+		json_object_set_new(params, "worker", json_integer(vm->pinned_core));
+	budget_to_json(params, &vm->budget);
+	return config_call("vm_create", params);
+}
+
+static json_t *network_call(struct network *net)
+{
+	return config_call("network_create",
+			   json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "name", net->name, "tenant",
+				     net->tenant->name, "vni", (int)net->vni, "mtu",
+				     (int)atomic_load(&net->bridge.mtu), "mac_ageing_s",
+				     (int)net->mac_ageing_s, "mac_table_size",
+				     (int)fdb_capacity(net->bridge.fdb)));
+}
+
+static json_t *port_call(const struct port *port)
+{
+	return config_call("port_create", port_conf_to_json(port));
 }
 
 struct static_entries {
@@ -61,45 +84,61 @@ static bool add_static(void *arg, const struct fdb_entry *entry)
 
 	if (entry->is_static && s->sw->port_slot[entry->port]) {
 		mac_format(entry->mac, mac);
-		add_call(s->calls, "fdb_add",
-			 json_pack("{s:s, s:s, s:s}", "network", s->net->name, "mac", mac, "port",
-				   s->sw->port_slot[entry->port]->name));
+		json_array_append_new(
+			s->calls,
+			config_call("fdb_add",
+				    json_pack("{s:s, s:s, s:s}", "network", s->net->name, "mac",
+					      mac, "port", s->sw->port_slot[entry->port]->name)));
 	}
 	return false;
 }
 
-static void add_networks_and_ports(struct vswitch *sw, json_t *calls)
+/* In an order that can be replayed. */
+static json_t *all_calls(const struct rpc_ctx *ctx)
 {
+	struct vswitch *sw = ctx->sw;
+	json_t *calls = json_array();
+	const struct tenant *t;
+	const struct port *port;
+	const struct vm *vm;
 	struct network *net;
-	struct port *port;
 
+	json_array_append_new(calls, scheduler_call(sw));
+	TAILQ_FOREACH (t, &sw->tenants, link)
+		json_array_append_new(calls, tenant_call(t));
+	TAILQ_FOREACH (vm, &sw->vms, link)
+		json_array_append_new(calls, vm_call(vm));
 	TAILQ_FOREACH (net, &sw->networks, link)
-		add_call(calls, "network_create",
-			 json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "name", net->name, "tenant",
-				   net->tenant->name, "vni", (int)net->vni, "mtu",
-				   (int)atomic_load(&net->bridge.mtu), "mac_ageing_s",
-				   (int)net->mac_ageing_s, "mac_table_size",
-				   (int)fdb_capacity(net->bridge.fdb)));
+		json_array_append_new(calls, network_call(net));
 	TAILQ_FOREACH (port, &sw->ports, link)
-		add_call(calls, "port_create", port_conf_to_json(port));
+		json_array_append_new(calls, port_call(port));
 	TAILQ_FOREACH (net, &sw->networks, link) {
 		struct static_entries s = {sw, net, calls};
 
 		fdb_sweep(net->bridge.fdb, add_static, &s);
 	}
+	refused_append_calls(ctx->refused, calls);
+	return calls;
 }
 
 json_t *config_to_json(const struct rpc_ctx *ctx)
 {
-	json_t *calls = json_array();
+	return json_pack("{s:i, s:o}", "version", FORMAT_VERSION, "calls", all_calls(ctx));
+}
 
-	add_call(calls, "scheduler_set",
-		 json_pack("{s:s, s:i}", "mode", sched_mode_text(ctx->sw->sched.mode), "slice_us",
-			   (int)ctx->sw->sched.slice_us));
-	add_tenants_and_vms(ctx->sw, calls);
-	add_networks_and_ports(ctx->sw, calls);
-	refused_append_calls(ctx->refused, calls);
-	return json_pack("{s:i, s:o}", "version", FORMAT_VERSION, "calls", calls);
+json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *name)
+{
+	struct vswitch *sw = ctx->sw;
+
+	if (strcmp(kind, "scheduler") == 0)
+		return scheduler_call(sw);
+	if (strcmp(kind, "tenant") == 0)
+		return tenant_find(sw, name) ? tenant_call(tenant_find(sw, name)) : NULL;
+	if (strcmp(kind, "vm") == 0)
+		return vm_find(sw, name) ? vm_call(vm_find(sw, name)) : NULL;
+	if (strcmp(kind, "network") == 0)
+		return network_find(sw, name) ? network_call(network_find(sw, name)) : NULL;
+	return port_find(sw, name) ? port_call(port_find(sw, name)) : NULL;
 }
 
 /* --- saving ------------------------------------------------------------------------------------
@@ -166,12 +205,16 @@ static int replace_file(const char *file, const char *text, struct err *e)
 	return ret;
 }
 
-int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e)
+int config_write(const struct rpc_ctx *ctx, const char *file, json_int_t generation,
+		 unsigned *calls, struct err *e)
 {
 	json_t *config = config_to_json(ctx);
-	char *text = json_dumps(config, JSON_INDENT(1));
+	char *text;
 	int ret;
 
+	if (generation)
+		json_object_set_new(config, "generation", json_integer(generation));
+	text = json_dumps(config, JSON_INDENT(1));
 	*calls = (unsigned)json_array_size(json_object_get(config, "calls"));
 	json_decref(config);
 	if (!text)
@@ -179,6 +222,11 @@ int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, st
 	ret = replace_file(file, text, e);
 	free(text);
 	return ret;
+}
+
+int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e)
+{
+	return config_write(ctx, file, 0, calls, e);
 }
 
 /* --- loading -----------------------------------------------------------------------------------
@@ -197,15 +245,14 @@ static int replay(struct rpc_ctx *ctx, const json_t *call, struct err *e)
 	return result ? 0 : -EINVAL;
 }
 
-static const char *method_of(const json_t *call)
+const char *config_method_of(const json_t *call)
 {
 	const char *method = json_string_value(json_object_get(call, "method"));
 
 	return method ? method : "?";
 }
 
-/* The calls of a configuration file. New reference to the array, NULL with *e filled. */
-static json_t *read_calls(const char *file, struct err *e)
+json_t *config_read_calls(const char *file, json_int_t *generation, struct err *e)
 {
 	json_error_t where;
 	json_t *config, *calls;
@@ -229,13 +276,15 @@ static json_t *read_calls(const char *file, struct err *e)
 		json_decref(calls);
 		calls = NULL;
 	}
+	*generation = json_integer_value(json_object_get(config, "generation"));
 	json_decref(config);
 	return calls;
 }
 
 int config_load(struct rpc_ctx *ctx, const char *file, unsigned *done, struct err *e)
 {
-	json_t *calls = read_calls(file, e);
+	json_int_t generation;
+	json_t *calls = config_read_calls(file, &generation, e);
 	int ret = 0;
 
 	*done = 0;
@@ -248,15 +297,14 @@ int config_load(struct rpc_ctx *ctx, const char *file, unsigned *done, struct er
 		ret = replay(ctx, call, &why);
 		if (ret < 0)
 			err_set(e, why.code, "file", "file '%s': call %zu, %s: %.180s", file, i,
-				method_of(call), why.text);
+				config_method_of(call), why.text);
 		*done += ret == 0;
 	}
 	json_decref(calls);
 	return ret;
 }
 
-/* Replays calls one by one; what is refused is kept. Returns how many were done. */
-static unsigned replay_all(struct rpc_ctx *ctx, json_t *calls)
+unsigned config_replay(struct rpc_ctx *ctx, json_t *calls)
 {
 	struct err why;
 	unsigned done = 0;
@@ -270,39 +318,18 @@ static unsigned replay_all(struct rpc_ctx *ctx, json_t *calls)
 			continue;
 		}
 		log_error("configuration: call %zu, %s: %s (kept, and shown as refused)", i,
-			  method_of(call), why.text);
+			  config_method_of(call), why.text);
 		refused_add(ctx->refused, call, why.text);
 	}
 	ctx->is_replaying = false;
 	return done;
 }
 
-int config_start(struct rpc_ctx *ctx, struct err *e)
-{
-	json_t *calls;
-	unsigned done;
-
-	if (!ctx->config_file)
-		return 0;
-	if (access(ctx->config_file, F_OK) < 0 && errno == ENOENT) {
-		log_info("configuration %s: not there, starting without", ctx->config_file);
-		return 0;
-	}
-	calls = read_calls(ctx->config_file, e);
-	if (!calls)
-		return -EINVAL;
-	done = replay_all(ctx, calls);
-	log_info("configuration %s: %u calls done, %zu refused", ctx->config_file, done,
-		 refused_count(ctx->refused));
-	json_decref(calls);
-	return 0;
-}
-
 json_t *config_retry(struct rpc_ctx *ctx)
 {
 	json_t *calls = refused_take(ctx->refused), *result;
 
-	unsigned done = replay_all(ctx, calls);
+	unsigned done = config_replay(ctx, calls);
 
 	result = json_pack("{s:i, s:i}", "done", (int)done, "refused",
 			   (int)refused_count(ctx->refused));

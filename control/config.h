@@ -15,10 +15,21 @@ json_t *config_to_json(const struct rpc_ctx *ctx);
  * (temporary file beside it, fsync, rename, fsync of the folder). *calls is how many. [control] */
 int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e);
 
-/* Replays the daemon's own file at start, if there is one. A call that is refused does not keep the
- * rest of the switch down: it is logged and kept in ctx->refused. Negative errno when the file is
- * no configuration at all. [control] */
+/* Replays the daemon's own file and its journal at start, if there are any, and begins a new
+ * journal. A call that is refused does not keep the rest of the switch down: it is logged and kept
+ * in ctx->refused. Negative errno when the file is no configuration at all. [control] */
 int config_start(struct rpc_ctx *ctx, struct err *e);
+
+/* Notes what a call that was carried out has changed. In memory, until config_commit(). [control]
+ */
+void config_note(struct rpc_ctx *ctx, const char *method, const json_t *params);
+
+/* Waits until everything that was noted is on the disk: one fdatasync, and now and then a new file.
+ * Where that fails it is in force, and saved by a later commit. [control] */
+int config_commit(struct rpc_ctx *ctx, struct err *e);
+
+/* Writes a whole file, and ends the journal. [control] */
+int config_close(struct rpc_ctx *ctx, struct err *e);
 
 /* Tries what was refused once more. {"done": N, "refused": M}, new reference. [control] */
 json_t *config_retry(struct rpc_ctx *ctx);

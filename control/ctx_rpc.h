@@ -6,14 +6,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "control/switch.h"
 
+struct journal;
 struct refused;
 
 struct rpc_ctx {
 	struct vswitch *sw;
 	const char *config_file; /* NULL: the configuration is not kept */
 	struct refused *refused; /* of the configuration file */
+	struct journal *journal; /* NULL: none could be opened yet */
+	json_int_t generation;   /* of the configuration file, as this process wrote it last */
+	bool is_unsaved;         /* the whole file has to be written */
 	bool is_replaying;       /* it: what can be served otherwise than asked for is */
 	char unsaved[160];       /* why the last change could not be saved, "" when it was */
 	uint64_t started_ns;     /* on clock_now_ns() */

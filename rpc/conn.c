@@ -26,7 +26,15 @@
 #define WRITE_SIZE    (256 * 1024)
 #define HIGH_WATER    (256 * 1024)
 #define TURN_REQUESTS 32
+#define MAX_WAITING   (RPC_MAX_BATCH + 1)
 #define TURN_US       2000 /* after this long others get their turn */
+
+/* An answer, and the texts around it; NULL: these alone. */
+struct waiting {
+	json_t *answer;
+	const char *before, *after;
+	bool changed; /* something, so it depends on the save */
+};
 
 struct rpc_conn {
 	const struct rpc_conn_conf *conf;
@@ -43,6 +51,9 @@ struct rpc_conn {
 	json_t *batch; /* being carried out */
 	size_t batch_next;
 	bool batch_answered;
+
+	struct waiting *waiting; /* answers, the first of which waits for a save */
+	size_t n_waiting;
 
 	struct rpc_buffer out;
 	bool subscribed;
@@ -75,11 +86,11 @@ static int put_bytes(const char *bytes, size_t len, void *arg)
 	return rpc_buffer_add(&c->out, bytes, len) ? 0 : -1;
 }
 
-/* Queues the text of `value`, whose reference it takes over, between two other texts. */
+/* Queues the text of `value` (or none), whose reference it takes over, between two other texts. */
 static void put(struct rpc_conn *c, const char *before, json_t *value, const char *after)
 {
 	if (put_bytes(before, strlen(before), c) ||
-	    json_dump_callback(value, put_bytes, c, JSON_COMPACT) ||
+	    (value && json_dump_callback(value, put_bytes, c, JSON_COMPACT)) ||
 	    put_bytes(after, strlen(after), c)) {
 		log_warn("rpc: %s: disconnected: its unread answers exceed %d bytes", c->who,
 			 RPC_MAX_UNREAD);
@@ -88,11 +99,32 @@ static void put(struct rpc_conn *c, const char *before, json_t *value, const cha
 	json_decref(value);
 }
 
+/* Queues an answer behind those that wait for a save, or to wait for one itself. Takes over the
+ * reference. */
+static void put_answer(struct rpc_conn *c, const char *before, json_t *answer, const char *after,
+		       bool changed)
+{
+	if (changed)
+		c->conf->unsaved(c->conf->arg);
+	if (!changed && c->n_waiting == 0) {
+		put(c, before, answer, after);
+		return;
+	}
+	if (!c->waiting)
+		c->waiting = calloc(MAX_WAITING, sizeof(*c->waiting));
+	if (!c->waiting) {
+		json_decref(answer);
+		c->dead = true;
+		return;
+	}
+	c->waiting[c->n_waiting++] = (struct waiting){answer, before, after, changed};
+}
+
 /* Answers what ends the connection: where the next request begins is not known. */
 static void refuse(struct rpc_conn *c, int code, const char *text)
 {
 	log_debug("rpc: %s: %s", c->who, text);
-	put(c, "", rpc_error_answer(NULL, code, text, NULL, NULL), "\n");
+	put_answer(c, "", rpc_error_answer(NULL, code, text, NULL, NULL), "\n", false);
 	c->closing = true;
 	rpc_buffer_clear(&c->in);
 	c->scan = (struct rpc_scan){0};
@@ -101,19 +133,29 @@ static void refuse(struct rpc_conn *c, int code, const char *text)
 
 /* --- requests --- */
 
+/* A notification that changes something is saved like any other call. */
+static void note_unanswered(const struct rpc_conn *c, bool changed)
+{
+	if (changed)
+		c->conf->unsaved(c->conf->arg);
+}
+
 static void batch_step(struct rpc_conn *c)
 {
 	json_t *request = json_array_get(c->batch, c->batch_next++);
-	json_t *answer = rpc_dispatch(&c->caller, request);
+	bool changed, is_last = c->batch_next == json_array_size(c->batch);
+	json_t *answer = rpc_dispatch(&c->caller, request, &changed);
 
 	if (answer) {
-		put(c, c->batch_answered ? "," : "[", answer, "");
+		put_answer(c, c->batch_answered ? "," : "[", answer, is_last ? "]\n" : "", changed);
 		c->batch_answered = true;
+	} else {
+		note_unanswered(c, changed);
+		if (is_last && c->batch_answered)
+			put_answer(c, "", NULL, "]\n", false);
 	}
-	if (c->batch_next < json_array_size(c->batch))
+	if (!is_last)
 		return;
-	if (c->batch_answered && put_bytes("]\n", 2, c))
-		c->dead = true;
 	json_decref(c->batch);
 	c->batch = NULL;
 }
@@ -122,6 +164,7 @@ static void batch_step(struct rpc_conn *c)
 static void begin(struct rpc_conn *c, json_t *request)
 {
 	size_t n = json_array_size(request);
+	bool changed = false;
 	json_t *answer;
 
 	if (json_is_array(request) && n > 0 && n <= RPC_MAX_BATCH) {
@@ -131,14 +174,16 @@ static void begin(struct rpc_conn *c, json_t *request)
 		return;
 	}
 	if (!json_is_array(request))
-		answer = rpc_dispatch(&c->caller, request);
+		answer = rpc_dispatch(&c->caller, request, &changed);
 	else
 		answer = rpc_error_answer(NULL, RPC_INVALID_REQUEST,
 					  n ? "a batch has at most 256 requests"
 					    : "a batch has at least one request",
 					  NULL, NULL);
 	if (answer)
-		put(c, "", answer, "\n");
+		put_answer(c, "", answer, "\n", changed);
+	else
+		note_unanswered(c, changed);
 	json_decref(request);
 }
 
@@ -187,7 +232,8 @@ static void scan_step(struct rpc_conn *c)
 /* Whether something that was received can be carried out now. */
 static bool has_work(const struct rpc_conn *c)
 {
-	if (c->closing || c->dead || rpc_buffer_used(&c->out) >= HIGH_WATER)
+	if (c->closing || c->dead || rpc_buffer_used(&c->out) >= HIGH_WATER ||
+	    c->n_waiting + 1 >= MAX_WAITING)
 		return false;
 	return c->batch || rpc_buffer_used(&c->in) > c->scanned;
 }
@@ -210,7 +256,7 @@ static void work(struct rpc_conn *c)
 
 static bool has_event(const struct rpc_conn *c)
 {
-	return c->subscribed && !c->batch && !c->closing && !c->dead &&
+	return c->subscribed && !c->batch && c->n_waiting == 0 && !c->closing && !c->dead &&
 	       rpc_buffer_used(&c->out) < HIGH_WATER && c->next_event < c->conf->events->next;
 }
 
@@ -273,7 +319,7 @@ static bool is_finished(const struct rpc_conn *c)
 {
 	if (c->dead)
 		return true;
-	if (rpc_buffer_used(&c->out) > 0)
+	if (rpc_buffer_used(&c->out) > 0 || c->n_waiting > 0)
 		return false;
 	return c->closing || (c->eof && !has_work(c) && !c->subscribed);
 }
@@ -371,6 +417,9 @@ void rpc_conn_destroy(struct rpc_conn *c)
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->more);
 	json_decref(c->batch);
+	for (size_t i = 0; i < c->n_waiting; i++)
+		json_decref(c->waiting[i].answer);
+	free(c->waiting);
 	rpc_buffer_clear(&c->in);
 	rpc_buffer_clear(&c->out);
 	close(c->fd);
@@ -391,6 +440,25 @@ void rpc_conn_wake(struct rpc_conn *c)
 {
 	if (has_event(c) && sd_event_source_set_enabled(c->more, SD_EVENT_ONESHOT) < 0)
 		c->dead = true;
+}
+
+void rpc_conn_saved(struct rpc_conn *c, const struct err *why)
+{
+	size_t n = c->n_waiting;
+
+	if (n == 0)
+		return;
+	c->n_waiting = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct waiting *w = &c->waiting[i];
+
+		if (w->changed && why)
+			rpc_answer_unsaved(w->answer, why);
+		put(c, w->before, w->answer, w->after);
+	}
+	free(c->waiting); /* idle connections hold none */
+	c->waiting = NULL;
+	turn(c);
 }
 
 void rpc_conn_check_time(struct rpc_conn *c, uint64_t now)

@@ -23,6 +23,8 @@ struct rpc_conn_conf {
 	sd_event *loop;
 	struct rpc_caller caller;
 	struct rpc_events *events;
+	/* An answer waits until what was changed so far is saved: rpc_conn_saved() is to follow. */
+	void (*unsaved)(void *arg);
 	uint64_t timeout_us; /* of half a request and of answers that are not read */
 	/* The connection ended by itself: the owner destroys it. */
 	void (*ended)(void *arg, struct rpc_conn *c);
@@ -33,6 +35,10 @@ struct rpc_conn_conf {
  * closed. [control] */
 struct rpc_conn *rpc_conn_create(const struct rpc_conn_conf *conf, int fd, bool read_only);
 void rpc_conn_destroy(struct rpc_conn *c);
+
+/* What was changed so far is saved, or not: *why says why, NULL when it is. Answers that waited for
+ * that go out. May end the connection. [control] */
+void rpc_conn_saved(struct rpc_conn *c, const struct err *why);
 
 /* There are new events: sends them, soon, if the client subscribed. [control] */
 void rpc_conn_wake(struct rpc_conn *c);

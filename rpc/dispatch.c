@@ -164,26 +164,36 @@ static json_t *fault_answer(json_t *id, json_t *params, const struct err *e)
 	return rpc_error_answer(id, err_rpc_code(e->code), message, e->field, value);
 }
 
-/* Calls the method and saves what it changed. The result, or NULL with *e filled. */
+void rpc_answer_unsaved(json_t *answer, const struct err *why)
+{
+	char text[sizeof(why->text) + 32];
+	json_t *error;
+
+	snprintf(text, sizeof(text), "in force, but not saved: %s", why->text);
+	error = json_pack("{s:i, s:o}", "code", err_rpc_code(ERR_INTERNAL), "message",
+			  rpc_text(text));
+	json_object_del(answer, "result");
+	json_object_set_new(answer, "error", error);
+}
+
+/* Calls the method. The result, or NULL with *e filled. */
 static json_t *carry_out(const struct rpc_caller *caller, const struct rpc_method *m,
-			 json_t *params, struct err *e)
+			 json_t *params, bool *changed, struct err *e)
 {
 	json_t *result = call(caller, m, params, e);
-	struct err saving = {0};
 
 	if (!result || !m->mutates)
 		return result;
 	log_info("rpc: %s: %s", caller->who ? caller->who : "?", m->name);
-	if (!caller->on_mutation || caller->on_mutation(caller->ctx, &saving) == 0)
-		return result;
-	err_set(e, ERR_INTERNAL, NULL, "in force, but not saved: %s", saving.text);
-	log_error("rpc: %s: %s", m->name, e->text);
-	json_decref(result);
-	return NULL;
+	*changed = true;
+	if (caller->changed)
+		caller->changed(caller->ctx, m->name, params);
+	return result;
 }
 
 /* A well-formed request. `id` is NULL for a notification. */
-static json_t *dispatch_valid(const struct rpc_caller *caller, json_t *request, json_t *id)
+static json_t *dispatch_valid(const struct rpc_caller *caller, json_t *request, json_t *id,
+			      bool *changed)
 {
 	const char *name = json_string_value(json_object_get(request, "method"));
 	const struct rpc_method *m = find_method(&caller->methods, name);
@@ -199,7 +209,7 @@ static json_t *dispatch_valid(const struct rpc_caller *caller, json_t *request, 
 					     json_object_get(request, "method"))
 			  : NULL;
 	}
-	result = carry_out(caller, m, params, &e);
+	result = carry_out(caller, m, params, changed, &e);
 	if (!id) {
 		json_decref(result);
 		return NULL;
@@ -209,12 +219,13 @@ static json_t *dispatch_valid(const struct rpc_caller *caller, json_t *request, 
 	return json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", result);
 }
 
-json_t *rpc_dispatch(const struct rpc_caller *caller, json_t *request)
+json_t *rpc_dispatch(const struct rpc_caller *caller, json_t *request, bool *changed)
 {
 	json_t *given, *id, *answer;
 	const char *fault, *field;
 	char message[160];
 
+	*changed = false;
 	if (!json_is_object(request))
 		return rpc_error_answer(NULL, RPC_INVALID_REQUEST, "a request is an object", NULL,
 					NULL);
@@ -230,7 +241,7 @@ json_t *rpc_dispatch(const struct rpc_caller *caller, json_t *request)
 		answer = rpc_error_answer(id, RPC_INVALID_REQUEST, message, field,
 					  json_object_get(request, field));
 	} else {
-		answer = dispatch_valid(caller, request, id);
+		answer = dispatch_valid(caller, request, id, changed);
 	}
 	json_decref(id);
 	return answer;

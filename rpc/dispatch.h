@@ -26,19 +26,23 @@ struct rpc_caller {
 	struct rpc_conn
 		*conn; /* for methods that the server answers itself, NULL: there are none */
 	bool read_only;
-	/* Runs after each call that changed the configuration, before it is answered. When it
-	 * fails, the answer is its error; the change stays in force. NULL: nothing. */
-	int (*on_mutation)(struct rpc_ctx *ctx, struct err *e);
+	/* Runs after each call that changed the configuration. NULL: nothing. */
+	void (*changed)(struct rpc_ctx *ctx, const char *method, const json_t *params);
 	const char *who; /* for the log */
 };
 
 /* Parses the text of one request or batch. NULL with *e filled. [control] */
 json_t *rpc_parse(const char *text, size_t len, struct err *e);
 
-/* Carries out one request. The answer, a new reference, or NULL where none is due. [control] */
-json_t *rpc_dispatch(const struct rpc_caller *caller, json_t *request);
+/* Carries out one request. The answer, a new reference, or NULL where none is due. *changed says
+ * whether it changed the configuration: then it must not be sent before that is saved. [control] */
+json_t *rpc_dispatch(const struct rpc_caller *caller, json_t *request, bool *changed);
 
-/* Calls a method without an answer object and without on_mutation. The result, a new reference, or
+/* Makes an error of an answer to a call that changed something which could not be saved: it is in
+ * force. [any] */
+void rpc_answer_unsaved(json_t *answer, const struct err *why);
+
+/* Calls a method without an answer object and without `changed`. The result, a new reference, or
  * NULL with *e filled (ERR_NOT_FOUND, field "method", when there is none). [control] */
 json_t *rpc_invoke(const struct rpc_caller *caller, const char *method, json_t *params,
 		   struct err *e);

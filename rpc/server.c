@@ -17,6 +17,10 @@
 #define TICK_US     1000000
 #define ACCURACY_US 100000
 
+#define SAVE_AFTER_US 10000
+#define SAVE_FIRST    (SD_EVENT_PRIORITY_NORMAL - 1)
+#define SAVE_LAST     SD_EVENT_PRIORITY_IDLE
+
 struct entrance {
 	struct rpc_server *server;
 	struct rpc_listener listener;
@@ -29,6 +33,9 @@ struct rpc_server {
 	struct rpc_conn_conf conn_conf;
 	struct entrance entrance[2];
 	sd_event_source *tick;
+	sd_event_source *save; /* enabled while there is something to save */
+	uint64_t unsaved_us;   /* since when */
+	int (*save_changes)(struct rpc_ctx *ctx, struct err *e);
 	struct rpc_events events;
 	struct rpc_conn_list conns;
 	char *doorplate; /* the answer to those for whom there is no place */
@@ -42,6 +49,49 @@ static void remove_conn(void *arg, struct rpc_conn *c)
 	s->entrance[rpc_conn_is_read_only(c)].n--;
 	rpc_conn_destroy(c);
 }
+
+/* --- saving ------------------------------------------------------------------------------------
+ *
+ * One save serves all calls that are there to be carried out, of all clients: it comes after those,
+ * or when the first has waited for SAVE_AFTER_US. */
+
+static void save_now(struct rpc_server *s)
+{
+	struct rpc_conn_link *link, *next;
+	struct err e = {0};
+	bool did = !s->save_changes || s->save_changes(s->conn_conf.caller.ctx, &e) == 0;
+
+	s->unsaved_us = 0;
+	for (link = TAILQ_FIRST(&s->conns); link; link = next) {
+		next = TAILQ_NEXT(link, entry);
+		rpc_conn_saved(link->conn, did ? NULL : &e);
+	}
+}
+
+static int on_save(sd_event_source *source, void *userdata)
+{
+	(void)source;
+	save_now(userdata);
+	return 0;
+}
+
+/* Before anything else that clients ask for: whoever waits has waited long enough. */
+static void note_unsaved(void *arg)
+{
+	struct rpc_server *s = arg;
+	uint64_t now = 0;
+
+	sd_event_now(s->conn_conf.loop, CLOCK_MONOTONIC, &now);
+	if (s->unsaved_us == 0)
+		s->unsaved_us = now;
+	if (sd_event_source_set_priority(
+		    s->save, now > s->unsaved_us + SAVE_AFTER_US ? SAVE_FIRST : SAVE_LAST) < 0 ||
+	    sd_event_source_set_enabled(s->save, SD_EVENT_ONESHOT) < 0)
+		log_error("rpc: changes are not saved until the next one");
+}
+
+/* --- clients -----------------------------------------------------------------------------------
+ */
 
 static void admit(struct entrance *en, int fd)
 {
@@ -155,17 +205,21 @@ struct rpc_server *rpc_server_create(sd_event *loop, const struct rpc_server_con
 		.loop = sd_event_ref(loop),
 		.caller = {.methods = {conf->methods, conf->n_methods},
 			   .ctx = conf->ctx,
-			   .on_mutation = conf->on_mutation},
+			   .changed = conf->changed},
+		.unsaved = note_unsaved,
 		.events = &s->events,
 		.timeout_us = conf->timeout_us ? conf->timeout_us : RPC_TIMEOUT_US,
 		.ended = remove_conn,
 		.arg = s,
 	};
+	s->save_changes = conf->save;
 	s->doorplate = make_doorplate();
 	if (!s->doorplate ||
 	    sd_event_add_time_relative(loop, &s->tick, CLOCK_MONOTONIC, tick_us(s), ACCURACY_US,
 				       on_tick, s) < 0 ||
-	    sd_event_source_set_enabled(s->tick, SD_EVENT_ON) < 0)
+	    sd_event_source_set_enabled(s->tick, SD_EVENT_ON) < 0 ||
+	    sd_event_add_defer(loop, &s->save, on_save, s) < 0 ||
+	    sd_event_source_set_enabled(s->save, SD_EVENT_OFF) < 0)
 		err_set(e, ERR_INTERNAL, NULL, "cannot set a timer");
 	else if (open_entrance(s, conf, false, e) == 0 && open_entrance(s, conf, true, e) == 0)
 		return s;
@@ -186,6 +240,7 @@ void rpc_server_destroy(struct rpc_server *s)
 		rpc_listener_close(&s->entrance[i].listener);
 	}
 	sd_event_source_disable_unref(s->tick);
+	sd_event_source_disable_unref(s->save);
 	sd_event_unref(s->conn_conf.loop);
 	rpc_events_uninit(&s->events);
 	free(s->doorplate);

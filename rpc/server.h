@@ -26,9 +26,12 @@ struct rpc_server_conf {
 	const struct rpc_method *methods;
 	size_t n_methods;
 	struct rpc_ctx *ctx; /* given to handlers */
-	/* Runs after each call that changed the configuration, before it is answered. When it
-	 * fails, the answer is its error and the change stays in force. NULL: nothing. */
-	int (*on_mutation)(struct rpc_ctx *ctx, struct err *e);
+	/* Runs after each call that changed the configuration. NULL: nothing. */
+	void (*changed)(struct rpc_ctx *ctx, const char *method, const json_t *params);
+	/* Saves what was changed so far, for several calls at once. No such call is answered before
+	 * this; when it fails, the answers are its error, and the changes stay in force. NULL:
+	 * nothing. */
+	int (*save)(struct rpc_ctx *ctx, struct err *e);
 	uint64_t timeout_us; /* 0: RPC_TIMEOUT_US */
 };
 

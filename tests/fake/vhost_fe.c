@@ -172,12 +172,16 @@ int vhost_fe_recv(struct vhost_fe *fe, struct fe_msg *msg, int timeout_ms)
 	memset(msg, 0, sizeof(*msg));
 	if (fe->fd < 0)
 		return -ENOTCONN;
-	rc = poll(&p, 1, timeout_ms);
+	do {
+		rc = poll(&p, 1, timeout_ms);
+	} while (rc < 0 && errno == EINTR);
 	if (rc == 0)
 		return -ETIMEDOUT;
 	if (rc < 0)
 		return -errno;
-	got = recvmsg(fe->fd, &m, MSG_CMSG_CLOEXEC | MSG_WAITALL);
+	do {
+		got = recvmsg(fe->fd, &m, MSG_CMSG_CLOEXEC | MSG_WAITALL);
+	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;
 	if (got != HDR_SIZE)

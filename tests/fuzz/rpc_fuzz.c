@@ -49,11 +49,6 @@ static json_t *read_file(struct rpc_ctx *ctx, const void *params, struct err *e)
 	return json_true();
 }
 
-static int save(struct rpc_ctx *ctx, struct err *e)
-{
-	return ctx->sum % 2 ? err_set(e, ERR_INTERNAL, NULL, "disk full") : 0;
-}
-
 static const struct rpc_method methods[] = {
 	{"port_create", &rpc_params_port_create, read_port, NULL, true, false},
 	{"budget_set", &rpc_params_budget_set, read_budget, NULL, true, false},
@@ -62,8 +57,14 @@ static const struct rpc_method methods[] = {
 
 static void dispatch(const struct rpc_caller *caller, json_t *request)
 {
-	json_t *answer = rpc_dispatch(caller, request);
-	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	bool changed;
+	json_t *answer = rpc_dispatch(caller, request, &changed);
+	struct err full = {.code = ERR_INTERNAL, .text = "disk full"};
+	char *text;
+
+	if (answer && changed && caller->ctx->sum % 2)
+		rpc_answer_unsaved(answer, &full);
+	text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 
 	/* Whatever was asked, the answer is valid JSON. */
 	if (answer && !text)
@@ -100,7 +101,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rpc_ctx ctx = {0};
 	const struct rpc_caller caller = {.methods = {methods, 3},
 					  .ctx = &ctx,
-					  .on_mutation = save,
 					  .read_only = size > 0 && data[0] & 0x80,
 					  .who = "fuzz"};
 	size_t piece = size > 0 ? 1 + (data[0] & 0x7f) : 1, start = 1, at = 1;

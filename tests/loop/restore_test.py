@@ -3,7 +3,7 @@
 """A restart never serves less than before, and what it cannot serve is seen, retried and removed."""
 import json
 import pathlib
-import shutil
+import resource
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -130,7 +130,7 @@ def what_was_refused_does_not_come_back_twice():
         d.call('vm_create', name='v0', tenant='t')
         assert [v['ports'] for v in d.call('vm_list')] == [0]
         assert d.call('config_retry') == {'done': 1, 'refused': 0}
-        made = [(c['method'], c['params']['name']) for c in json.loads(d.config.read_text())['calls']
+        made = [(c['method'], c['params']['name']) for c in d.call('config_get')['calls']
                 if c['method'] in ('vm_create', 'port_create')]
         assert sorted(made) == [('port_create', 'p0'), ('vm_create', 'v0')], made
         # Ghosts go when they are told to.
@@ -145,9 +145,8 @@ def what_was_refused_does_not_come_back_twice():
 def a_configuration_that_cannot_be_saved_is_saved_later():
     with Stintd() as d:
         populate(d, 1)
-        # A file in the place of its temporary one is in the way even of root.
-        blocker = d.config.with_name(d.config.name + '.new')
-        blocker.mkdir()
+        # No file of the daemon may grow, as on a disk that is full.
+        limits = resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
         try:
             d.call('tenant_create', name='late')
         except RpcError as e:
@@ -158,13 +157,58 @@ def a_configuration_that_cannot_be_saved_is_saved_later():
         status = d.call('status_get')
         assert status['config_saved'] is False and 'not saved' in ' '.join(status['reasons']), status
         assert len(events(d, 'config_unsaved')) == 1
-        shutil.rmtree(blocker)
+        resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, limits)
         wait_for(lambda: d.call('status_get')['config_saved'], 20, 'it is saved')
         assert len(events(d, 'config_saved')) == 1
-        assert 'late' in d.config.read_text()
+        d.kill()
+        d.start()
+        assert [t['name'] for t in d.call('tenant_list')] == ['t', 'late']
+
+
+def killed_at_any_moment_nothing_answered_is_lost():
+    """Changes of every kind, each answered, and no chance to write a whole file."""
+    with Stintd() as d:
+        populate(d)
+        d.call('network_create', name='m', tenant='t', vni=2)
+        d.call('fdb_add', network='n', mac='52:54:00:00:00:01', port='p0')
+        d.call('fdb_add', network='n', mac='52:54:00:00:00:02', port='p1')
+        d.call('fdb_add', network='n', mac='52:54:00:00:00:AB', port='p1')
+        d.call('fdb_delete', network='n', mac='52:54:00:00:00:ab')
+        d.call('vm_set', name='v0', weight=7)
+        d.call('budget_set', vm='v1', limit_percent=50)
+        d.call('budget_set', tenant='t', weight=300)
+        d.call('network_set', name='n', mtu=9000)
+        d.call('scheduler_set', slice_us=30)
+        d.call('port_set', name='p0', network='m')  # and its static entry is gone
+        d.call('port_set', name='p0', network='n')
+        d.call('port_delete', name='p1')
+        d.call('vm_delete', name='v1')
+        d.call('tenant_create', name='u')
+        d.call('tenant_delete', name='u')
+        for i in range(2):
+            before = d.call('config_get')
+            d.kill()
+            d.start()
+            assert d.call('config_get') == before, (before, d.call('config_get'))
+            d.call('vm_set', name='v0', weight=8 + i)
+
+
+def a_journal_of_another_file_is_left_aside():
+    with Stintd() as d:
+        populate(d)
+        d.stop()
+        backup = d.config.read_text()
+        d.start()
+        d.call('port_delete', name='p0')
+        d.call('vm_delete', name='v0')
+        d.kill()
+        d.config.write_text(backup)
+        d.start()
+        assert {v['name'] for v in d.call('vm_list')} == {'v0', 'v1'}
 
 
 if __name__ == '__main__':
     sys.exit(run_tests([hugepages_come_and_go, a_worker_that_is_not_there_is_stood_in_for,
                         what_was_refused_is_shown_retried_and_removed, what_was_refused_does_not_come_back_twice,
-                        a_configuration_that_cannot_be_saved_is_saved_later]))
+                        a_configuration_that_cannot_be_saved_is_saved_later,
+                        killed_at_any_moment_nothing_answered_is_lost, a_journal_of_another_file_is_left_aside]))

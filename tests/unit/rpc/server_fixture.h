@@ -30,6 +30,7 @@
 
 struct rpc_ctx {
 	int changes;
+	int noted;
 	int saves;
 	bool saving_fails;
 };
@@ -126,7 +127,14 @@ static const struct rpc_method methods[] = {
 	 .read_only_ok = true},
 };
 
-static int on_mutation(struct rpc_ctx *ctx, struct err *e)
+static void on_change(struct rpc_ctx *ctx, const char *method, const json_t *params)
+{
+	(void)method;
+	(void)params;
+	ctx->noted++;
+}
+
+static int on_save(struct rpc_ctx *ctx, struct err *e)
 {
 	if (ctx->saving_fails)
 		return err_set(e, ERR_INTERNAL, NULL, "disk full");
@@ -163,7 +171,8 @@ static inline int set_up(void **state)
 		.methods = methods,
 		.n_methods = sizeof(methods) / sizeof(methods[0]),
 		.ctx = &f->ctx,
-		.on_mutation = on_mutation,
+		.changed = on_change,
+		.save = on_save,
 		.timeout_us = 200000,
 	};
 	f->server = rpc_server_create(f->loop, &f->conf, &e);

@@ -221,6 +221,60 @@ static void saves_before_answering(void **state)
 	client_close(&c);
 }
 
+#define CHANGE(id)      "{\"jsonrpc\":\"2.0\",\"id\":" #id ",\"method\":\"change\"}"
+#define CHANGED(id, to) "{\"jsonrpc\":\"2.0\",\"id\":" #id ",\"result\":" #to "}"
+
+/* Of all clients; answers keep their order. */
+static void one_save_serves_several_calls(void **state)
+{
+	struct client a = client_open(*state), b = client_open(*state);
+	struct fixture *f = *state;
+
+	assert_true(send_text(&a, ECHO(1, "x") CHANGE(2) ECHO(3, "y") CHANGE(4)));
+	assert_true(send_text(&b, "[" CHANGE(5) "," ECHO(6, "z") "]" ECHO(7, "after")));
+	expect_answer(&a, ECHOED(1, "x"));
+	expect_answer(&a, CHANGED(2, 1));
+	expect_answer(&a, ECHOED(3, "y"));
+	expect_answer(&a, CHANGED(4, 2));
+	expect_answer(&b, "[" CHANGED(5, 3) "," ECHOED(6, "z") "]");
+	expect_answer(&b, ECHOED(7, "after"));
+	assert_int_equal(f->ctx.noted, 3);
+	assert_in_range(f->ctx.saves, 1, 2);
+	client_close(&a);
+	client_close(&b);
+}
+
+static void only_changes_depend_on_the_save(void **state)
+{
+	struct client c = client_open(*state);
+
+	c.f->ctx.saving_fails = true;
+	assert_true(send_text(&c, "[" CHANGE(1) "," ECHO(2, "a") "]"));
+	expect_answer(&c, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,\"message\":"
+			  "\"in force, but not saved: disk full\"}}," ECHOED(2, "a") "]");
+	c.f->ctx.saving_fails = false;
+	assert_true(send_text(&c, CHANGE(3)));
+	expect_answer(&c, CHANGED(3, 2));
+	client_close(&c);
+}
+
+static void clients_may_leave_before_the_save(void **state)
+{
+	struct client gone = client_open(*state), half = client_open(*state);
+	struct fixture *f = *state;
+
+	assert_true(send_text(&gone, CHANGE(1)));
+	client_close(&gone);
+	assert_true(send_text(&half, CHANGE(2)));
+	shutdown(half.fd, SHUT_WR);
+	json_decref(receive_json(&half));
+	expect_closed(&half);
+	client_close(&half);
+	run_for(f, 20000);
+	assert_int_equal(f->ctx.changes, 2);
+	assert_true(f->ctx.saves > 0);
+}
+
 static void read_only_refuses_changes(void **state)
 {
 	struct fixture *f = *state;
@@ -259,6 +313,9 @@ int main(void)
 		TEST(parse_errors_close),
 		TEST(half_closed_clients_are_answered),
 		TEST(saves_before_answering),
+		TEST(one_save_serves_several_calls),
+		TEST(only_changes_depend_on_the_save),
+		TEST(clients_may_leave_before_the_save),
 		TEST(read_only_refuses_changes),
 		TEST(describes_itself),
 	};

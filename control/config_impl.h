@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside the configuration: config.c (what there is, as calls, to a file and back) and
+ * config_journal.c (what changed since the file was written). All of it is the control thread's. */
+#ifndef CONTROL_CONFIG_IMPL_H
+#define CONTROL_CONFIG_IMPL_H
+
+#include "control/config.h"
+
+/* A call. Takes over the reference to the parameters. New reference. */
+json_t *config_call(const char *method, json_t *params);
+
+/* A call's method, "?" where it has none. */
+const char *config_method_of(const json_t *call);
+
+/* The call that makes an object as it is now: of the kind "tenant", "vm", "network" or "port", or
+ * of the "scheduler", which has no name. New reference, NULL when there is no such object. */
+json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *name);
+
+/* As config_save, with a generation in the file if that is not 0. */
+int config_write(const struct rpc_ctx *ctx, const char *file, json_int_t generation,
+		 unsigned *calls, struct err *e);
+
+/* The calls of a configuration file, and its generation, 0 where it has none. New reference to the
+ * array, NULL with *e filled. */
+json_t *config_read_calls(const char *file, json_int_t *generation, struct err *e);
+
+/* Replays calls one by one; what is refused is kept. Returns how many were done. */
+unsigned config_replay(struct rpc_ctx *ctx, json_t *calls);
+
+#endif

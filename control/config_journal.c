@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What changed since the configuration file was written.
+ *
+ * A record says what an object is like after a change: the call that makes it ({"set": call}), or
+ * that it is gone ({"delete": call}, of which only the key counts). So records are laid over the
+ * file's calls by what each makes, without knowing what any method does, and doing so twice changes
+ * nothing. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "control/config_impl.h"
+#include "control/journal.h"
+#include "control/mac_rpc.h"
+#include "control/refused.h"
+
+/* --- changes -----------------------------------------------------------------------------------
+ */
+
+/* The record of a change to an object: the call that makes it as it is now, or that it is gone. */
+static json_t *object_record(const struct rpc_ctx *ctx, const char *kind, const char *name)
+{
+	json_t *call = config_call_of(ctx, kind, name);
+	char method[32];
+
+	if (call)
+		return json_pack("{s:o}", "set", call);
+	snprintf(method, sizeof(method), "%s_create", kind);
+	return json_pack("{s:o}", "delete", config_call(method, json_pack("{s:s}", "name", name)));
+}
+
+/* The same of a static entry, whose address may have been given in another way of writing. */
+static json_t *entry_record(const char *verb, const json_t *params)
+{
+	const char *given = json_string_value(json_object_get(params, "mac"));
+	char text[MAC_TEXT_SIZE];
+	struct err e;
+	uint64_t mac;
+	json_t *entry;
+
+	if (!given || mac_parse("mac", given, &mac, &e) < 0)
+		return NULL;
+	mac_format(mac, text);
+	entry = json_copy((json_t *)(uintptr_t)params);
+	json_object_set_new(entry, "mac", json_string(text));
+	return json_pack("{s:o}", verb, config_call("fdb_add", entry));
+}
+
+/* The record of what a call changed; NULL when it may be anything. */
+static json_t *record_of(const struct rpc_ctx *ctx, const char *method, const json_t *params)
+{
+	static const char *const kinds[] = {"tenant", "vm", "network", "port"};
+	const char *name = json_string_value(json_object_get(params, "name"));
+
+	for (unsigned i = 0; i < 4; i++) {
+		const char *budget_of = json_string_value(json_object_get(params, kinds[i]));
+		size_t n = strlen(kinds[i]);
+
+		if (strncmp(method, kinds[i], n) == 0 && method[n] == '_' && name)
+			return object_record(ctx, kinds[i], name);
+		if (strcmp(method, "budget_set") == 0 && budget_of)
+			return object_record(ctx, kinds[i], budget_of);
+	}
+	if (strcmp(method, "scheduler_set") == 0)
+		return json_pack("{s:o}", "set", config_call_of(ctx, "scheduler", NULL));
+	if (strcmp(method, "fdb_add") == 0)
+		return entry_record("set", params);
+	if (strcmp(method, "fdb_delete") == 0)
+		return entry_record("delete", params);
+	return NULL;
+}
+
+void config_note(struct rpc_ctx *ctx, const char *method, const json_t *params)
+{
+	json_t *record;
+
+	if (!ctx->journal || ctx->is_unsaved)
+		return;
+	record = record_of(ctx, method, params);
+	ctx->is_unsaved = !record || journal_add(ctx->journal, record) < 0;
+}
+
+/* The file first: should the journal not be emptied then, it is of an older generation. */
+static int compact(struct rpc_ctx *ctx, struct err *e)
+{
+	unsigned calls;
+	int ret = config_write(ctx, ctx->config_file, ctx->generation + 1, &calls, e);
+
+	if (ret == 0)
+		ret = journal_begin(ctx->journal, ++ctx->generation, e);
+	ctx->is_unsaved = ret < 0;
+	return ret;
+}
+
+/* Without a journal the whole file is still to be written. */
+static int open_journal(struct rpc_ctx *ctx, struct err *e)
+{
+	ctx->journal = journal_open(ctx->config_file, e);
+	ctx->is_unsaved = true;
+	return ctx->journal ? 0 : -EIO;
+}
+
+int config_commit(struct rpc_ctx *ctx, struct err *e)
+{
+	int ret;
+
+	if (!ctx->config_file)
+		return 0;
+	if (!ctx->journal && open_journal(ctx, e) < 0)
+		return -EIO;
+	if (ctx->is_unsaved || journal_is_long(ctx->journal))
+		return compact(ctx, e);
+	ret = journal_commit(ctx->journal, e);
+	ctx->is_unsaved = ret < 0;
+	return ret;
+}
+
+int config_close(struct rpc_ctx *ctx, struct err *e)
+{
+	int ret = ctx->journal ? compact(ctx, e) : 0;
+
+	if (ret == 0)
+		journal_remove(ctx->journal);
+	else
+		journal_close(ctx->journal);
+	ctx->journal = NULL;
+	return ret;
+}
+
+/* --- at start ----------------------------------------------------------------------------------
+ */
+
+/* Changes to calls, by what each call makes. */
+struct fold {
+	json_t *calls; /* by key, in order */
+	unsigned n;
+};
+
+/* What a call makes, as a key. Calls of other methods than a saved configuration has are about
+ * nothing else. */
+static void make_key(struct fold *f, const json_t *call, char key[256])
+{
+	const json_t *params = json_object_get(call, "params");
+	const char *method = config_method_of(call);
+	const char *name = json_string_value(json_object_get(params, "name"));
+	const char *net = json_string_value(json_object_get(params, "network"));
+	const char *mac = json_string_value(json_object_get(params, "mac"));
+
+	if (strcmp(method, "fdb_add") == 0 && net && mac)
+		snprintf(key, 256, "fdb_add %.80s %.40s", net, mac);
+	else if (strcmp(method, "scheduler_set") == 0)
+		snprintf(key, 256, "scheduler_set");
+	else if (name && strstr(method, "_create"))
+		snprintf(key, 256, "%.40s %.80s", method, name);
+	else
+		snprintf(key, 256, "%u", f->n++);
+}
+
+/* Static entries go with their port, and when it moves to another network. */
+static void drop_entries(struct fold *f, const char *port)
+{
+	const char *key;
+	json_t *call;
+	void *next;
+
+	json_object_foreach_safe(f->calls, next, key, call)
+	{
+		const json_t *its_port = json_object_get(json_object_get(call, "params"), "port");
+
+		if (strncmp(key, "fdb_add ", 8) == 0 && json_is_string(its_port) &&
+		    strcmp(json_string_value(its_port), port) == 0)
+			json_object_del(f->calls, key);
+	}
+}
+
+static const char *network_of(const json_t *call)
+{
+	const char *name =
+		json_string_value(json_object_get(json_object_get(call, "params"), "network"));
+
+	return name ? name : "";
+}
+
+static void fold_record(void *arg, const json_t *record)
+{
+	json_t *set = json_object_get(record, "set");
+	json_t *call = set ? set : json_object_get(record, "delete");
+	const json_t *name = json_object_get(json_object_get(call, "params"), "name");
+	struct fold *f = arg;
+	const json_t *before;
+	char key[256];
+
+	make_key(f, call, key);
+	before = json_object_get(f->calls, key);
+	if (before && strcmp(config_method_of(call), "port_create") == 0 && json_is_string(name) &&
+	    (!set || strcmp(network_of(before), network_of(set)) != 0))
+		drop_entries(f, json_string_value(name));
+	if (set)
+		json_object_set(f->calls, key, set);
+	else
+		json_object_del(f->calls, key);
+}
+
+/* The calls in an order that can be replayed: an object that was made late may be needed by one
+ * that was changed since. */
+static json_t *ordered(const json_t *by_key)
+{
+	static const char *const order[] = {"scheduler_set",  "tenant_create", "vm_create",
+					    "network_create", "port_create",   "fdb_add"};
+	const unsigned n = sizeof(order) / sizeof(order[0]);
+	json_t *calls = json_array(), *call;
+	const char *key;
+
+	for (unsigned i = 0; i <= n; i++) {
+		json_object_foreach ((json_t *)(uintptr_t)by_key, key, call) {
+			unsigned k = 0;
+
+			while (k < n && strcmp(config_method_of(call), order[k]) != 0)
+				k++;
+			if (k == i)
+				json_array_append(calls, call);
+		}
+	}
+	return calls;
+}
+
+/* What the file and the journal say together. Takes over the reference to the file's calls. */
+static json_t *apply_journal(struct rpc_ctx *ctx, json_t *calls, struct err *e)
+{
+	struct fold f = {.calls = json_object()};
+	char key[256];
+	json_t *call;
+	size_t i;
+	int ret;
+
+	json_array_foreach (calls, i, call) {
+		make_key(&f, call, key);
+		json_object_set(f.calls, key, call);
+	}
+	ret = journal_read(ctx->journal, ctx->generation, fold_record, &f, e);
+	json_decref(calls);
+	calls = ret < 0 ? NULL : ordered(f.calls);
+	json_decref(f.calls);
+	return calls;
+}
+
+/* The calls to begin with. New reference, NULL with *e filled. */
+static json_t *initial_calls(struct rpc_ctx *ctx, struct err *e)
+{
+	json_t *calls;
+
+	if (access(ctx->config_file, F_OK) < 0 && errno == ENOENT) {
+		log_info("configuration %s: not there, starting without", ctx->config_file);
+		return json_array();
+	}
+	calls = config_read_calls(ctx->config_file, &ctx->generation, e);
+	return calls && ctx->generation > 0 && ctx->journal ? apply_journal(ctx, calls, e) : calls;
+}
+
+int config_start(struct rpc_ctx *ctx, struct err *e)
+{
+	struct err unsaved;
+	json_t *calls;
+	unsigned done;
+
+	if (!ctx->config_file)
+		return 0;
+	if (open_journal(ctx, e) < 0)
+		log_warn("%s", e->text);
+	calls = initial_calls(ctx, e);
+	if (!calls)
+		return -EINVAL;
+	done = config_replay(ctx, calls);
+	log_info("configuration %s: %u calls done, %zu refused", ctx->config_file, done,
+		 refused_count(ctx->refused));
+	json_decref(calls);
+	if (config_commit(ctx, &unsaved) < 0)
+		log_warn("%s: changes cannot be saved", unsaved.text);
+	return 0;
+}
