@@ -3,12 +3,11 @@
 #include "control/switch.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/ids.h"
 #include "control/mailbox.h"
 #include "vswitch/attach.h"
 
@@ -93,52 +92,6 @@ void port_enter_worker(struct port *port)
 /* --- creation ----------------------------------------------------------------------------------
  */
 
-/* A user's or group's number as text; `what` says which, for the error. */
-static int parse_id(const char *field, const char *what, const char *text, uint32_t *id,
-		    struct err *e)
-{
-	unsigned long n;
-
-	if (text[strspn(text, "0123456789")])
-		return err_set(e, ERR_INVALID, field, "%s '%s': no such %s", field, text, what);
-	errno = 0;
-	n = strtoul(text, NULL, 10);
-	/* The last number means no change to chown. */
-	if (errno || n >= UINT32_MAX)
-		return err_set(e, ERR_INVALID, field, "%s '%s': not a %s's number", field, text,
-			       what);
-	*id = (uint32_t)n;
-	return 0;
-}
-
-static int look_up_user(const char *owner, uid_t *uid, struct err *e)
-{
-	const struct passwd *pw;
-
-	*uid = (uid_t)-1;
-	if (!owner || !owner[0])
-		return 0;
-	pw = getpwnam(owner);
-	if (!pw)
-		return parse_id("owner", "user", owner, uid, e);
-	*uid = pw->pw_uid;
-	return 0;
-}
-
-static int look_up_group(const char *group, gid_t *gid, struct err *e)
-{
-	const struct group *gr;
-
-	*gid = (gid_t)-1;
-	if (!group || !group[0])
-		return 0;
-	gr = getgrnam(group);
-	if (!gr)
-		return parse_id("group", "group", group, gid, e);
-	*gid = gr->gr_gid;
-	return 0;
-}
-
 /* A VM joins its own tenant's networks only. */
 static int check_owner(const struct network *net, const struct vm *vm, struct err *e)
 {
@@ -198,8 +151,8 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 			MAX_PORTS);
 		return NULL;
 	}
-	if (look_up_user(conf->owner, &port->conf.socket.owner, e) < 0 ||
-	    look_up_group(conf->group, &port->conf.socket.group, e) < 0) {
+	if (ids_find_user(conf->owner, &port->conf.socket.owner, e) < 0 ||
+	    ids_find_group(conf->group, &port->conf.socket.group, e) < 0) {
 		free(port);
 		return NULL;
 	}

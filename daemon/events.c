@@ -7,11 +7,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/budget_watch.h"
 #include "control/config.h"
 #include "control/mailbox.h"
 #include "control/refused.h"
-#include "control/ring_watch.h"
+#include "control/watch.h"
 #include "rpc/server.h"
 #include "vhost/vdev_text.h"
 
@@ -156,7 +155,7 @@ static void tell_hostile(void *ctx, const struct port *port, const uint64_t *sin
 	for (unsigned i = 0; i < HOSTILE_KINDS; i++) {
 		count += (json_int_t)since[i];
 		if (since[i])
-			json_object_set_new(reasons, drop_reason_text(ring_watch_reason(i)),
+			json_object_set_new(reasons, drop_reason_text(watch_ring_reason(i)),
 					    json_integer((json_int_t)since[i]));
 	}
 	rpc_server_event(d->server, "ring_hostile",
@@ -176,7 +175,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 		look_at_port(d, port);
 	if (d->ctx.unsaved[0])
 		events_save(d, &e);
-	ring_watch(d->ctx.sw, tell_hostile, d);
+	watch_rings(d->ctx.sw, tell_hostile, d);
 	return again(s, TICK_US);
 }
 
@@ -201,7 +200,7 @@ static int on_watch(sd_event_source *s, uint64_t usec, void *userdata)
 	struct daemon *d = userdata;
 
 	(void)usec;
-	budget_watch(d->ctx.sw, tell_budget, d);
+	watch_budgets(d->ctx.sw, tell_budget, d);
 	return again(s, WATCH_US);
 }
 

@@ -63,8 +63,8 @@ static uint64_t wait_for(struct rate *r, uint64_t now, uint64_t ready)
 	return ready == 0 || heap_before(ready, at) ? at : ready;
 }
 
-/* When the purse's limits allow a service; 0: now. */
-static uint64_t gate(const struct sched *s, struct purse *p)
+/* When the allowance's limits allow a service; 0: now. */
+static uint64_t gate(const struct sched *s, struct allowance *p)
 {
 	uint64_t ready = 0;
 
@@ -78,19 +78,19 @@ static uint64_t gate(const struct sched *s, struct purse *p)
 
 /* Sets the virtual time of who comes to a clock: nobody brings time saved up, nor more debt than
  * the clamp. */
-static void come_to(const struct sched *s, struct purse *p, uint64_t clock)
+static void come_to(const struct sched *s, struct allowance *p, uint64_t clock)
 {
-	p->vtime = clock + purse_ahead(s, p, clock);
+	p->vtime = clock + allowance_ahead(s, p, clock);
 	p->vtime_tsc = s->now;
 }
 
-static void clamp_debt(const struct sched *s, struct purse *p, uint64_t clock)
+static void clamp_debt(const struct sched *s, struct allowance *p, uint64_t clock)
 {
 	if (heap_before(clock, p->vtime))
-		p->vtime = clock + purse_ahead(s, p, clock);
+		p->vtime = clock + allowance_ahead(s, p, clock);
 }
 
-static void move_vtime(const struct sched *s, struct purse *p, uint64_t used)
+static void move_vtime(const struct sched *s, struct allowance *p, uint64_t used)
 {
 	p->vtime += used * p->inv_weight;
 	p->vtime_tsc = s->now;
@@ -106,12 +106,12 @@ static uint16_t tree_top(const struct tenant_account *t)
  * more than their share, who keeps others waiting the least goes first. */
 static uint64_t vm_key(const struct account *a)
 {
-	return a->purse.vtime + a->typical_tsc * VTIME_PER_TYPICAL;
+	return a->allowance.vtime + a->typical_tsc * VTIME_PER_TYPICAL;
 }
 
 static uint64_t tenant_key(const struct sched *s, const struct tenant_account *t)
 {
-	return t->purse.vtime + s->vm[tree_top(t)].typical_tsc * VTIME_PER_TYPICAL;
+	return t->allowance.vtime + s->vm[tree_top(t)].typical_tsc * VTIME_PER_TYPICAL;
 }
 
 /* The top of the tenant's tree, or its virtual time, is another one now. */
@@ -130,7 +130,7 @@ void sched_place_tenant(struct sched *s, uint16_t tenant)
 	if (ring_has(s, id))
 		ring_remove(s, id);
 	heap_remove(&s->events, id);
-	ready = t->tree.n ? gate(s, &t->purse) : 0;
+	ready = t->tree.n ? gate(s, &t->allowance) : 0;
 	if (t->tree.n == 0 || ready != 0) {
 		heap_remove(&s->tenants, tenant);
 		if (ready != 0) {
@@ -139,16 +139,16 @@ void sched_place_tenant(struct sched *s, uint16_t tenant)
 		}
 		return;
 	}
-	if (rate_in_use(&t->purse.credit)) {
-		rate_refill(&t->purse.credit, s->now, t->purse.credit.cap);
-		if (t->purse.credit.level > 0) {
+	if (rate_in_use(&t->allowance.credit)) {
+		rate_refill(&t->allowance.credit, s->now, t->allowance.credit.cap);
+		if (t->allowance.credit.level > 0) {
 			heap_remove(&s->tenants, tenant);
 			ring_add(s, id);
 			return;
 		}
-		heap_add(&s->events, id, rate_ready_tsc(&t->purse.credit));
+		heap_add(&s->events, id, rate_ready_tsc(&t->allowance.credit));
 	}
-	come_to(s, &t->purse, s->floor);
+	come_to(s, &t->allowance, s->floor);
 	heap_set(&s->tenants, tenant, tenant_key(s, t));
 }
 
@@ -165,10 +165,10 @@ static void place_in_tree(struct sched *s, uint16_t vm)
 	struct tenant_account *t = &s->tenant[a->tenant];
 
 	a->place = PLACE_TREE;
-	come_to(s, &a->purse, t->floor);
+	come_to(s, &a->allowance, t->floor);
 	heap_add(&t->tree, vm, vm_key(a));
-	if (rate_in_use(&a->purse.credit))
-		heap_add(&s->events, vm, rate_ready_tsc(&a->purse.credit));
+	if (rate_in_use(&a->allowance.credit))
+		heap_add(&s->events, vm, rate_ready_tsc(&a->allowance.credit));
 	if (t->tree.n == 1)
 		sched_place_tenant(s, a->tenant);
 	else
@@ -178,8 +178,8 @@ static void place_in_tree(struct sched *s, uint16_t vm)
 void sched_place(struct sched *s, uint16_t vm)
 {
 	struct account *a = &s->vm[vm];
-	struct rate *credit = &a->purse.credit;
-	uint64_t ready = gate(s, &a->purse);
+	struct rate *credit = &a->allowance.credit;
+	uint64_t ready = gate(s, &a->allowance);
 
 	if (ready != 0) {
 		park(s, vm, ready);
@@ -221,7 +221,7 @@ void sched_unplace(struct sched *s, uint16_t vm)
 /* Credit of a time without work, or held back by a limit, goes up to the VM's own cap only. */
 static void refill_capped(struct sched *s, struct account *a)
 {
-	struct rate *credit = &a->purse.credit;
+	struct rate *credit = &a->allowance.credit;
 
 	if (!rate_in_use(credit))
 		return;
@@ -269,9 +269,9 @@ void sched_wake(struct sched *s, uint16_t vm, uint64_t now)
 		return;
 	advance(s, now);
 	a->is_awake = true;
-	come_to(s, &a->purse, t->clock);
+	come_to(s, &a->allowance, t->clock);
 	if (t->n_awake++ == 0)
-		come_to(s, &t->purse, s->clock);
+		come_to(s, &t->allowance, s->clock);
 	a->waiting_since = s->now;
 	refill_capped(s, a);
 	sched_place(s, vm);
@@ -298,7 +298,7 @@ static int ring_first(struct sched *s)
 
 		if (id >= SCHED_MAX_VMS)
 			return tree_top(&s->tenant[id - SCHED_MAX_VMS]);
-		ready = gate(s, &s->tenant[s->vm[id].tenant].purse);
+		ready = gate(s, &s->tenant[s->vm[id].tenant].allowance);
 		if (ready == 0)
 			return id;
 		sched_unplace(s, id);
@@ -338,19 +338,19 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 			return false;
 		t = &s->tenant[s->tenants.node[0].id];
 		vm = tree_top(t);
-		s->clock = t->purse.vtime;
+		s->clock = t->allowance.vtime;
 		s->floor = s->tenants.node[0].key - s->slice_tsc * VTIME_PER_TYPICAL;
 	}
 	t = &s->tenant[s->vm[vm].tenant];
 	if (s->vm[vm].place == PLACE_TREE) {
-		t->clock = s->vm[vm].purse.vtime;
+		t->clock = s->vm[vm].allowance.vtime;
 		t->floor = t->tree.node[0].key - s->slice_tsc * VTIME_PER_TYPICAL;
 	}
 	g->vm = (uint16_t)vm;
 	g->slice_tsc = s->slice_tsc;
 	/* Packets are counted after a service: one burst, which is sized by what the limits allow.
 	 */
-	if (s->mode != SCHED_MODE_NONE && (s->vm[vm].purse.is_rated || t->purse.is_rated))
+	if (s->mode != SCHED_MODE_NONE && (s->vm[vm].allowance.is_rated || t->allowance.is_rated))
 		g->slice_tsc = 1;
 	return true;
 }
@@ -447,22 +447,22 @@ static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, 
 	struct tenant_account *t = &s->tenant[a->tenant];
 	uint64_t bounded = used < s->debt_tsc ? used + 1 : s->debt_tsc;
 
-	spend(s, &a->purse.limit, a->purse.limit.cap, used);
-	spend(s, &t->purse.limit, t->purse.limit.cap, used);
+	spend(s, &a->allowance.limit, a->allowance.limit.cap, used);
+	spend(s, &t->allowance.limit, t->allowance.limit.cap, used);
 	if (by_vm || by_tenant)
 		a->stats.funded_tsc += used;
 	if (by_vm) {
-		spend(s, &a->purse.credit, s->credit_room, used);
+		spend(s, &a->allowance.credit, s->credit_room, used);
 		return;
 	}
-	move_vtime(s, &a->purse, bounded);
+	move_vtime(s, &a->allowance, bounded);
 	if (by_tenant)
-		spend(s, &t->purse.credit, t->purse.credit.cap, used);
+		spend(s, &t->allowance.credit, t->allowance.credit.cap, used);
 	else
-		move_vtime(s, &t->purse, bounded);
+		move_vtime(s, &t->allowance, bounded);
 }
 
-static void count_rates(struct purse *p, uint32_t packets, uint32_t bytes)
+static void count_rates(struct allowance *p, uint32_t packets, uint32_t bytes)
 {
 	if (rate_in_use(&p->bits))
 		rate_take(&p->bits, (uint64_t)bytes * 8);
@@ -476,7 +476,8 @@ static void replace_vm(struct sched *s, uint16_t vm)
 	struct account *a = &s->vm[vm];
 
 	/* The most common case by far: it only moves within its tree. */
-	if (a->place == PLACE_TREE && !a->purse.is_gated && !rate_in_use(&a->purse.credit)) {
+	if (a->place == PLACE_TREE && !a->allowance.is_gated &&
+	    !rate_in_use(&a->allowance.credit)) {
 		heap_move(&s->tenant[a->tenant].tree, vm, vm_key(a));
 	} else {
 		sched_unplace(s, vm);
@@ -491,7 +492,7 @@ static void replace_tenant(struct sched *s, uint16_t tenant)
 
 	if (t->tree.n == 0)
 		return;
-	if (!t->purse.is_gated && !rate_in_use(&t->purse.credit))
+	if (!t->allowance.is_gated && !rate_in_use(&t->allowance.credit))
 		heap_move(&s->tenants, tenant, tenant_key(s, t));
 	else
 		sched_place_tenant(s, tenant);
@@ -521,8 +522,8 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, const struct use *
 	if (!was_interrupted(s, s->now - use->tsc))
 		cost_learn(&a->cost, own_tsc, use->packets, use->bytes, use->descs);
 	if (s->mode != SCHED_MODE_NONE) {
-		count_rates(&a->purse, use->packets, use->bytes);
-		count_rates(&t->purse, use->packets, use->bytes);
+		count_rates(&a->allowance, use->packets, use->bytes);
+		count_rates(&t->allowance, use->packets, use->bytes);
 	}
 	if (s->mode == SCHED_MODE_TIME)
 		pay(s, a, in_ring, ring_has(s, TENANT_ID(a->tenant)), own_tsc);
@@ -560,14 +561,14 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 		return;
 	/* It may have been away for long. */
 	if (a->place != PLACE_TREE)
-		come_to(s, &a->purse, a->is_awake ? t->floor : t->clock);
+		come_to(s, &a->allowance, a->is_awake ? t->floor : t->clock);
 	if (!heap_has(&s->tenants, a->tenant))
-		come_to(s, &t->purse, t->n_awake ? s->floor : s->clock);
-	pay(s, a, a->purse.credit.level > 0, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
-	clamp_debt(s, &a->purse, t->clock);
-	clamp_debt(s, &t->purse, s->clock);
+		come_to(s, &t->allowance, t->n_awake ? s->floor : s->clock);
+	pay(s, a, a->allowance.credit.level > 0, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
+	clamp_debt(s, &a->allowance, t->clock);
+	clamp_debt(s, &t->allowance, s->clock);
 	/* Who is funded keeps its turn: nobody sends another one to the end of the ring. */
-	if (a->place == PLACE_RING && a->purse.credit.level > 0 && gate(s, &a->purse) == 0)
+	if (a->place == PLACE_RING && a->allowance.credit.level > 0 && gate(s, &a->allowance) == 0)
 		return;
 	if (a->is_awake) {
 		replace_vm(s, vm);
@@ -583,7 +584,7 @@ void sched_tick(struct sched *s, uint64_t now)
 	run_events(s);
 }
 
-static void cut_to_rates(const struct purse *p, struct sched_limits *l)
+static void cut_to_rates(const struct allowance *p, struct sched_limits *l)
 {
 	if (rate_in_use(&p->bits) && p->bits.level / 8 < (int64_t)l->bytes)
 		l->bytes = p->bits.level >= 8 ? (uint64_t)p->bits.level / 8 : 1;
@@ -594,9 +595,9 @@ static void cut_to_rates(const struct purse *p, struct sched_limits *l)
 struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t left_tsc)
 {
 	const struct account *a = &s->vm[vm];
-	const struct purse *t = &s->tenant[a->tenant].purse;
+	const struct allowance *t = &s->tenant[a->tenant].allowance;
 	struct sched_limits l = {COST_MAX_PACKETS, COST_MAX_BYTES, COST_MAX_DESCS};
-	bool is_rated = a->purse.is_rated || t->is_rated;
+	bool is_rated = a->allowance.is_rated || t->is_rated;
 
 	if (s->mode == SCHED_MODE_TIME) {
 		struct cost_limits c = cost_limits(&a->cost, is_rated ? s->slice_tsc : left_tsc);
@@ -604,7 +605,7 @@ struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t lef
 		l = (struct sched_limits){c.packets, c.bytes, c.descs};
 	}
 	if (is_rated && s->mode != SCHED_MODE_NONE) {
-		cut_to_rates(&a->purse, &l);
+		cut_to_rates(&a->allowance, &l);
 		cut_to_rates(t, &l);
 	}
 	return l;
@@ -621,8 +622,8 @@ bool sched_has_guarantee(const struct sched *s, uint16_t vm)
 {
 	const struct account *a = &s->vm[vm];
 
-	return a->is_used &&
-	       (rate_in_use(&a->purse.credit) || rate_in_use(&s->tenant[a->tenant].purse.credit));
+	return a->is_used && (rate_in_use(&a->allowance.credit) ||
+			      rate_in_use(&s->tenant[a->tenant].allowance.credit));
 }
 
 bool sched_funded_waits(const struct sched *s)

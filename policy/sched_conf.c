@@ -62,12 +62,12 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static int64_t credit_cap(const struct purse *p)
+static int64_t credit_cap(const struct allowance *p)
 {
 	return rate_in_use(&p->credit) ? p->credit.cap : 0;
 }
 
-static void purse_set(struct sched *s, struct purse *p, const struct budget *b)
+static void allowance_set(struct sched *s, struct allowance *p, const struct budget *b)
 {
 	int64_t debt = (int64_t)s->debt_tsc;
 	uint64_t bits = max_u64(b->rate_bps / RATES_PER_SECOND, PACKET_BYTES * 8);
@@ -122,13 +122,13 @@ int sched_set_conf(struct sched *s, enum sched_mode mode, uint32_t slice_us)
 	unplace_all(s, -1);
 	s->mode = mode;
 	set_slice(s, slice_us);
-	/* What follows from the slice is in the purses. */
+	/* What follows from the slice is in the allowances. */
 	for (uint16_t i = 0; i < SCHED_MAX_TENANTS; i++)
 		if (s->tenant[i].is_used)
-			purse_set(s, &s->tenant[i].purse, &s->tenant[i].purse.budget);
+			allowance_set(s, &s->tenant[i].allowance, &s->tenant[i].allowance.budget);
 	for (uint16_t i = 0; i < SCHED_MAX_VMS; i++)
 		if (s->vm[i].is_used)
-			purse_set(s, &s->vm[i].purse, &s->vm[i].purse.budget);
+			allowance_set(s, &s->vm[i].allowance, &s->vm[i].allowance.budget);
 	place_all(s, -1);
 	return 0;
 }
@@ -144,8 +144,8 @@ int sched_add_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
 	t->n_awake = 0;
 	t->held_until = s->now;
 	t->clock = t->floor = 0;
-	t->purse.vtime = s->clock;
-	purse_set(s, &t->purse, b);
+	t->allowance.vtime = s->clock;
+	allowance_set(s, &t->allowance, b);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ int sched_set_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
 	if (tenant >= SCHED_MAX_TENANTS || !s->tenant[tenant].is_used)
 		return -EINVAL;
 	unplace_all(s, tenant);
-	purse_set(s, &s->tenant[tenant].purse, b);
+	allowance_set(s, &s->tenant[tenant].allowance, b);
 	place_all(s, tenant);
 	return 0;
 }
@@ -169,7 +169,7 @@ void sched_remove_tenant(struct sched *s, uint16_t tenant)
 	for (uint16_t i = 0; i < SCHED_MAX_VMS; i++)
 		if (s->vm[i].is_used && s->vm[i].tenant == tenant)
 			sched_remove_vm(s, i);
-	purse_set(s, &t->purse, &no_budget);
+	allowance_set(s, &t->allowance, &no_budget);
 	t->is_used = false;
 }
 
@@ -187,10 +187,10 @@ int sched_add_vm(struct sched *s, uint16_t vm, uint16_t tenant, const struct bud
 			hist_reset(&s->hist[vm][kind]);
 	a->is_used = true;
 	a->tenant = tenant;
-	a->purse.vtime = s->tenant[tenant].clock;
+	a->allowance.vtime = s->tenant[tenant].clock;
 	cost_reset(&a->cost);
 	a->typical_tsc = s->slice_tsc;
-	purse_set(s, &a->purse, b);
+	allowance_set(s, &a->allowance, b);
 	return 0;
 }
 
@@ -200,7 +200,7 @@ int sched_set_vm(struct sched *s, uint16_t vm, const struct budget *b)
 		return -EINVAL;
 	if (s->vm[vm].is_awake)
 		sched_unplace(s, vm);
-	purse_set(s, &s->vm[vm].purse, b);
+	allowance_set(s, &s->vm[vm].allowance, b);
 	if (s->vm[vm].is_awake)
 		sched_place(s, vm);
 	return 0;
@@ -211,14 +211,15 @@ void sched_remove_vm(struct sched *s, uint16_t vm)
 	if (vm >= SCHED_MAX_VMS || !s->vm[vm].is_used)
 		return;
 	sched_sleep(s, vm);
-	purse_set(s, &s->vm[vm].purse, &no_budget);
+	allowance_set(s, &s->vm[vm].allowance, &no_budget);
 	s->vm[vm].is_used = false;
 }
 
 /* What a guarantee or a ceiling has left, or how far a VM is ahead of its fair share. */
 static int64_t balance(const struct sched *s, const struct account *a)
 {
-	struct rate r = rate_in_use(&a->purse.credit) ? a->purse.credit : a->purse.limit;
+	struct rate r = rate_in_use(&a->allowance.credit) ? a->allowance.credit
+							  : a->allowance.limit;
 
 	if (rate_in_use(&r)) {
 		rate_refill(&r, s->now, r.cap);
@@ -226,8 +227,8 @@ static int64_t balance(const struct sched *s, const struct account *a)
 	}
 	if (!a->is_used)
 		return 0;
-	return -(int64_t)(purse_ahead(s, &a->purse, s->tenant[a->tenant].clock) /
-			  a->purse.inv_weight);
+	return -(int64_t)(allowance_ahead(s, &a->allowance, s->tenant[a->tenant].clock) /
+			  a->allowance.inv_weight);
 }
 
 void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *stats)
@@ -292,7 +293,7 @@ unsigned sched_bound_services(const struct sched *s)
  * after each of them; docs/budgets.md. */
 uint64_t sched_bound_tsc(const struct sched *s, uint16_t vm, uint64_t packet_tsc)
 {
-	if (vm >= SCHED_MAX_VMS || !rate_in_use(&s->vm[vm].purse.credit))
+	if (vm >= SCHED_MAX_VMS || !rate_in_use(&s->vm[vm].allowance.credit))
 		return UINT64_MAX;
 	return s->n_guarantees * (s->slice_tsc + packet_tsc + s->longest_pause_tsc);
 }

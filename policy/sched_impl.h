@@ -37,7 +37,7 @@
 enum place { PLACE_NONE, PLACE_RING, PLACE_TREE, PLACE_PARKED };
 
 /* The budget of a VM or a tenant at work. */
-struct purse {
+struct allowance {
 	struct budget budget;
 	uint64_t inv_weight; /* VTIME_ONE / weight */
 	uint64_t vtime;
@@ -58,14 +58,14 @@ struct account {
 	uint64_t waiting_since;
 	uint64_t funded_since;
 	uint64_t typical_tsc; /* what its services took of late, a slice at most */
-	struct purse purse;
+	struct allowance allowance;
 	struct cost cost;
 	struct sched_vm_stats stats;
 };
 
 struct tenant_account {
 	bool is_used;
-	struct purse purse;
+	struct allowance allowance;
 	uint16_t n_awake;
 	uint64_t held_until; /* by its limits, the last time that they held it */
 	uint64_t clock;      /* virtual times within the tenant, as those among tenants below */
@@ -112,9 +112,10 @@ struct sched {
 	struct hist hist[SCHED_MAX_VMS][SCHED_HIST_COUNT];
 };
 
-/* How far the purse is ahead of a clock, which is what it owes those who follow the clock: never
- * more than the clamp, and nothing that is older than VTIME_LIFE_S. */
-static inline uint64_t purse_ahead(const struct sched *s, const struct purse *p, uint64_t clock)
+/* How far the allowance is ahead of a clock, which is what it owes those who follow the clock:
+ * never more than the clamp, and nothing that is older than VTIME_LIFE_S. */
+static inline uint64_t allowance_ahead(const struct sched *s, const struct allowance *p,
+				       uint64_t clock)
 {
 	uint64_t most = s->debt_tsc * p->inv_weight;
 	int64_t ahead = (int64_t)(p->vtime - clock);

@@ -18,7 +18,7 @@
 static const uint8_t drop_of_result[NET_RESULT_COUNT] = {
 	[NET_RING_FULL] = DROP_RING_FULL,       [NET_RING_BROKEN] = DROP_PORT_DOWN,
 	[NET_BUFFER_SMALL] = DROP_BUFFER_SMALL, [NET_BAD_BUFFER] = DROP_RECEIVER_BAD,
-	[NET_SLOW_BUFFERS] = DROP_LABORIOUS,    [NET_NO_OFFLOAD] = DROP_NO_OFFLOAD,
+	[NET_SLOW_BUFFERS] = DROP_SLOW_BUFFERS, [NET_NO_OFFLOAD] = DROP_NO_OFFLOAD,
 };
 
 uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const struct batch *b)

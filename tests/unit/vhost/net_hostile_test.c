@@ -309,7 +309,7 @@ static void test_tiny_buffers_cost_little(void **state)
 }
 
 /* A receive ring of packets in as many pieces as bytes: what comes is placed until it took long. */
-static void test_laborious_buffers_end_a_call(void **state)
+static void test_slow_buffers_end_a_call(void **state)
 {
 	enum { PACKETS = 40, PIECES = 72, WALKED = PIECES + 1 };
 	const struct rig_conf conf = {.size = RING, .features = V1 | IND};
@@ -342,8 +342,8 @@ static void test_laborious_buffers_end_a_call(void **state)
 	rig_close(&g, pool);
 }
 
-/* What was not placed at all is no work, however laborious the packet before it was. */
-static void test_what_is_refused_is_not_laborious(void **state)
+/* What was not placed at all is no work, however slow the packet before it was. */
+static void test_what_is_refused_does_not_count(void **state)
 {
 	enum { PACKETS = 40 };
 	struct driver_buf buf = {0, 2048, true};
@@ -508,8 +508,8 @@ int main(void)
 		cmocka_unit_test(test_bad_buffers_are_given_back),
 		cmocka_unit_test(test_chains_are_capped),
 		cmocka_unit_test(test_tiny_buffers_cost_little),
-		cmocka_unit_test(test_laborious_buffers_end_a_call),
-		cmocka_unit_test(test_what_is_refused_is_not_laborious),
+		cmocka_unit_test(test_slow_buffers_end_a_call),
+		cmocka_unit_test(test_what_is_refused_does_not_count),
 		cmocka_unit_test(test_an_index_that_jumps_breaks_the_ring),
 		cmocka_unit_test(test_an_index_that_retreats_breaks_the_ring),
 		cmocka_unit_test(test_heads_beyond_the_ring_are_dropped),

@@ -354,7 +354,7 @@ static void test_bad_buffers_are_their_owners_fault(void **state)
 	assert_int_equal(scene_dropped(s, 0, DROP_RECEIVER_BAD), 3);
 	assert_int_equal(scene_counters(s, 0)->tx_drops[DROP_RECEIVER_BAD], 0);
 	assert_int_equal(scene_counters(s, 1)->tx_drops[DROP_RECEIVER_BAD], 3);
-	assert_int_equal(scene_counters(s, 1)->tx_drops[DROP_LABORIOUS], 0);
+	assert_int_equal(scene_counters(s, 1)->tx_drops[DROP_SLOW_BUFFERS], 0);
 }
 
 int main(void)

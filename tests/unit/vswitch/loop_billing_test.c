@@ -57,8 +57,8 @@ static uint64_t used_tsc(const struct scene *s, unsigned i)
 	return st.used_tsc;
 }
 
-/* Once it is known that a ring is laborious to fill. */
-static void test_a_laborious_ring_is_billed_to_the_receiver(void **state)
+/* Once it is known that a ring is slow to fill. */
+static void test_a_slow_ring_is_billed_to_the_receiver(void **state)
 {
 	struct scene *s = *state;
 	const uint64_t *rows = s->w->ledger.vm[s->guest[1].vm.id];
@@ -127,7 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_the_sender_pays),
-		SCENE_CASE(test_a_laborious_ring_is_billed_to_the_receiver),
+		SCENE_CASE(test_a_slow_ring_is_billed_to_the_receiver),
 		SCENE_CASE(test_busy_turns_are_those_that_find_something),
 		SCENE_CASE(test_every_stage_is_billed),
 		SCENE_CASE(test_device_changes_are_billed_to_the_vm),
