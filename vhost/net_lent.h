@@ -3,8 +3,8 @@
  *
  * The first bytes of each are copied when it is taken, so that what is checked and decided upon is
  * what gets delivered, whatever the guest does to its memory meanwhile; what follows is the guest's
- * own business and is read when it is copied to the receiver. A loan ends with net_give_back, which
- * gives the chains back to the guest: who wants to keep a packet for longer copies it first. */
+ * own business and is read when it is copied to the receiver. net_give_back ends that:
+ * it gives the chains back to the guest. Whoever keeps a packet for longer copies it (pkt_own). */
 #ifndef VHOST_NET_LENT_H
 #define VHOST_NET_LENT_H
 
@@ -46,6 +46,6 @@ struct net_lent {
 
 /* NULL when memory is short. [control] */
 struct net_lent *net_lent_create(void);
-void net_lent_destroy(struct net_lent *loan);
+void net_lent_destroy(struct net_lent *lent);
 
 #endif

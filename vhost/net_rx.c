@@ -2,9 +2,10 @@
 /* From mbufs into a guest's receive ring.
  *
  * The common case is a packet of one or two mbufs without offloads and a buffer of one descriptor
- * that holds it. Runs of those are placed in two plain loops: look (read descriptors, prefetch the
- * memory), then write. Everything else is placed packet by packet: buffers are collected until the
- * packet fits, and only then is anything written. One thread owns the ring; memory is the stack. */
+ * that holds it. Runs of those are placed in two plain loops: find_buffers (read descriptors,
+ * prefetch the memory), then write_run. Everything else is placed packet by packet: buffers are
+ * collected until the packet fits, and only then is anything written. One thread owns the ring;
+ * memory is the stack. */
 #include "vhost/net_ring.h"
 
 #include <string.h>
@@ -57,8 +58,8 @@ static inline void write_plain_hdr(uint8_t *at, uint8_t hdr_len)
 }
 
 /* Finds buffers for packets, while both are common and the ring has some. */
-static __rte_always_inline void look(struct net_ring *r, struct rte_mbuf *const *pkts, uint16_t n,
-				     struct run *run, const bool packed)
+static __rte_always_inline void find_buffers(struct net_ring *r, struct rte_mbuf *const *pkts,
+					     uint16_t n, struct run *run, const bool packed)
 {
 	struct virtq *q = &r->q;
 	struct virtq_cursor c = {q->avail_at, q->avail_wrap};
@@ -119,7 +120,7 @@ static inline bool is_too_slow(struct net_ring *r, struct deadline *d)
 
 /* Writes the run, or what of it there is time for. Returns how many packets. */
 static __rte_always_inline uint16_t write_run(struct net_ring *r, struct rte_mbuf *const *pkts,
-					      const struct run *run, uint8_t *fate,
+					      const struct run *run, uint8_t *result,
 					      struct deadline *d, const bool packed)
 {
 	struct virtq *q = &r->q;
@@ -146,13 +147,13 @@ static __rte_always_inline uint16_t write_run(struct net_ring *r, struct rte_mbu
 			n = i + 1;
 	}
 	virtq_give_back_all(q, run->used, n, packed);
-	memset(fate, NET_DELIVERED, n);
+	memset(result, NET_DELIVERED, n);
 	virtq_consume(q, n, n, packed);
 	return n;
 }
 
 /* Reads the entry at the cursor, or tells that there is none. */
-static bool peek(struct virtq *q, const struct virtq_cursor *c, struct virtq_entry *e)
+static bool peek_buffer(struct virtq *q, const struct virtq_cursor *c, struct virtq_entry *e)
 {
 	return q->packed ? virtq_peek(q, c, e, true) : virtq_peek(q, c, e, false);
 }
@@ -162,11 +163,11 @@ static bool is_ready(struct virtq *q)
 	struct virtq_cursor c = {q->avail_at, q->avail_wrap};
 	struct virtq_entry e;
 
-	return peek(q, &c, &e);
+	return peek_buffer(q, &c, &e);
 }
 
 /* Collects buffers for `need` bytes: one chain, or with mergeable buffers as many as it takes. */
-static enum net_result collect(struct net_ring *r, struct room *room, uint32_t need)
+static enum net_result collect_buffers(struct net_ring *r, struct room *room, uint32_t need)
 {
 	struct virtq *q = &r->q;
 	struct virtq_chain chain = {0};
@@ -182,7 +183,7 @@ static enum net_result collect(struct net_ring *r, struct room *room, uint32_t n
 	do {
 		if (room->w.descs >= VIRTQ_MAX_CHAIN || (room->n_chains == 1 && !r->mergeable))
 			return NET_BUFFER_SMALL;
-		if (!peek(q, &room->c, &e))
+		if (!peek_buffer(q, &room->c, &e))
 			return q->broken ? NET_RING_BROKEN : NET_RING_FULL;
 		before = room->w.len;
 		rc = virtq_walk_chain(q, &room->c, &e, VRING_DESC_F_WRITE, need - 1, &room->w,
@@ -199,7 +200,7 @@ static enum net_result collect(struct net_ring *r, struct room *room, uint32_t n
 }
 
 /* Gives back what was collected, with `len` bytes written in all. */
-static void give_back(struct virtq *q, const struct room *room, uint32_t len)
+static void give_back_room(struct virtq *q, const struct room *room, uint32_t len)
 {
 	uint32_t part;
 
@@ -239,7 +240,7 @@ static void prefetch_packet(struct net_ring *r, struct virtq_cursor c, const str
 	const uint8_t *at;
 
 	for (int i = 0; i < PREFETCH_BUFFERS && left > 0; i++, left -= part) {
-		if (!peek(q, &c, &e) || e.flags != VRING_DESC_F_WRITE)
+		if (!peek_buffer(q, &c, &e) || e.flags != VRING_DESC_F_WRITE)
 			break;
 		part = RTE_MIN(left, e.len);
 		at = virtq_at(q, e.addr, part);
@@ -289,14 +290,14 @@ void net_prefetch_buffers(struct net_ring *r, const struct rte_mbuf *m)
 /* Places one packet of any kind into buffers of any shape, and prefetches `next` (or NULL). A
  * malformed buffer is given back with the ones collected before it, so that the next packet does
  * not meet it again. Adds to *excess what the buffers took in excess (see struct net_ring). */
-static __rte_noinline enum net_result place(struct net_ring *r, const struct rte_mbuf *m,
-					    const struct rte_mbuf *next, uint32_t *excess)
+static __rte_noinline enum net_result place_packet(struct net_ring *r, const struct rte_mbuf *m,
+						   const struct rte_mbuf *next, uint32_t *excess)
 {
 	struct virtq *q = &r->q;
 	uint32_t need = r->hdr_len + rte_pktmbuf_pkt_len(m);
 	struct net_hdr_patch patch = {.n = 0};
 	struct virtio_net_hdr h;
-	enum net_result fate;
+	enum net_result result;
 	struct room room;
 
 	/* Before checksums are computed for nothing. */
@@ -305,23 +306,23 @@ static __rte_noinline enum net_result place(struct net_ring *r, const struct rte
 	memset(&h, 0, sizeof(h));
 	if ((m->ol_flags & WORK_FLAGS) && net_hdr_from_mbuf(m, q->features, &h, &patch) < 0)
 		return NET_NO_OFFLOAD;
-	fate = collect(r, &room, need);
+	result = collect_buffers(r, &room, need);
 	r->excess = (uint16_t)(room.w.descs - RTE_MIN(room.w.descs, need / LEAST_PIECE));
 	*excess += r->excess;
-	if (fate == NET_DELIVERED) {
+	if (result == NET_DELIVERED) {
 		if (next)
 			prefetch_packet(r, room.c, next);
 		write_packet(r, &room, m, &h, &patch);
-		give_back(q, &room, need);
-	} else if (fate == NET_BAD_BUFFER) {
-		give_back(q, &room, 0);
+		give_back_room(q, &room, need);
+	} else if (result == NET_BAD_BUFFER) {
+		give_back_room(q, &room, 0);
 	}
-	return fate;
+	return result;
 }
 
-static __rte_always_inline uint16_t enqueue(struct net_ring *r, struct rte_mbuf *const *pkts,
-					    uint16_t n, uint8_t *fate, struct deadline *d,
-					    const bool packed)
+static __rte_always_inline uint16_t place_all(struct net_ring *r, struct rte_mbuf *const *pkts,
+					      uint16_t n, uint8_t *result, struct deadline *d,
+					      const bool packed)
 {
 	struct virtq *q = &r->q;
 	/* Not more than the ring holds: a guest may make slots available that were not given back.
@@ -334,9 +335,9 @@ static __rte_always_inline uint16_t enqueue(struct net_ring *r, struct rte_mbuf 
 
 	r->excess /= 2;
 	while (done < n && rest == NET_DELIVERED) {
-		look(r, &pkts[done], RTE_MIN(n - done, most), &run, packed);
+		find_buffers(r, &pkts[done], RTE_MIN(n - done, most), &run, packed);
 		if (likely(run.n > 0)) {
-			written = write_run(r, &pkts[done], &run, &fate[done], d, packed);
+			written = write_run(r, &pkts[done], &run, &result[done], d, packed);
 			done += written;
 			delivered += written;
 			if (unlikely(written < run.n))
@@ -345,13 +346,13 @@ static __rte_always_inline uint16_t enqueue(struct net_ring *r, struct rte_mbuf 
 		}
 		if (done == 0)
 			net_prefetch_buffers(r, pkts[0]);
-		fate[done] = (uint8_t)place(r, pkts[done], done + 1 < n ? pkts[done + 1] : NULL,
-					    &excess);
-		if (fate[done] == NET_RING_FULL || fate[done] == NET_RING_BROKEN) {
-			rest = fate[done];
+		result[done] = (uint8_t)place_packet(r, pkts[done],
+						     done + 1 < n ? pkts[done + 1] : NULL, &excess);
+		if (result[done] == NET_RING_FULL || result[done] == NET_RING_BROKEN) {
+			rest = result[done];
 			break;
 		}
-		delivered += fate[done] == NET_DELIVERED;
+		delivered += result[done] == NET_DELIVERED;
 		done++;
 		if (unlikely(is_too_slow(r, d)))
 			rest = NET_NO_TIME;
@@ -359,19 +360,19 @@ static __rte_always_inline uint16_t enqueue(struct net_ring *r, struct rte_mbuf 
 			rest = NET_SLOW_BUFFERS;
 	}
 	if (unlikely(rest != NET_DELIVERED))
-		memset(&fate[done], rest, n - done);
+		memset(&result[done], rest, n - done);
 	return delivered;
 }
 
-uint16_t net_enqueue(struct net_ring *r, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *fate,
+uint16_t net_enqueue(struct net_ring *r, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *result,
 		     struct deadline *deadline)
 {
 	if (!deadline)
 		deadline = &deadline_none;
 	if (unlikely(r->q.broken)) {
-		memset(fate, NET_RING_BROKEN, n);
+		memset(result, NET_RING_BROKEN, n);
 		return 0;
 	}
-	return r->q.packed ? enqueue(r, pkts, n, fate, deadline, true)
-			   : enqueue(r, pkts, n, fate, deadline, false);
+	return r->q.packed ? place_all(r, pkts, n, result, deadline, true)
+			   : place_all(r, pkts, n, result, deadline, false);
 }

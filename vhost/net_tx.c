@@ -3,9 +3,9 @@
  *
  * The common chain is one descriptor, or one for the header and one for the packet, each in one
  * piece of memory, and its packet fits one mbuf; or it has a few pieces (vhost/net_pieces.h).
- * Runs of those are taken in two plain loops: look (read descriptors, prefetch what they name) and
- * act (lend, or copy). A chain of any other shape ends the run and is taken by itself. One thread
- * owns the ring; memory is the caller's pool and loan, and the stack. */
+ * Runs of those are taken in two plain loops: find_run (read descriptors, prefetch what they name)
+ * and take_run (lend, or copy). A chain of any other shape ends the run and is taken by itself. One
+ * thread owns the ring; memory is the caller's, and the stack. */
 #include "vhost/net_ring.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
 /* One call. */
 struct take {
 	struct rte_mempool *pool;
-	struct net_lent *loan; /* or NULL */
+	struct net_lent *lent; /* or NULL */
 	struct pkt *pkts;
 	const struct net_limits *limits;
 	struct net_taken *work;
@@ -115,9 +115,9 @@ static __rte_noinline uint16_t add_pieces(struct net_ring *r, struct run *run, u
 }
 
 /* The same, of any common shape. */
-static __rte_always_inline uint16_t add(struct net_ring *r, struct run *run, uint16_t n,
-					const struct virtq_cursor *c,
-					const struct virtq_entry *first, const bool packed)
+static __rte_always_inline uint16_t add_common(struct net_ring *r, struct run *run, uint16_t n,
+					       const struct virtq_cursor *c,
+					       const struct virtq_entry *first, const bool packed)
 {
 	struct virtq *q = &r->q;
 	uint32_t hdr_len = r->hdr_len, skip = hdr_len, len;
@@ -162,8 +162,8 @@ static __rte_always_inline uint16_t add(struct net_ring *r, struct run *run, uin
 
 /* Reads entries from where the owner stands while they are of a common shape. True when one that is
  * not ended the run: it is in *odd. */
-static __rte_always_inline bool look(struct net_ring *r, struct take *t, struct run *run,
-				     struct virtq_entry *odd, const bool packed)
+static __rte_always_inline bool find_run(struct net_ring *r, struct take *t, struct run *run,
+					 struct virtq_entry *odd, const bool packed)
 {
 	struct virtq *q = &r->q;
 	struct virtq_cursor c = {q->avail_at, q->avail_wrap};
@@ -181,7 +181,7 @@ static __rte_always_inline bool look(struct net_ring *r, struct take *t, struct 
 	virtq_prefetch(q, &c, most, packed);
 	while (n < most && bytes < most_bytes && descs < most_descs &&
 	       virtq_peek(q, &c, &e, packed)) {
-		slots = add(r, run, n, &c, &e, packed);
+		slots = add_common(r, run, n, &c, &e, packed);
 		if (unlikely(slots == 0)) {
 			*odd = e;
 			break;
@@ -207,13 +207,13 @@ static __rte_always_inline bool look(struct net_ring *r, struct take *t, struct 
 
 struct net_lent *net_lent_create(void)
 {
-	struct net_lent *loan = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*loan));
+	struct net_lent *lent = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*lent));
 
-	if (!loan)
+	if (!lent)
 		return NULL;
-	memset(loan, 0, sizeof(*loan));
+	memset(lent, 0, sizeof(*lent));
 	for (unsigned i = 0; i < NET_MAX_BURST; i++) {
-		struct net_lent_pkt *v = &loan->view[i];
+		struct net_lent_pkt *v = &lent->view[i];
 
 		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
 		for (unsigned j = 0; j < NET_LENT_PIECES; j++)
@@ -222,17 +222,17 @@ struct net_lent *net_lent_create(void)
 		v->head.buf_addr = v->bytes;
 		v->head.buf_len = NET_LENT_BYTES;
 	}
-	return loan;
+	return lent;
 }
 
-void net_lent_destroy(struct net_lent *loan)
+void net_lent_destroy(struct net_lent *lent)
 {
-	free(loan);
+	free(lent);
 }
 
 /* A page that is not there is to be met here, where a call can still end, not when the packet is
  * delivered. */
-static __rte_always_inline void touch(const uint8_t *at)
+static __rte_always_inline void touch_page(const uint8_t *at)
 {
 	(void)*(const volatile uint8_t *)at;
 }
@@ -266,7 +266,7 @@ static __rte_always_inline struct rte_mbuf *view_packet(struct net_lent_pkt *v, 
 	if (segs == 2) {
 		set_rest(&v->rest[0], at + copied, len - copied);
 		if (unlikely(!in_one_page(at, at + len - 1)))
-			touch(at + len - 1);
+			touch_page(at + len - 1);
 	}
 	virtq_copy(v->bytes, at, copied);
 	return &v->head;
@@ -286,8 +286,8 @@ static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool
 
 /* Copies a packet of `len` bytes from segments, from *pos on, into as many mbufs as it takes. NULL
  * when the pool has not enough. */
-static struct rte_mbuf *gather(struct take *t, const struct virtq_seg *segs, struct virtq_pos *pos,
-			       uint32_t len)
+static struct rte_mbuf *copy_segments(struct take *t, const struct virtq_seg *segs,
+				      struct virtq_pos *pos, uint32_t len)
 {
 	uint32_t n = (len + POOL_MBUF_ROOM - 1) / POOL_MBUF_ROOM, part;
 	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
@@ -323,22 +323,22 @@ static struct rte_mbuf *view_pieces(struct net_lent_pkt *v, const struct net_pie
 		last->next = &v->rest[v->head.nb_segs - 1];
 		last = last->next;
 		set_rest(last, s->at + pos.offset, s->len - pos.offset);
-		touch(s->at + pos.offset);
-		touch(s->at + s->len - 1);
+		touch_page(s->at + pos.offset);
+		touch_page(s->at + s->len - 1);
 		v->head.nb_segs++;
 	}
 	last->next = NULL;
 	return &v->head;
 }
 
-static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, uint16_t lent,
+static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, uint16_t index,
 						      const struct net_pieces *p, bool asks)
 {
 	struct virtq_pos pos = {0, 0};
 
-	if (t->loan && !asks)
-		return view_pieces(&t->loan->view[lent], p);
-	return gather(t, p->seg, &pos, p->len);
+	if (t->lent && !asks)
+		return view_pieces(&t->lent->view[index], p);
+	return copy_segments(t, p->seg, &pos, p->len);
 }
 
 /* Applies the header of a packet that asks for offloads. False when it does not fit the packet,
@@ -351,12 +351,12 @@ static bool apply_hdr(const struct net_ring *r, const struct virtio_net_hdr *h, 
 	return false;
 }
 
-/* The chain is given back with the loan, of which it is the ith. */
-static __rte_always_inline void lend(struct net_lent *loan, uint16_t i, const struct run *run,
-				     uint16_t n)
+/* The chain is given back with the others that are lent, of which it is the ith. */
+static __rte_always_inline void note_lent(struct net_lent *lent, uint16_t i, const struct run *run,
+					  uint16_t n)
 {
-	loan->used[i] = run->used[n];
-	loan->extent[i] = run->extent[n];
+	lent->used[i] = run->used[n];
+	lent->extent[i] = run->extent[n];
 }
 
 /* Counts the first `n` chains of the run as taken, and moves behind them. */
@@ -380,14 +380,14 @@ static __rte_always_inline void count_taken(struct virtq *q, struct take *t, con
 
 /* Lends or copies the run's packets. False when the rest stays in the ring, for want of mbufs or of
  * time. A packet that is dropped is given back at once, so it ends the run when others are lent. */
-static __rte_always_inline bool act(struct net_ring *r, struct take *t, const struct run *run,
-				    const bool packed)
+static __rte_always_inline bool take_run(struct net_ring *r, struct take *t, const struct run *run,
+					 const bool packed)
 {
 	struct virtq *q = &r->q;
 	const bool reads_hdr = r->reads_hdr;
 	struct deadline *const d = t->deadline;
-	struct net_lent *const loan = t->loan;
-	uint16_t n = 0, n_pkts = t->n_pkts, lent = loan ? loan->n : 0;
+	struct net_lent *const lent = t->lent;
+	uint16_t n = 0, n_pkts = t->n_pkts, n_lent = lent ? lent->n : 0;
 	struct virtio_net_hdr h;
 
 	do {
@@ -397,9 +397,9 @@ static __rte_always_inline bool act(struct net_ring *r, struct take *t, const st
 		struct rte_mbuf *m;
 
 		if (unlikely(!run->at[n]))
-			m = make_of_pieces(t, lent, &run->pieces[n], asks);
-		else if (likely(loan && !asks))
-			m = view_packet(&loan->view[lent], run->at[n], len);
+			m = make_of_pieces(t, n_lent, &run->pieces[n], asks);
+		else if (likely(lent && !asks))
+			m = view_packet(&lent->view[n_lent], run->at[n], len);
 		else
 			m = copy_packet(t->pool, run->at[n], len);
 		if (unlikely(!m)) {
@@ -410,7 +410,7 @@ static __rte_always_inline bool act(struct net_ring *r, struct take *t, const st
 			memcpy(&h, run->hdr[n], sizeof(h));
 			rte_compiler_barrier(); /* what is checked is this copy */
 			if (!apply_hdr(r, &h, m)) {
-				if (lent > 0)
+				if (n_lent > 0)
 					break;
 				t->work->drops[NET_DROP_BAD_OFFLOAD]++;
 				m = NULL;
@@ -418,8 +418,8 @@ static __rte_always_inline bool act(struct net_ring *r, struct take *t, const st
 		}
 		t->pkts[n_pkts].m = m;
 		n_pkts += m != NULL;
-		if (likely(loan && m))
-			lend(loan, lent++, run, n);
+		if (likely(lent && m))
+			note_lent(lent, n_lent++, run, n);
 		else
 			virtq_give_back(q, (uint16_t)run->used[n].id, 0, run->extent[n].slots,
 					packed);
@@ -427,8 +427,8 @@ static __rte_always_inline bool act(struct net_ring *r, struct take *t, const st
 	} while (n < run->n && !deadline_ends(d, n));
 	count_taken(q, t, run, n, packed);
 	t->n_pkts = n_pkts;
-	if (likely(loan))
-		loan->n = lent;
+	if (likely(lent))
+		lent->n = n_lent;
 	return n == run->n;
 }
 
@@ -450,7 +450,7 @@ static bool take_packet(const struct net_ring *r, struct take *t, const struct v
 	}
 	len = (uint32_t)w->len - r->hdr_len;
 	virtq_walk_read(w->segs, &pos, &h, r->hdr_len);
-	m = gather(t, w->segs, &pos, len);
+	m = copy_segments(t, w->segs, &pos, len);
 	if (!m)
 		return false;
 	t->work->bytes += len;
@@ -496,32 +496,32 @@ static __rte_noinline bool take_odd(struct net_ring *r, struct take *t,
 	return true;
 }
 
-static __rte_always_inline void dequeue(struct net_ring *r, struct take *t, const bool packed)
+static __rte_always_inline void take_all(struct net_ring *r, struct take *t, const bool packed)
 {
 	struct virtq_entry odd;
 	struct run run;
 	bool is_odd;
 
 	do {
-		is_odd = look(r, t, &run, &odd, packed);
-		if (run.n > 0 && unlikely(!act(r, t, &run, packed)))
+		is_odd = find_run(r, t, &run, &odd, packed);
+		if (run.n > 0 && unlikely(!take_run(r, t, &run, packed)))
 			return;
 		/* An odd chain is given back at once, so not before those that are lent. */
-		if (t->loan && t->loan->n > 0)
+		if (t->lent && t->lent->n > 0)
 			return;
 	} while (is_odd && take_odd(r, t, &odd) && !deadline_ends(t->deadline, t->chains));
 }
 
-uint32_t net_untake(struct net_ring *r, struct net_lent *loan, uint16_t n)
+uint32_t net_untake(struct net_ring *r, struct net_lent *lent, uint16_t n)
 {
 	struct virtq *q = &r->q;
 	uint16_t slots = 0;
 	uint32_t descs = 0;
 
-	loan->n -= n;
+	lent->n -= n;
 	for (uint16_t i = 0; i < n; i++) {
-		slots += q->packed ? loan->extent[loan->n + i].slots : 1;
-		descs += loan->extent[loan->n + i].descs;
+		slots += q->packed ? lent->extent[lent->n + i].slots : 1;
+		descs += lent->extent[lent->n + i].descs;
 	}
 	if (q->packed && slots > q->avail_at) {
 		q->avail_at += q->size;
@@ -531,33 +531,33 @@ uint32_t net_untake(struct net_ring *r, struct net_lent *loan, uint16_t n)
 	return descs;
 }
 
-void net_give_back(struct net_ring *r, struct net_lent *loan)
+void net_give_back(struct net_ring *r, struct net_lent *lent)
 {
 	struct virtq *q = &r->q;
 	if (likely(!q->broken)) {
 		if (q->packed)
-			for (uint16_t i = 0; i < loan->n; i++)
-				virtq_give_back(q, (uint16_t)loan->used[i].id, 0,
-						loan->extent[i].slots, true);
+			for (uint16_t i = 0; i < lent->n; i++)
+				virtq_give_back(q, (uint16_t)lent->used[i].id, 0,
+						lent->extent[i].slots, true);
 		else
-			virtq_give_back_all(q, loan->used, loan->n, false);
+			virtq_give_back_all(q, lent->used, lent->n, false);
 	}
-	loan->n = 0;
+	lent->n = 0;
 }
 
-uint16_t net_dequeue(struct net_ring *r, struct rte_mempool *pool, struct net_lent *loan,
+uint16_t net_dequeue(struct net_ring *r, struct rte_mempool *pool, struct net_lent *lent,
 		     struct pkt *pkts, const struct net_limits *limits, struct net_taken *work)
 {
 	struct virtq *q = &r->q;
-	struct take t = {.pool = pool, .loan = loan, .pkts = pkts, .limits = limits, .work = work};
+	struct take t = {.pool = pool, .lent = lent, .pkts = pkts, .limits = limits, .work = work};
 
 	if (unlikely(q->broken))
 		return 0;
 	t.deadline = limits->deadline ? limits->deadline : &deadline_none;
 	t.max = RTE_MIN(limits->packets, NET_MAX_BURST);
 	if (q->packed)
-		dequeue(r, &t, true);
+		take_all(r, &t, true);
 	else
-		dequeue(r, &t, false);
+		take_all(r, &t, false);
 	return t.n_pkts;
 }
