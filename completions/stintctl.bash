@@ -25,9 +25,11 @@ _stintctl_values() {
 	port_create:vm) _stintctl_names vm_list name ;;
 	port_create:network) _stintctl_names network_list name ;;
 	port_create:mode) echo server client ;;
+	port_create:mac-guard|port_create:mac_guard) echo off on ;;
 	port_delete:name) _stintctl_names port_list name ;;
 	port_set:name) _stintctl_names port_list name ;;
 	port_set:network) _stintctl_names network_list name ;;
+	port_set:mac-guard|port_set:mac_guard) echo off on ;;
 	port_list:name) _stintctl_names port_list name ;;
 	port_list:vm) _stintctl_names vm_list name ;;
 	port_list:network) _stintctl_names network_list name ;;
@@ -124,9 +126,9 @@ _stintctl() {
 	"network delete") method=network_delete options="" positional=(name) ;;
 	"network set") method=network_set options="--mtu --mac-ageing-s" positional=(name) ;;
 	"network list") method=network_list options="" positional=(name) ;;
-	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac" positional=(name) ;;
+	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac --mac-guard" positional=(name) ;;
 	"port delete") method=port_delete options="" positional=(name) ;;
-	"port set") method=port_set options="--network --mac-limit --mac" positional=(name) ;;
+	"port set") method=port_set options="--network --mac-limit --mac --mac-guard" positional=(name) ;;
 	"port list") method=port_list options="--vm --network" positional=(name) ;;
 	"fdb list") method=fdb_list options="--port" positional=(network) ;;
 	"fdb add") method=fdb_add options="" positional=(network mac port) ;;

@@ -102,6 +102,29 @@ static int check_owner(const struct network *net, const struct vm *vm, struct er
 		       net->tenant->name, vm->name, vm->tenant->name);
 }
 
+static int check_mac(uint64_t mac, bool guard, struct err *e)
+{
+	if (mac && fdb_mac_is_group(mac))
+		return err_set(e, ERR_INVALID, "mac", "mac: a group address");
+	if (guard && !mac)
+		return err_set(e, ERR_INVALID, "mac_guard",
+			       "mac_guard: there is no mac that it could allow");
+	return 0;
+}
+
+int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e)
+{
+	int ret = check_mac(mac, guard, e);
+
+	if (ret < 0)
+		return ret;
+	port->mac = mac;
+	port->mac_guard = guard;
+	atomic_store(&port->vport.guard.mac, mac);
+	atomic_store(&port->vport.stages, guard ? 1u << STAGE_GUARD : 0);
+	return 0;
+}
+
 static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
 	const struct network *net = network_find(sw, conf->network);
@@ -129,9 +152,7 @@ static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e
 		if (strcmp(port->conf.socket.path, conf->socket) == 0)
 			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'",
 				       conf->socket, port->name);
-	if (conf->mac && fdb_mac_is_group(conf->mac))
-		return err_set(e, ERR_INVALID, "mac", "mac: a group address");
-	return 0;
+	return check_mac(conf->mac, conf->mac_guard, e);
 }
 
 static void clear_counters(struct worker *w, void *arg)
@@ -166,7 +187,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->vport.bridge = &port->net->bridge;
 	port->vport.worker = port->vm->worker;
 	atomic_store(&port->vport.mac_limit, conf->mac_limit);
-	port->mac = conf->mac;
+	port_set_mac(port, conf->mac, conf->mac_guard, NULL);
 	port->told = VDEV_STATE_COUNT;
 	pthread_mutex_init(&port->handover, NULL);
 	snprintf(port->name, sizeof(port->name), "%s", conf->name);

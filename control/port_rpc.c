@@ -50,6 +50,7 @@ json_t *port_conf_to_json(const struct port *port)
 		mac_format(port->mac, text);
 		json_object_set_new(o, "mac", json_string(text));
 	}
+	json_object_set_new(o, "mac_guard", json_string(port->mac_guard ? "on" : "off"));
 	return o;
 }
 
@@ -100,6 +101,7 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.mode = p->socket_mode ? (mode_t)strtoul(p->socket_mode, NULL, 8) : 0,
 		.queue_pairs = (uint16_t)p->queue_pairs,
 		.mac_limit = (uint32_t)p->mac_limit,
+		.mac_guard = p->mac_guard == RPC_SWITCHED_ON,
 	};
 	struct port *port;
 
@@ -117,9 +119,16 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	struct vswitch *sw = ctx->sw;
 	struct port *port = find(sw, p->name, e);
 	struct network *net = NULL;
-	uint64_t mac = 0;
+	uint64_t mac;
+	bool guard;
 
-	if (!port || (p->mac && mac_parse("mac", p->mac, &mac, e) < 0))
+	if (!port)
+		return NULL;
+	mac = p->mac ? 0 : port->mac;
+	guard = p->has_mac_guard ? p->mac_guard == RPC_SWITCHED_ON : port->mac_guard;
+	if ((p->mac && mac_parse("mac", p->mac, &mac, e) < 0))
+		return NULL;
+	if ((p->mac || p->has_mac_guard) && port_set_mac(port, mac, guard, e) < 0)
 		return NULL;
 	if (p->network) {
 		net = network_find(sw, p->network);
@@ -133,8 +142,6 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	}
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
-	if (p->mac)
-		port->mac = mac;
 	return port_to_json(port);
 }
 

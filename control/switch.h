@@ -76,7 +76,8 @@ struct port {
 	uint64_t not_ready_since; /* of the state that was told of as lasting long */
 	struct hostile hostile;
 	char owner[32], group[32];
-	uint64_t mac; /* noted by the operator, 0 when none; not enforced */
+	uint64_t mac;   /* noted by the operator, 0 when none */
+	bool mac_guard; /* it is the only source address */
 	char name[NAME_SIZE];
 	TAILQ_ENTRY(port) link;
 };
@@ -186,7 +187,8 @@ struct port_conf {
 	mode_t mode;       /* 0: unchanged */
 	uint16_t queue_pairs;
 	uint32_t mac_limit;
-	uint64_t mac; /* a note; 0: none */
+	uint64_t mac; /* 0: none */
+	bool mac_guard;
 };
 
 struct port *port_find(struct vswitch *sw, const char *name);
@@ -194,6 +196,8 @@ struct port *port_find(struct vswitch *sw, const char *name);
 struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e);
 /* Moves a port to another network of its tenant while traffic flows. */
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e);
+/* Sets the guest's address, 0 for none, and whether it is the only source address. */
+int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);
 /* Take a port's rings from its worker, and give them to the one it then belongs to; between the two
  * the vhost thread waits. Both from vm_move. */

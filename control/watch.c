@@ -55,7 +55,7 @@ void watch_budgets(struct vswitch *sw, void (*tell)(void *ctx, const struct vm *
 
 /* Of what it sends, then of the buffers that it receives into. */
 static const enum drop_reason reason_of[HOSTILE_KINDS] = {
-	DROP_BAD_DESCRIPTOR, DROP_CHAIN_TOO_LONG, DROP_TOO_LONG,  DROP_TOO_SHORT,
+	DROP_BAD_DESCRIPTOR, DROP_CHAIN_TOO_LONG, DROP_TOO_LONG,     DROP_TOO_SHORT,
 	DROP_BAD_OFFLOAD,    DROP_RECEIVER_BAD,   DROP_SLOW_BUFFERS,
 };
 

@@ -33,6 +33,12 @@ struct pkt {
 };
 _Static_assert(sizeof(struct pkt) == 16, "four to a cache line");
 
+/* A packet's first bytes, from its Ethernet header on. [worker] */
+static inline const uint8_t *pkt_data(const struct pkt *p)
+{
+	return rte_pktmbuf_mtod(p->m, const uint8_t *);
+}
+
 /* Whether a packet is lent. Such an mbuf is never freed. [any] */
 static inline bool pkt_is_lent(const struct rte_mbuf *m)
 {

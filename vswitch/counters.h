@@ -7,14 +7,8 @@
 
 #include <stdint.h>
 
+#include "pkt/drops.h"
 #include "vswitch/limits.h"
-
-enum drop_reason {
-#define X(name, text, help) DROP_##name,
-#include "vswitch/drops.def"
-#undef X
-	DROP_COUNT
-};
 
 struct queue_counters {
 	uint64_t rx_packets; /* from the guest */
@@ -37,10 +31,6 @@ struct port_counters {
 	uint64_t tx_drops[DROP_COUNT];
 	struct queue_counters queue[MAX_PAIRS];
 };
-
-/* A drop reason's name and its explanation. [any] */
-const char *drop_reason_text(enum drop_reason reason);
-const char *drop_reason_help(enum drop_reason reason);
 
 /* Adds the counters of one worker, which goes on, to a sum. [any] */
 void port_counters_add(struct port_counters *sum, const struct port_counters *c);

@@ -88,8 +88,29 @@ static void look_up(struct worker *w, const struct vport *from, uint64_t dst, st
 		p->dest = id;
 }
 
+static void guard_stage(struct worker *w, struct batch *b)
+{
+	(void)w;
+	guard_check(&b->from->guard, b->pkt, b->n);
+}
+
+/* Runs the stages that the port's packets need besides, each billed to its own row. */
+static void run_stages(struct worker *w, struct batch *b, uint32_t stages)
+{
+	stage_end(w, b->from->vm, STAGE_CLASSIFY);
+#define X(name, text, help)
+#define DECIDE(name, text, help, fn)                     \
+	if (stages & 1u << STAGE_##name) {               \
+		fn(w, b);                                \
+		stage_end(w, b->from->vm, STAGE_##name); \
+	}
+#include "vswitch/stages.def"
+#undef DECIDE
+#undef X
+}
+
 /* Packets come in runs: what was found for the addresses of one holds for the next as well. */
-void forward_resolve(struct worker *w, struct batch *b)
+static void classify(struct worker *w, struct batch *b)
 {
 	const struct vport *from = b->from;
 	uint32_t mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
@@ -124,6 +145,15 @@ void forward_resolve(struct worker *w, struct batch *b)
 		}
 		p->dest = last_dest;
 	}
+}
+
+void forward_resolve(struct worker *w, struct batch *b)
+{
+	uint32_t stages = atomic_load_explicit(&b->from->stages, memory_order_relaxed);
+
+	classify(w, b);
+	if (unlikely(stages != 0))
+		run_stages(w, b, stages);
 }
 
 /* --- acting ------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 #include "vswitch/ledger.h"
 
 static const char *const stage_names[STAGE_COUNT] = {
-#define X(name, text, help) [STAGE_##name] = text,
+#define X(name, text, help)          [STAGE_##name] = text,
+#define DECIDE(name, text, help, fn) [STAGE_##name] = text,
 #include "vswitch/stages.def"
+#undef DECIDE
 #undef X
 };
 

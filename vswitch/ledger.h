@@ -11,8 +11,10 @@
 #include "vswitch/limits.h"
 
 enum stage {
-#define X(name, text, help) STAGE_##name,
+#define X(name, text, help)          STAGE_##name,
+#define DECIDE(name, text, help, fn) STAGE_##name,
 #include "vswitch/stages.def"
+#undef DECIDE
 #undef X
 	STAGE_COUNT
 };

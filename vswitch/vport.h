@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "policy/guard.h"
 #include "policy/rate.h"
 #include "vhost/vdev.h"
 #include "vswitch/fdb.h"
@@ -68,6 +69,10 @@ struct vport {
 	 * table once a second: exact again within that time. */
 	_Atomic uint32_t macs;
 	_Atomic uint32_t mac_limit;
+
+	/* Stages that decide about its packets besides: 1 << STAGE_GUARD and so on. Control's. */
+	_Atomic uint32_t stages;
+	struct guard guard;
 };
 
 #endif

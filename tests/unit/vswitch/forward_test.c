@@ -194,6 +194,33 @@ static void test_what_is_dropped_says_why(void **state)
 	assert_int_equal(scene_received(s, 1), 2);
 }
 
+/* What does not pass has taught the switch nothing, and is billed to the stage that found it. */
+static void test_a_guarded_port_sends_from_its_own_address(void **state)
+{
+	struct scene *s = *state;
+	struct vport *port = &s->guest[0].port;
+	uint8_t own[6], other[6], dst[6];
+
+	scene_introduce(s, 1);
+	scene_mac(0, own);
+	scene_mac(3, other);
+	scene_mac(1, dst);
+	atomic_store(&port->guard.mac, fdb_mac(own));
+	atomic_store(&port->stages, 1u << STAGE_GUARD);
+	scene_send_frame(&s->guest[0], dst, other, 0x0800, 64, 1);
+	scene_send_frame(&s->guest[0], dst, other, 0x0800, 2000, 1); /* and over the MTU */
+	scene_send_frame(&s->guest[0], dst, own, 0x0800, 64, 2);
+	scene_send_frame(&s->guest[0], dst, other, 0x0800, 64, 3);
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_SPOOFED_MAC), 3);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
+	assert_int_equal(scene_received(s, 1), 1);
+	assert_int_equal(fdb_lookup(s->net[0].fdb, fdb_mac(other)), FDB_NO_PORT);
+	assert_int_equal(fdb_lookup(s->net[0].fdb, fdb_mac(own)), port->id);
+	assert_true(s->w->ledger.vm[s->guest[0].vm.id][STAGE_GUARD] > 0);
+	assert_int_equal(s->w->ledger.vm[s->guest[1].vm.id][STAGE_GUARD], 0);
+}
+
 /* A full frame with tags of these types, and then one that is a byte longer. */
 static void send_tagged(struct scene *s, const uint16_t *types, unsigned n)
 {
@@ -374,6 +401,7 @@ int main(void)
 		SCENE_CASE(test_an_address_moves_with_its_guest),
 		SCENE_CASE(test_a_port_learns_up_to_its_limit),
 		SCENE_CASE(test_what_is_dropped_says_why),
+		SCENE_CASE(test_a_guarded_port_sends_from_its_own_address),
 		SCENE_CASE(test_jumbo_frames_pass_where_the_mtu_says_so),
 		SCENE_CASE(test_a_full_ring_drops_on_the_senders_account),
 		SCENE_CASE(test_a_port_that_is_down_costs_its_sender),
