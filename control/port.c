@@ -59,7 +59,7 @@ static void state_changed(void *ctx, enum vdev_state state, const char *text)
 	mailbox_put(port->sw->mailbox, port->vport.id, state, text);
 }
 
-static const struct vdev_ops device_ops = {
+static const struct vdev_net_ops device_ops = {
 	.change = change_rings,
 	.changed = state_changed,
 };
@@ -232,7 +232,7 @@ struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struc
 		port_free(port);
 		return NULL;
 	}
-	port->dev = vdev_create(sw->gate, &port->conf, &device_ops, port, e);
+	port->dev = vdev_net_create(sw->gate, &port->conf, &device_ops, port, e);
 	if (!port->dev) {
 		network_remove_port(sw, port->net, port);
 		withdraw(sw, port);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "rpc_schema.h"
+#include "vhost/vdev_net.h"
 #include "vhost/vdev_text.h"
 #include "control/ctx_rpc.h"
 #include "control/mac_rpc.h"
@@ -22,8 +23,8 @@ static json_t *features_to_json(uint64_t features)
 	json_t *list = json_array();
 
 	for (unsigned bit = 0; bit < 64; bit++)
-		if (features & (1ULL << bit) && vdev_feature_text(bit))
-			json_array_append_new(list, json_string(vdev_feature_text(bit)));
+		if (features & (1ULL << bit) && vdev_net_feature_text(bit))
+			json_array_append_new(list, json_string(vdev_net_feature_text(bit)));
 	return list;
 }
 

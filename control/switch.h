@@ -67,7 +67,7 @@ struct port {
 
 	struct vswitch *sw;
 	struct vdev *dev;
-	struct vdev_conf conf;
+	struct vdev_net_conf conf;
 	enum vdev_state told; /* the last state that an event told of */
 	struct pace changes;  /* of the state, in events */
 	bool is_untold;       /* the last one was one too many */

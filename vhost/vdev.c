@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A vhost-user device: its life and its state.
  *
- * Owns its port at the gate, what its front end said, and its queue pairs. What a front end says is
- * handled in vhost/vdev_protocol.c, rings and memory are in vhost/vdev_rings.c; the words for the
- * state are in vhost/vdev_text.h. Runs on the gate's thread, but for create, destroy and status.
+ * Owns its port at the gate, and what its front end said. What a front end says is handled in
+ * vhost/vdev_protocol.c, rings and memory are in vhost/vdev_rings.c; the words for the state are in
+ * vhost/vdev_text.h. Runs on the gate's thread, but for alloc, open, destroy and status.
  * Memory is one fixed struct per device, and what the vhost library takes for a memory table. */
 #include "vhost/vdev.h"
 
@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/vhost_types.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
-
-#include <rte_vhost.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,31 +19,12 @@
 #include "vhost/vdev_impl.h"
 #include "vhost/vdev_text.h"
 
-#define BIT(n) (1ULL << (n))
-
 /* Lines about one port that its front end can provoke: a few at once, then one in so much time. */
 #define LINES_BURST    5
 #define LINES_INTERVAL (10 * (uint64_t)CLOCK_NS_PER_S)
 
 /* Front ends share memory when the guest's driver starts: by then it should have booted. */
 #define STUCK_S 30
-
-/* Offered by the library but not by our rings: UFO and ECN segmentation, translated addresses,
- * dirty logging. */
-#define FEATURES_MASKED                                                                          \
-	(BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_GUEST_UFO) | BIT(VIRTIO_NET_F_HOST_ECN) | \
-	 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL))
-
-uint64_t vdev_offered_features(void)
-{
-	return vhost_lib_net_features() & ~FEATURES_MASKED;
-}
-
-uint64_t vdev_offered_protocol(void)
-{
-	return BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
-	       BIT(VHOST_USER_PROTOCOL_F_NET_MTU) | BIT(VHOST_USER_PROTOCOL_F_STATUS);
-}
 
 /* --- state ---------------------------------------------------------------------------------------
  */
@@ -65,7 +41,7 @@ static void set_state(struct vdev *dev, enum vdev_state state, const char *text)
 	snprintf(dev->status.text, sizeof(dev->status.text), "%s", text);
 	/* With the lock, so that the last state is told last. */
 	if (changed)
-		dev->ops->changed(dev->ctx, state, text);
+		dev->changed(dev->ctx, state, text);
 	pthread_mutex_unlock(&dev->lock);
 }
 
@@ -73,7 +49,7 @@ static void set_waiting(struct vdev *dev, const char *last)
 {
 	char text[VDEV_TEXT_SIZE];
 
-	vdev_text_waiting(text, dev->conf.socket.is_client, last);
+	vdev_text_waiting(text, dev->socket.is_client, last);
 	pthread_mutex_lock(&dev->lock);
 	dev->status.features = 0;
 	dev->status.pairs = 0;
@@ -86,20 +62,11 @@ static void set_waiting(struct vdev *dev, const char *last)
 	set_state(dev, VDEV_WAITING, text);
 }
 
-static uint16_t usable_pairs(const struct vdev *dev)
-{
-	uint16_t n = 0;
-
-	for (uint16_t k = 0; k < dev->n_used; k++)
-		n += dev->pair[k].rx_on || (dev->pair[k].tx_on && !dev->pair[k].tx_discard);
-	return n;
-}
-
 static void describe_negotiation(const struct vdev *dev, char text[VDEV_TEXT_SIZE])
 {
 	unsigned known = 0, enabled = 0;
 
-	for (unsigned i = 0; i < VDEV_MAX_RINGS; i++) {
+	for (unsigned i = 0; i < dev->n_rings; i++) {
 		known += dev->ring[i].is_started;
 		enabled += dev->ring[i].is_started && dev->ring[i].is_enabled;
 	}
@@ -108,30 +75,30 @@ static void describe_negotiation(const struct vdev *dev, char text[VDEV_TEXT_SIZ
 
 void vdev_update_state(struct vdev *dev)
 {
-	char text[VDEV_TEXT_SIZE] = "", refused[sizeof(dev->last_refused)];
-	enum vdev_state state;
-	uint16_t pairs = usable_pairs(dev);
+	char text[VDEV_TEXT_SIZE], refused[sizeof(dev->last_refused)];
+	enum vdev_state state = VDEV_UP;
+	uint16_t usable = dev->kind->describe(dev, text);
 
 	pthread_mutex_lock(&dev->lock);
 	dev->status.features = dev->features;
-	dev->status.pairs = pairs;
+	dev->status.pairs = usable;
 	dev->status.has_memory = dev->lib != NULL;
-	if (dev->broken[0] || dev->misplaced[0])
+	if (dev->broken[0] || dev->misplaced[0]) {
+		state = VDEV_DOWN;
 		vdev_text_down(text, dev->broken[0] ? dev->broken : dev->misplaced);
+	}
 	memcpy(refused, dev->last_refused, sizeof(refused));
 	pthread_mutex_unlock(&dev->lock);
 
-	state = text[0] ? VDEV_DOWN : VDEV_UP;
-	if (!text[0] && pairs > 0) {
+	if (state == VDEV_UP && usable > 0) {
 		dev->was_up = true;
-		vdev_text_up(text, pairs, dev->features);
-	} else if (!text[0] && dev->was_up) {
+	} else if (state == VDEV_UP && dev->was_up) {
 		state = VDEV_DOWN;
 		vdev_text_down(text, "the guest is paused, or its driver stopped the rings");
-	} else if (!text[0] && refused[0]) {
+	} else if (state == VDEV_UP && refused[0]) {
 		state = VDEV_DOWN;
 		vdev_text_down(text, "not set up yet");
-	} else if (!text[0]) {
+	} else if (state == VDEV_UP) {
 		state = VDEV_NEGOTIATING;
 		describe_negotiation(dev, text);
 	}
@@ -189,7 +156,7 @@ static void on_turned_away(void *ctx, bool no_descriptors)
 	if (more > 0)
 		snprintf(others, sizeof(others), ", after %" PRIu64 " others", more);
 	if (tell)
-		log_warn("port socket %s: refused a %s%s", dev->conf.socket.path,
+		log_warn("port socket %s: refused a %s%s", dev->socket.path,
 			 no_descriptors ? "front end: no descriptors to spare (RLIMIT_NOFILE)"
 					: "second front end",
 			 others);
@@ -207,7 +174,7 @@ static void on_file_lost(void *ctx, const char *why)
 	tell = pace_allows(&dev->told, clock_now_ns(), NULL);
 	pthread_mutex_unlock(&dev->lock);
 	if (tell)
-		log_warn("port socket %s: its file was removed%s%s", dev->conf.socket.path,
+		log_warn("port socket %s: its file was removed%s%s", dev->socket.path,
 			 why ? " and cannot be made again: " : ", and is made again",
 			 why ? why : "");
 	if (dev->is_connected)
@@ -235,26 +202,29 @@ static void free_device(struct vdev *dev)
 	free(dev);
 }
 
-struct vdev *vdev_create(struct gate *gate, const struct vdev_conf *conf,
-			 const struct vdev_ops *ops, void *ctx, struct err *e)
+void *vdev_alloc(size_t bytes, struct err *e)
 {
-	struct vdev *dev = aligned_alloc(64, (sizeof(*dev) + 63) & ~63UL);
+	void *dev;
 
-	if (!dev) {
-		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
-		return NULL;
-	}
-	memset(dev, 0, sizeof(*dev));
-	dev->conf = *conf;
-	dev->ops = ops;
-	dev->ctx = ctx;
+	bytes = (bytes + 63) & ~63UL;
+	dev = aligned_alloc(64, bytes);
+	if (dev)
+		return memset(dev, 0, bytes);
+	err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	return NULL;
+}
+
+struct vdev *vdev_open(struct vdev *dev, struct gate *gate, const struct gate_port_conf *socket,
+		       struct err *e)
+{
+	dev->socket = *socket;
 	pthread_mutex_init(&dev->lock, NULL);
 	pace_init(&dev->told, LINES_BURST, LINES_INTERVAL);
-	for (unsigned i = 0; i < VDEV_MAX_RINGS; i++)
+	for (unsigned i = 0; i < dev->n_rings; i++)
 		dev->ring[i].kick_fd = dev->ring[i].call_fd = -1;
-	dev->places = ring_state_claim(conf->socket.path);
+	dev->places = ring_state_claim(socket->path);
 	set_waiting(dev, NULL);
-	dev->port = gate_open(gate, &conf->socket, &gate_ops, dev, e);
+	dev->port = gate_open(gate, socket, &gate_ops, dev, e);
 	if (dev->port)
 		return dev;
 	free_device(dev);
@@ -277,7 +247,7 @@ void vdev_status(struct vdev *dev, struct vdev_status *status)
 	*status = dev->status;
 	for_s = (clock_now_ns() - status->since_ns) / CLOCK_NS_PER_S;
 	if (status->state == VDEV_NEGOTIATING && !status->has_memory && for_s >= STUCK_S)
-		vdev_text_stuck(status->text, for_s);
+		vdev_text_stuck(status->text, for_s, dev->kind->driver);
 	status->is_broken = dev->broken[0] != '\0';
 	status->is_refused = dev->misplaced[0] != '\0';
 	pthread_mutex_unlock(&dev->lock);

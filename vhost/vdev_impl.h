@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inside vhost-user devices: vdev.c (life and state), vdev_protocol.c (what a front end says) and
- * vdev_rings.c (what becomes of its rings). All of it is the gate's thread's, but where it says
- * otherwise. */
+ * vdev_rings.c (what becomes of its rings), which are the same for all kinds (vhost/vdev_kind.h).
+ * All of it is the gate's thread's, but where it says otherwise. */
 #ifndef VHOST_VDEV_IMPL_H
 #define VHOST_VDEV_IMPL_H
 
@@ -9,12 +9,13 @@
 
 #include "base/pace.h"
 #include "ring/guest_mem.h"
-#include "vhost/vdev.h"
+#include "vhost/gate.h"
+#include "vhost/vdev_kind.h"
 #include "vhost/vhost_lib.h"
 
-#define VDEV_MAX_RINGS (2 * VDEV_MAX_PAIRS)
+#define VDEV_MAX_RINGS 32
 
-/* A ring as the front end told of it. Even ones are the guest's receive rings. */
+/* A ring as the front end told of it. */
 struct vdev_ring {
 	uint32_t num;                   /* entries, 0: not told */
 	uint16_t last_avail, last_used; /* where to go on, as in virtq_conf */
@@ -28,10 +29,15 @@ struct vdev_ring {
 	int kick_fd, call_fd;
 };
 
+/* The beginning of each kind's struct, so that a kind finds its own from it. */
 struct vdev {
-	struct vdev_conf conf;
-	const struct vdev_ops *ops;
+	/* Set by the kind. */
+	const struct vdev_kind *kind;
+	unsigned n_rings;
+	void (*changed)(void *ctx, enum vdev_state state, const char *text);
 	void *ctx;
+
+	struct gate_port_conf socket;
 	struct gate_port *port;
 	struct ring_place *places; /* where packed rings stand, NULL when nobody keeps that */
 
@@ -46,8 +52,7 @@ struct vdev {
 	struct vhost_lib_memory memory;
 	struct guest_mem mem[2]; /* of the library's device now, and of the one before */
 	unsigned mem_now;
-	uint16_t n_used; /* pairs that the worker has */
-	struct vdev_pair pair[VDEV_MAX_PAIRS];
+	struct vdev_use use[VDEV_MAX_RINGS]; /* what the worker was told last */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct vdev_status status;
@@ -60,10 +65,24 @@ struct vdev {
 
 /* --- vdev.c --- */
 
+/* A kind's struct of so many bytes, all of it zero: what the kind leaves is vdev_open()'s. NULL
+ * with *e filled. [control] */
+void *vdev_alloc(size_t bytes, struct err *e);
+
+/* Creates the socket and starts serving it. What the kind sets must be set, for the front end may
+ * come at once. Returns the device, or NULL with *e filled and the device freed when the path
+ * cannot be used. [control] */
+struct vdev *vdev_open(struct vdev *dev, struct gate *gate, const struct gate_port_conf *socket,
+		       struct err *e);
+
 /* Finds out what state the device is in, and tells it. */
 void vdev_update_state(struct vdev *dev);
 
 /* --- vdev_protocol.c --- */
+
+/* What a request comes to: an answer, or a refusal with the reason. */
+enum vdev_handled vdev_answer(struct message *m, uint64_t value);
+enum vdev_handled vdev_refuse(struct err *e, const char *why);
 
 /* Forgets everything that a front end said. The rings must be closed. */
 void vdev_forget(struct vdev *dev);

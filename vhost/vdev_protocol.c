@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
 
 #include <rte_vhost.h>
 
@@ -21,35 +20,25 @@
 
 #define BIT(n) (1ULL << (n))
 
-/* Of IPv4 and of Ethernet (RFC 791; virtio 1.1, 5.1.4.1). */
-#define LEAST_MTU 68
-#define MOST_MTU  65535
-
-enum handled {
-	REFUSED = -1, /* with *e filled */
-	DONE = 0,
-	ANSWER, /* the message is the answer now */
-};
-
-static enum handled answer(struct message *m, uint64_t value)
+enum vdev_handled vdev_answer(struct message *m, uint64_t value)
 {
 	m->payload.u64 = value;
 	m->size = sizeof(value);
-	return ANSWER;
+	return VDEV_ANSWER;
 }
 
-static enum handled refuse(struct err *e, const char *why)
+enum vdev_handled vdev_refuse(struct err *e, const char *why)
 {
 	err_set(e, ERR_INVALID, NULL, "%s", why);
-	return REFUSED;
+	return VDEV_REFUSED;
 }
 
 /* The ring that a message is about; NULL with *e filled when there is none of that number. */
 static struct vdev_ring *ring_of(struct vdev *dev, uint32_t i, struct err *e)
 {
-	if (i < 2u * dev->conf.max_pairs)
+	if (i < dev->n_rings)
 		return &dev->ring[i];
-	err_set(e, ERR_INVALID, NULL, "ring %u, of %u", i, 2u * dev->conf.max_pairs);
+	err_set(e, ERR_INVALID, NULL, "ring %u, of %u", i, dev->n_rings);
 	return NULL;
 }
 
@@ -66,89 +55,80 @@ static struct vdev_ring *stopped_ring(struct vdev *dev, uint32_t i, struct err *
 /* --- features and status -------------------------------------------------------------------------
  */
 
-static enum handled set_features(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_features(struct vdev *dev, const struct message *m, struct err *e)
 {
-	uint64_t features = m->payload.u64;
+	uint64_t features = m->payload.u64, unknown = features & ~dev->kind->features();
 
-	if (features & ~vdev_offered_features()) {
+	if (unknown) {
 		err_set(e, ERR_INVALID, NULL, "features 0x%llx are not offered",
-			(unsigned long long)(features & ~vdev_offered_features()));
-		return REFUSED;
+			(unsigned long long)unknown);
+		return VDEV_REFUSED;
 	}
 	if (dev->has_features && features != dev->features)
-		for (unsigned i = 0; i < VDEV_MAX_RINGS; i++)
+		for (unsigned i = 0; i < dev->n_rings; i++)
 			if (dev->ring[i].is_started)
-				return refuse(e, "other features than before, while rings are "
-						 "started");
+				return vdev_refuse(e, "other features than before, while rings are "
+						      "started");
 	dev->features = features;
 	dev->has_features = true;
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled set_protocol_features(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_protocol_features(struct vdev *dev, const struct message *m,
+					       struct err *e)
 {
-	if (m->payload.u64 & ~vdev_offered_protocol()) {
+	uint64_t unknown = m->payload.u64 & ~dev->kind->protocol;
+
+	if (unknown) {
 		err_set(e, ERR_INVALID, NULL, "protocol features 0x%llx are not offered",
-			(unsigned long long)(m->payload.u64 & ~vdev_offered_protocol()));
-		return REFUSED;
+			(unsigned long long)unknown);
+		return VDEV_REFUSED;
 	}
 	dev->protocol = m->payload.u64;
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled set_status(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_status(struct vdev *dev, const struct message *m, struct err *e)
 {
 	if (m->payload.u64 > UINT8_MAX)
-		return refuse(e, "a status of more than 8 bits");
+		return vdev_refuse(e, "a status of more than 8 bits");
 	dev->driver_status = (uint8_t)m->payload.u64;
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled set_mtu(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_memory(struct vdev *dev, const struct message *m, struct err *e)
 {
-	if (m->payload.u64 < LEAST_MTU || m->payload.u64 > MOST_MTU) {
-		err_set(e, ERR_INVALID, NULL, "an MTU of %llu", (unsigned long long)m->payload.u64);
-		return REFUSED;
-	}
-	pthread_mutex_lock(&dev->lock);
-	dev->status.mtu = (uint16_t)m->payload.u64;
-	pthread_mutex_unlock(&dev->lock);
-	return DONE;
-}
-
-static enum handled set_memory(struct vdev *dev, const struct message *m, struct err *e)
-{
-	return vdev_set_memory(dev, m, e) < 0 ? REFUSED : DONE;
+	return vdev_set_memory(dev, m, e) < 0 ? VDEV_REFUSED : VDEV_DONE;
 }
 
 /* --- rings ---------------------------------------------------------------------------------------
  */
 
-static enum handled set_num(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_num(struct vdev *dev, const struct message *m, struct err *e)
 {
 	struct vdev_ring *r = stopped_ring(dev, m->payload.state.index, e);
 	uint32_t num = m->payload.state.num;
 
 	if (!r)
-		return REFUSED;
+		return VDEV_REFUSED;
 	if (num == 0 || num > VIRTQ_MAX_SIZE ||
 	    (!(dev->features & BIT(VIRTIO_F_RING_PACKED)) && (num & (num - 1)) != 0)) {
 		err_set(e, ERR_INVALID, NULL, "ring %u with %u entries", m->payload.state.index,
 			num);
-		return REFUSED;
+		return VDEV_REFUSED;
 	}
 	r->num = num;
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled set_addr(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_addr(struct vdev *dev, const struct message *m, struct err *e)
 {
 	struct vdev_ring *r = ring_of(dev, m->payload.addr.index, e);
 
 	if (!r)
-		return REFUSED;
+		return VDEV_REFUSED;
 	if (m->payload.addr.flags != 0)
-		return refuse(e, "logging, which is not offered");
+		return vdev_refuse(e, "logging, which is not offered");
 	r->has_moved |= r->has_addr &&
 			(r->desc != m->payload.addr.desc || r->avail != m->payload.addr.avail ||
 			 r->used != m->payload.addr.used);
@@ -156,37 +136,37 @@ static enum handled set_addr(struct vdev *dev, const struct message *m, struct e
 	r->desc = m->payload.addr.desc;
 	r->avail = m->payload.addr.avail;
 	r->used = m->payload.addr.used;
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled set_base(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_base(struct vdev *dev, const struct message *m, struct err *e)
 {
 	struct vdev_ring *r = stopped_ring(dev, m->payload.state.index, e);
 	uint32_t base = m->payload.state.num;
 	bool packed = dev->features & BIT(VIRTIO_F_RING_PACKED);
 
 	if (!r)
-		return REFUSED;
+		return VDEV_REFUSED;
 	if (!packed && base > UINT16_MAX) {
 		err_set(e, ERR_INVALID, NULL, "ring %u at index %u", m->payload.state.index, base);
-		return REFUSED;
+		return VDEV_REFUSED;
 	}
 	/* A packed ring's lower half is where it is read, its upper one where it is written. The
 	 * ring was empty when it was stopped, so they are the same, and not all front ends fill the
 	 * upper. */
 	r->last_avail = r->last_used = (uint16_t)base;
 	r->is_resumed = false;
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled get_base(struct vdev *dev, struct message *m, struct err *e)
+static enum vdev_handled get_base(struct vdev *dev, struct message *m, struct err *e)
 {
 	unsigned i = m->payload.state.index;
 	struct vdev_ring *r = ring_of(dev, i, e);
 	int old[2];
 
 	if (!r)
-		return REFUSED;
+		return VDEV_REFUSED;
 	vdev_stop_ring(dev, i);
 	old[0] = r->kick_fd;
 	old[1] = r->call_fd;
@@ -197,17 +177,17 @@ static enum handled get_base(struct vdev *dev, struct message *m, struct err *e)
 	m->payload.state.num = r->last_avail;
 	if (dev->features & BIT(VIRTIO_F_RING_PACKED))
 		m->payload.state.num |= (uint32_t)r->last_used << 16;
-	return ANSWER;
+	return VDEV_ANSWER;
 }
 
-static enum handled set_kick(struct vdev *dev, struct message *m, struct err *e)
+static enum vdev_handled set_kick(struct vdev *dev, struct message *m, struct err *e)
 {
 	uint32_t i = m->payload.u64 & MESSAGE_RING_MASK;
 	struct vdev_ring *r = ring_of(dev, i, e);
 	int old;
 
 	if (!r || (m->n_fds > 0 && vdev_check_eventfd(i, "kick", m->fds[0], e) < 0))
-		return REFUSED;
+		return VDEV_REFUSED;
 	old = r->kick_fd;
 	r->kick_fd = m->n_fds > 0 ? message_take_fd(m, 0) : -1;
 	r->is_started = true;
@@ -217,67 +197,63 @@ static enum handled set_kick(struct vdev *dev, struct message *m, struct err *e)
 	vdev_refresh(dev);
 	if (old >= 0)
 		close(old);
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled set_call(struct vdev *dev, struct message *m, struct err *e)
+static enum vdev_handled set_call(struct vdev *dev, struct message *m, struct err *e)
 {
 	uint32_t i = m->payload.u64 & MESSAGE_RING_MASK;
 	struct vdev_ring *r = ring_of(dev, i, e);
 	int old;
 
 	if (!r || (m->n_fds > 0 && vdev_check_eventfd(i, "call", m->fds[0], e) < 0))
-		return REFUSED;
+		return VDEV_REFUSED;
 	old = r->call_fd;
 	r->call_fd = m->n_fds > 0 ? message_take_fd(m, 0) : -1;
 	vdev_refresh(dev);
 	if (old >= 0)
 		close(old);
-	return DONE;
+	return VDEV_DONE;
 }
 
-static enum handled set_enable(struct vdev *dev, const struct message *m, struct err *e)
+static enum vdev_handled set_enable(struct vdev *dev, const struct message *m, struct err *e)
 {
 	struct vdev_ring *r = ring_of(dev, m->payload.state.index, e);
 
 	if (!r)
-		return REFUSED;
+		return VDEV_REFUSED;
 	if (m->payload.state.num > 1)
-		return refuse(e, "neither on nor off");
+		return vdev_refuse(e, "neither on nor off");
 	r->is_enabled = m->payload.state.num;
-	return DONE;
+	return VDEV_DONE;
 }
 
 /* Of old used to disable all rings, and is recommended to be taken so. */
-static enum handled disable_all(struct vdev *dev)
+static enum vdev_handled disable_all(struct vdev *dev)
 {
-	for (unsigned i = 0; i < VDEV_MAX_RINGS; i++)
+	for (unsigned i = 0; i < dev->n_rings; i++)
 		dev->ring[i].is_enabled = false;
-	return DONE;
+	return VDEV_DONE;
 }
 
 /* --- all -----------------------------------------------------------------------------------------
  */
 
-static enum handled handle(struct vdev *dev, struct message *m, struct err *e)
+static enum vdev_handled handle(struct vdev *dev, struct message *m, struct err *e)
 {
 	switch ((enum request)m->request) {
 	case REQUEST_GET_FEATURES:
-		return answer(m, vdev_offered_features());
+		return vdev_answer(m, dev->kind->features());
 	case REQUEST_SET_FEATURES:
 		return set_features(dev, m, e);
 	case REQUEST_GET_PROTOCOL_FEATURES:
-		return answer(m, vdev_offered_protocol());
+		return vdev_answer(m, dev->kind->protocol);
 	case REQUEST_SET_PROTOCOL_FEATURES:
 		return set_protocol_features(dev, m, e);
-	case REQUEST_GET_QUEUE_NUM:
-		return answer(m, dev->conf.max_pairs);
 	case REQUEST_GET_STATUS:
-		return answer(m, dev->driver_status);
+		return vdev_answer(m, dev->driver_status);
 	case REQUEST_SET_STATUS:
 		return set_status(dev, m, e);
-	case REQUEST_NET_SET_MTU:
-		return set_mtu(dev, m, e);
 	case REQUEST_SET_MEM_TABLE:
 		return set_memory(dev, m, e);
 	case REQUEST_SET_VRING_NUM:
@@ -298,10 +274,9 @@ static enum handled handle(struct vdev *dev, struct message *m, struct err *e)
 		return disable_all(dev);
 	case REQUEST_SET_OWNER:
 	case REQUEST_SET_VRING_ERR: /* what is wrong with a ring is said in the port's state */
-	case REQUEST_SEND_RARP:     /* the guest announces itself: GUEST_ANNOUNCE */
-		return DONE;
+		return VDEV_DONE;
 	default:
-		return refuse(e, "not handled"); /* message_check() lets none through */
+		return dev->kind->request(dev, m, e);
 	}
 }
 
@@ -334,7 +309,7 @@ static void note_refused(struct vdev *dev, uint32_t request, const struct err *e
 	if (more > 0)
 		snprintf(others, sizeof(others), ", after %llu others", (unsigned long long)more);
 	if (tell)
-		log_warn("port socket %s: refused %s%s", dev->conf.socket.path, dev->last_refused,
+		log_warn("port socket %s: refused %s%s", dev->socket.path, dev->last_refused,
 			 others);
 }
 
@@ -350,26 +325,26 @@ bool vdev_message(struct vdev *dev, struct front_end *fe, struct err *e)
 {
 	bool wants_to_know = fe->msg.flags & MESSAGE_NEED_REPLY;
 	uint32_t request = fe->msg.request;
-	enum handled h = REFUSED;
+	enum vdev_handled h = VDEV_REFUSED;
 
 	if (has_reserved_fds(&fe->msg))
 		err_set(e, ERR_NO_SPACE, NULL, "this process has no descriptors to spare");
 	else if (message_check(&fe->msg, e) == 0)
 		h = handle(dev, &fe->msg, e);
-	if (h == DONE)
+	if (h == VDEV_DONE)
 		vdev_refresh(dev);
-	if (h == REFUSED)
+	if (h == VDEV_REFUSED)
 		note_refused(dev, request, e);
 	else
 		note_done(dev, request);
-	if (h == REFUSED && !wants_to_know) {
+	if (h == VDEV_REFUSED && !wants_to_know) {
 		snprintf(e->text, sizeof(e->text), "refused %.200s", dev->last_refused);
 		return false;
 	}
 	/* What it is told is in force, and in the port's state. */
 	vdev_update_state(dev);
-	if (h == ANSWER ? front_end_answer(fe, fe->msg.size)
-			: !wants_to_know || front_end_answer_u64(fe, h == REFUSED))
+	if (h == VDEV_ANSWER ? front_end_answer(fe, fe->msg.size)
+			     : !wants_to_know || front_end_answer_u64(fe, h == VDEV_REFUSED))
 		return true;
 	err_set(e, ERR_INVALID, NULL, "front end does not read its answers");
 	return false;
@@ -377,7 +352,7 @@ bool vdev_message(struct vdev *dev, struct front_end *fe, struct err *e)
 
 void vdev_forget(struct vdev *dev)
 {
-	for (unsigned i = 0; i < VDEV_MAX_RINGS; i++) {
+	for (unsigned i = 0; i < dev->n_rings; i++) {
 		if (dev->ring[i].kick_fd >= 0)
 			close(dev->ring[i].kick_fd);
 		if (dev->ring[i].call_fd >= 0)

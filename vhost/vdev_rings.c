@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
 #include <rte_vhost.h>
@@ -32,15 +31,10 @@ struct plan {
 	bool close[VDEV_MAX_RINGS];
 	bool move[VDEV_MAX_RINGS];
 	struct virtq_conf to[VDEV_MAX_RINGS]; /* of those that move */
-	bool on[VDEV_MAX_RINGS];
+	struct vdev_use use[VDEV_MAX_RINGS];
 	char misplaced[sizeof(
 		((struct vdev *)NULL)->misplaced)]; /* the first ring that is, and why */
 };
-
-static struct net_ring *ring_of(struct vdev *dev, unsigned i)
-{
-	return i % 2 ? &dev->pair[i / 2].tx : &dev->pair[i / 2].rx;
-}
 
 int vdev_check_eventfd(unsigned ring, const char *what, int fd, struct err *e)
 {
@@ -119,7 +113,7 @@ static int open_ring(struct vdev *dev, unsigned i, struct err *e)
 	find_position(dev, i, &conf);
 	if (dev->places)
 		ring_state_resume(&dev->places[i], &conf);
-	ret = net_ring_open(ring_of(dev, i), &conf);
+	ret = dev->kind->open(dev, i, &conf);
 	if (ret < 0)
 		return err_set(e, ERR_INVALID, NULL,
 			       "ring %u: %u entries, or where it is to go on, cannot be", i,
@@ -131,11 +125,6 @@ static int open_ring(struct vdev *dev, unsigned i, struct err *e)
 
 /* --- the plan ------------------------------------------------------------------------------------
  */
-
-static unsigned usable_rings(const struct vdev *dev)
-{
-	return dev->features & BIT(VIRTIO_NET_F_MQ) ? 2u * dev->conf.max_pairs : 2;
-}
 
 /* Whether rings may be used at all. */
 static bool is_ready(const struct vdev *dev)
@@ -150,11 +139,11 @@ static bool is_wanted(struct vdev *dev, unsigned i)
 {
 	const struct vdev_ring *r = &dev->ring[i];
 
-	if (!r->is_started || r->num == 0 || !r->has_addr || i >= usable_rings(dev))
+	if (!r->is_started || r->num == 0 || !r->has_addr || i >= dev->kind->usable_rings(dev))
 		return false;
 	/* A disabled one goes on, and what it holds is discarded. A broken one can only be mended
 	 * by being opened again. */
-	return r->is_enabled || !r->is_open || !virtq_broken(&ring_of(dev, i)->q);
+	return r->is_enabled || !r->is_open || !virtq_broken(dev->kind->queue(dev, i));
 }
 
 static void note_misplaced(struct plan *plan, const struct err *e)
@@ -184,7 +173,8 @@ static void plan_ring(struct vdev *dev, unsigned i, bool memory_changed, struct 
 			r->has_moved = false;
 		}
 	}
-	plan->on[i] = r->is_open && !plan->close[i];
+	if (r->is_open && !plan->close[i])
+		plan->use[i] = (struct vdev_use){true, r->is_enabled, r->kick_fd, r->call_fd};
 }
 
 /* On the worker. */
@@ -192,24 +182,9 @@ static void close_ring(struct vdev *dev, unsigned i)
 {
 	struct vdev_ring *r = &dev->ring[i];
 
-	virtq_get_base(&ring_of(dev, i)->q, &r->last_avail, &r->last_used);
+	virtq_get_base(dev->kind->queue(dev, i), &r->last_avail, &r->last_used);
 	r->is_resumed = true;
 	r->is_open = false;
-}
-
-static void set_pair(struct vdev *dev, unsigned k, const struct plan *plan)
-{
-	const struct vdev_ring *rx = &dev->ring[2 * k], *tx = &dev->ring[2 * k + 1];
-	struct vdev_pair *p = &dev->pair[k];
-
-	p->rx_on = plan->on[2 * k] && rx->is_enabled;
-	p->tx_on = plan->on[2 * k + 1];
-	p->tx_discard = !tx->is_enabled;
-	p->tx_kick_fd = p->tx_on ? tx->kick_fd : -1;
-	if (plan->on[2 * k])
-		virtq_set_call(&p->rx.q, rx->call_fd);
-	if (plan->on[2 * k + 1])
-		virtq_set_call(&p->tx.q, tx->call_fd);
 }
 
 /* On the worker. */
@@ -218,41 +193,23 @@ static void carry_out(void *arg)
 	const struct plan *plan = arg;
 	struct vdev *dev = plan->dev;
 
-	for (unsigned i = 0; i < VDEV_MAX_RINGS; i++) {
+	for (unsigned i = 0; i < dev->n_rings; i++) {
 		if (plan->close[i])
 			close_ring(dev, i);
 		else if (plan->move[i])
-			virtq_move(&ring_of(dev, i)->q, &plan->to[i]);
+			virtq_move(dev->kind->queue(dev, i), &plan->to[i]);
+		if (plan->use[i].is_on)
+			virtq_set_call(dev->kind->queue(dev, i), plan->use[i].call_fd);
 	}
-	for (unsigned k = 0; k < VDEV_MAX_PAIRS; k++)
-		set_pair(dev, k, plan);
+	dev->kind->apply(dev);
 }
 
-static bool is_as_planned(const struct vdev *dev, const struct plan *plan)
+static bool is_used_so(const struct vdev_use *now, const struct vdev_use *planned)
 {
-	for (unsigned k = 0; k < VDEV_MAX_PAIRS; k++) {
-		const struct vdev_ring *rx = &dev->ring[2 * k], *tx = &dev->ring[2 * k + 1];
-		const struct vdev_pair *p = &dev->pair[k];
-
-		if (p->rx_on != (plan->on[2 * k] && rx->is_enabled) ||
-		    p->tx_on != plan->on[2 * k + 1] ||
-		    (p->tx_on &&
-		     (p->tx_discard == tx->is_enabled || p->tx_kick_fd != tx->kick_fd)) ||
-		    (plan->on[2 * k] && p->rx.q.call_fd != rx->call_fd) ||
-		    (p->tx_on && p->tx.q.call_fd != tx->call_fd))
-			return false;
-	}
-	return true;
-}
-
-static uint16_t pairs_of(const struct plan *plan)
-{
-	uint16_t n = 0;
-
-	for (unsigned i = 0; i < VDEV_MAX_RINGS; i++)
-		if (plan->on[i])
-			n = (uint16_t)(i / 2 + 1);
-	return n;
+	return now->is_on == planned->is_on &&
+	       (!now->is_on ||
+		(now->is_enabled == planned->is_enabled && now->kick_fd == planned->kick_fd &&
+		 now->call_fd == planned->call_fd));
 }
 
 static void note_change(struct vdev *dev)
@@ -269,20 +226,21 @@ static void refresh(struct vdev *dev, bool memory_changed)
 	struct plan plan = {.dev = dev};
 	bool ready = is_ready(dev);
 
-	for (unsigned i = 0; i < VDEV_MAX_RINGS; i++) {
+	for (unsigned i = 0; i < dev->n_rings; i++) {
 		if (ready && is_wanted(dev, i))
 			plan_ring(dev, i, memory_changed, &plan);
 		else
 			plan.close[i] = dev->ring[i].is_open;
-		plan.is_needed |= plan.close[i] || plan.move[i];
+		plan.is_needed |= plan.close[i] || plan.move[i] ||
+				  !is_used_so(&dev->use[i], &plan.use[i]);
 	}
 	pthread_mutex_lock(&dev->lock);
 	memcpy(dev->misplaced, plan.misplaced, sizeof(dev->misplaced));
 	pthread_mutex_unlock(&dev->lock);
-	if (!plan.is_needed && is_as_planned(dev, &plan))
+	if (!plan.is_needed)
 		return;
-	dev->n_used = pairs_of(&plan);
-	dev->ops->change(dev->ctx, carry_out, &plan, dev->pair, dev->n_used);
+	memcpy(dev->use, plan.use, sizeof(dev->use));
+	dev->kind->change(dev, carry_out, &plan);
 	note_change(dev);
 }
 

@@ -11,10 +11,6 @@
 /* The state's name. [any] */
 const char *vdev_state_text(enum vdev_state state);
 
-/* The name of a virtio-net feature bit as the virtio specification's drivers print it, or NULL.
- * [any] */
-const char *vdev_feature_text(unsigned bit);
-
 /* No front end is connected; `last`, which may be NULL, is what became of the one before. [any] */
 void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *last);
 
@@ -22,16 +18,13 @@ void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *la
 void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], bool has_memory, unsigned known,
 			   unsigned enabled);
 
-/* The same when that lasts so many seconds, without memory. [any] */
-void vdev_text_stuck(char text[VDEV_TEXT_SIZE], uint64_t seconds);
+/* The same when that lasts so many seconds, without memory; `driver` is the guest's. [any] */
+void vdev_text_stuck(char text[VDEV_TEXT_SIZE], uint64_t seconds, const char *driver);
 
 /* Connected, and not usable. [any] */
 void vdev_text_down(char text[VDEV_TEXT_SIZE], const char *why);
 
 /* Adds what was refused last, if something was. [any] */
 void vdev_text_add_refused(char text[VDEV_TEXT_SIZE], const char *refused);
-
-/* So many queue pairs are usable, with the features that were negotiated. [any] */
-void vdev_text_up(char text[VDEV_TEXT_SIZE], uint16_t pairs, uint64_t features);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "policy/guard.h"
 #include "policy/rate.h"
-#include "vhost/vdev.h"
+#include "vhost/vdev_net.h"
 #include "vswitch/fdb.h"
 #include "vswitch/limits.h"
 

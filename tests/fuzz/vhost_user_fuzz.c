@@ -23,7 +23,7 @@
 #include "ring/guest_fd.h"
 #include "vhost/message.h"
 #include "ring/sigbus.h"
-#include "vhost/vdev.h"
+#include "vhost/vdev_net.h"
 #include "vhost/vhost_lib.h"
 #include "vhost/net_lent.h"
 
@@ -58,7 +58,7 @@ static void on_changed(void *ctx, enum vdev_state state, const char *text)
 	MUST(state < VDEV_STATE_COUNT && strlen(text) < VDEV_TEXT_SIZE);
 }
 
-static const struct vdev_ops ops = {.change = on_change, .changed = on_changed};
+static const struct vdev_net_ops ops = {.change = on_change, .changed = on_changed};
 
 /* Whether these bytes lie in one region of the memory that the ring goes by. */
 static bool is_inside(const struct guest_mem *mem, const void *at, size_t bytes)
@@ -342,13 +342,13 @@ static void open_device(uint8_t how)
 		.ring_size = RING,
 		.mem_size = MEMORY,
 	};
-	struct vdev_conf device = {.max_pairs = PAIRS,
-				   .socket = {.owner = (uid_t)-1, .group = (gid_t)-1}};
+	struct vdev_net_conf device = {.max_pairs = PAIRS,
+				       .socket = {.owner = (uid_t)-1, .group = (gid_t)-1}};
 	struct err e = {0};
 	int rc;
 
 	snprintf(device.socket.path, sizeof(device.socket.path), "%s", path);
-	dev = vdev_create(gate, &device, &ops, NULL, &e);
+	dev = vdev_net_create(gate, &device, &ops, NULL, &e);
 	MUST(dev);
 	vhost_fe_init(&fe);
 	rc = vhost_fe_open(&fe, path, &conf);

@@ -22,7 +22,7 @@
 
 #include "base/clock.h"
 #include "tests/fake/vhost_fe.h"
-#include "vhost/vdev.h"
+#include "vhost/vdev_net.h"
 #include "vhost/vdev_text.h"
 #include "vhost/vhost_lib.h"
 
@@ -143,12 +143,12 @@ static void on_changed(void *ctx, enum vdev_state state, const char *text)
 	(void)text;
 }
 
-static const struct vdev_ops ops = {.change = on_change, .changed = on_changed};
+static const struct vdev_net_ops ops = {.change = on_change, .changed = on_changed};
 
 static int setup(void **state)
 {
-	struct vdev_conf conf = {.max_pairs = 2,
-				 .socket = {.owner = (uid_t)-1, .group = (gid_t)-1}};
+	struct vdev_net_conf conf = {.max_pairs = 2,
+				     .socket = {.owner = (uid_t)-1, .group = (gid_t)-1}};
 	struct err e = {0};
 
 	(void)state;
@@ -160,7 +160,7 @@ static int setup(void **state)
 	vhost_fe_init(&fe);
 	gate = gate_create(&e);
 	assert_non_null(gate);
-	dev = vdev_create(gate, &conf, &ops, NULL, &e);
+	dev = vdev_net_create(gate, &conf, &ops, NULL, &e);
 	assert_non_null(dev);
 	return 0;
 }
