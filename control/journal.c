@@ -194,8 +194,8 @@ int journal_add(struct journal *j, json_t *record)
 	char *added = line ? realloc(j->added, j->n_added + n + 1) : NULL;
 
 	if (added) {
-		memcpy(added + j->n_added, line, n);
-		added[j->n_added + n] = '\n';
+		line[n] = '\n'; /* in the place of its NUL */
+		memcpy(added + j->n_added, line, n + 1);
 		j->added = added;
 		j->n_added += n + 1;
 	}
