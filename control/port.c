@@ -188,7 +188,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->vport.worker = port->vm->worker;
 	atomic_store(&port->vport.mac_limit, conf->mac_limit);
 	port_set_mac(port, conf->mac, conf->mac_guard, NULL);
-	port->told = VDEV_STATE_COUNT;
+	port->reported = VDEV_STATE_COUNT;
 	pthread_mutex_init(&port->handover, NULL);
 	snprintf(port->name, sizeof(port->name), "%s", conf->name);
 	snprintf(port->owner, sizeof(port->owner), "%s", conf->owner ? conf->owner : "");

@@ -68,12 +68,12 @@ struct port {
 	struct vswitch *sw;
 	struct vdev *dev;
 	struct vdev_net_conf conf;
-	enum vdev_state told; /* the last state that an event told of */
-	struct pace changes;  /* of the state, in events */
-	bool is_untold;       /* the last one was one too many */
-	struct pace breaks;   /* of its rings, in events */
+	enum vdev_state reported; /* the last state in an event */
+	struct pace changes;      /* of the state, in events */
+	bool is_unreported;       /* the last one was one too many */
+	struct pace breaks;       /* of its rings, in events */
 	bool was_broken;
-	uint64_t not_ready_since; /* of the state that was told of as lasting long */
+	uint64_t not_ready_since; /* of the state that was reported as lasting long */
 	struct hostile hostile;
 	char owner[32], group[32];
 	uint64_t mac;   /* noted by the operator, 0 when none */

@@ -53,10 +53,10 @@ static void tell_state(struct daemon *d, struct port *port, const struct vdev_st
 	char others[64] = "";
 	json_t *fields;
 
-	port->is_untold = !pace_allows(&port->changes, clock_now_ns(), &left_out);
-	if (port->is_untold)
+	port->is_unreported = !pace_allows(&port->changes, clock_now_ns(), &left_out);
+	if (port->is_unreported)
 		return;
-	port->told = st->state;
+	port->reported = st->state;
 	if (left_out > 0)
 		snprintf(others, sizeof(others), " (after %llu other changes)",
 			 (unsigned long long)left_out);
@@ -92,7 +92,7 @@ static void on_change(struct daemon *d, struct port *port)
 		pace_init(&port->breaks, CHANGES_BURST, CHANGES_INTERVAL);
 	}
 	vdev_status(port->dev, &st);
-	if (port->told != st.state)
+	if (port->reported != st.state)
 		tell_state(d, port, &st);
 	tell_broken(d, port, &st);
 }
@@ -122,7 +122,7 @@ static void look_at_port(struct daemon *d, struct port *port)
 	struct vdev_status st;
 	uint64_t for_s;
 
-	if (port->is_untold) {
+	if (port->is_unreported) {
 		vdev_status(port->dev, &st);
 		tell_state(d, port, &st);
 	}

@@ -12,7 +12,7 @@ bool hostile_look(struct hostile *h, const uint64_t *total, uint32_t now_s, uint
 		uint64_t n = total[i] > h->seen[i] ? total[i] - h->seen[i] : 0;
 
 		h->seen[i] = total[i];
-		h->untold[i] += n;
+		h->unreported[i] += n;
 		fresh += n;
 	}
 	if (fresh <= HOSTILE_HANDFUL)
@@ -21,7 +21,7 @@ bool hostile_look(struct hostile *h, const uint64_t *total, uint32_t now_s, uint
 		return false;
 	h->was_told = true;
 	h->told_s = now_s;
-	memcpy(since, h->untold, sizeof(h->untold));
-	memset(h->untold, 0, sizeof(h->untold));
+	memcpy(since, h->unreported, sizeof(h->unreported));
+	memset(h->unreported, 0, sizeof(h->unreported));
 	return true;
 }

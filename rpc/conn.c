@@ -325,7 +325,7 @@ static bool is_finished(const struct rpc_conn *c)
 }
 
 /* A turn of the connection: everything but reading. May end it. */
-static void turn(struct rpc_conn *c)
+static void conn_turn(struct rpc_conn *c)
 {
 	uint32_t want = 0;
 	bool full;
@@ -359,14 +359,14 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	/* Nobody is there to be told of events or answers any more. */
 	if (revents & (EPOLLHUP | EPOLLERR) && c->eof && !has_work(c))
 		c->dead = true;
-	turn(c);
+	conn_turn(c);
 	return 0;
 }
 
 static int on_more(sd_event_source *s, void *userdata)
 {
 	(void)s;
-	turn(userdata);
+	conn_turn(userdata);
 	return 0;
 }
 
@@ -458,7 +458,7 @@ void rpc_conn_saved(struct rpc_conn *c, const struct err *why)
 	}
 	free(c->waiting); /* idle connections hold none */
 	c->waiting = NULL;
-	turn(c);
+	conn_turn(c);
 }
 
 void rpc_conn_check_time(struct rpc_conn *c, uint64_t now)
@@ -474,7 +474,7 @@ void rpc_conn_check_time(struct rpc_conn *c, uint64_t now)
 		refuse(c, RPC_INVALID_REQUEST, "the rest of the request did not come in time");
 	}
 	if (stuck || silent || c->dead)
-		turn(c);
+		conn_turn(c);
 }
 
 struct rpc_events *rpc_conn_events(struct rpc_conn *c)

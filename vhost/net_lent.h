@@ -19,7 +19,7 @@
 /* Ethernet, VLAN tags, IPv6 with some extension headers, TCP with options. */
 #define NET_LENT_BYTES 128
 
-/* Pieces of guest memory that a view has at most: a header and some pages. */
+/* Pieces of guest memory that a lent packet has at most: a header and some pages. */
 #define NET_LENT_PIECES 4
 
 /* Belongs to no pool, and is never freed. */
@@ -35,13 +35,13 @@ struct net_extent {
 	uint8_t descs;
 };
 
-/* The last packets that one call of net_dequeue took, whose chains are still out: views, and
+/* The last packets that one call of net_dequeue took, whose chains are still out: lent ones, and
  * packets that were copied among them. They are given back, or returned, in order. */
 struct net_lent {
 	uint16_t n;
 	struct vring_used_elem used[NET_MAX_BURST];
 	struct net_extent extent[NET_MAX_BURST];
-	struct net_lent_pkt view[NET_MAX_BURST];
+	struct net_lent_pkt pkt[NET_MAX_BURST];
 };
 
 /* NULL when memory is short. [control] */

@@ -30,7 +30,7 @@ static bool add(struct net_ring *r, const struct virtq_entry *e, struct net_piec
 		return true;
 	if (p->n == NET_LENT_PIECES)
 		return false;
-	/* What is copied of a view, most of which is in the first piece or the second. */
+	/* What is copied of a lent packet, most of which is in the first piece or the second. */
 	if (p->len < NET_LENT_BYTES) {
 		rte_prefetch0(at + skip);
 		rte_prefetch0(at + RTE_MIN(e->len, skip + (uint32_t)NET_LENT_BYTES) - 1);

@@ -213,7 +213,7 @@ struct net_lent *net_lent_create(void)
 		return NULL;
 	memset(lent, 0, sizeof(*lent));
 	for (unsigned i = 0; i < NET_MAX_BURST; i++) {
-		struct net_lent_pkt *v = &lent->view[i];
+		struct net_lent_pkt *v = &lent->pkt[i];
 
 		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
 		for (unsigned j = 0; j < NET_LENT_PIECES; j++)
@@ -242,15 +242,15 @@ static __rte_always_inline bool in_one_page(const uint8_t *a, const uint8_t *b)
 	return ((uintptr_t)a ^ (uintptr_t)b) < LEAST_PAGE;
 }
 
-/* Guest memory as a part of a view: it is only read. */
+/* Guest memory as a part of a lent packet: it is only read. */
 static __rte_always_inline void set_rest(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
 {
 	m->buf_addr = (void *)(uintptr_t)at;
 	m->buf_len = m->data_len = (uint16_t)len;
 }
 
-/* Makes a view of a packet in one piece. */
-static __rte_always_inline struct rte_mbuf *view_packet(struct net_lent_pkt *v, const uint8_t *at,
+/* Lends a packet in one piece. */
+static __rte_always_inline struct rte_mbuf *lend_packet(struct net_lent_pkt *v, const uint8_t *at,
 							uint32_t len)
 {
 	uint32_t copied = RTE_MIN(len, (uint32_t)NET_LENT_BYTES);
@@ -306,8 +306,8 @@ static struct rte_mbuf *copy_segments(struct take *t, const struct virtq_seg *se
 	return seg[0];
 }
 
-/* Makes a view of a packet in a few pieces. */
-static struct rte_mbuf *view_pieces(struct net_lent_pkt *v, const struct net_pieces *p)
+/* Lends a packet in a few pieces. */
+static struct rte_mbuf *lend_pieces(struct net_lent_pkt *v, const struct net_pieces *p)
 {
 	uint32_t copied = RTE_MIN(p->len, (uint32_t)NET_LENT_BYTES);
 	struct rte_mbuf *last = &v->head;
@@ -337,7 +337,7 @@ static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, uint16_t i
 	struct virtq_pos pos = {0, 0};
 
 	if (t->lent && !asks)
-		return view_pieces(&t->lent->view[index], p);
+		return lend_pieces(&t->lent->pkt[index], p);
 	return copy_segments(t, p->seg, &pos, p->len);
 }
 
@@ -399,7 +399,7 @@ static __rte_always_inline bool take_run(struct net_ring *r, struct take *t, con
 		if (unlikely(!run->at[n]))
 			m = make_of_pieces(t, n_lent, &run->pieces[n], asks);
 		else if (likely(lent && !asks))
-			m = view_packet(&lent->view[n_lent], run->at[n], len);
+			m = lend_packet(&lent->pkt[n_lent], run->at[n], len);
 		else
 			m = copy_packet(t->pool, run->at[n], len);
 		if (unlikely(!m)) {

@@ -151,7 +151,7 @@ static void on_turned_away(void *ctx, bool no_descriptors)
 
 	pthread_mutex_lock(&dev->lock);
 	dev->status.turned_away++;
-	tell = pace_allows(&dev->told, clock_now_ns(), &more);
+	tell = pace_allows(&dev->log_pace, clock_now_ns(), &more);
 	pthread_mutex_unlock(&dev->lock);
 	if (more > 0)
 		snprintf(others, sizeof(others), ", after %" PRIu64 " others", more);
@@ -171,7 +171,7 @@ static void on_file_lost(void *ctx, const char *why)
 	bool tell;
 
 	pthread_mutex_lock(&dev->lock);
-	tell = pace_allows(&dev->told, clock_now_ns(), NULL);
+	tell = pace_allows(&dev->log_pace, clock_now_ns(), NULL);
 	pthread_mutex_unlock(&dev->lock);
 	if (tell)
 		log_warn("port socket %s: its file was removed%s%s", dev->socket.path,
@@ -219,7 +219,7 @@ struct vdev *vdev_open(struct vdev *dev, struct gate *gate, const struct gate_po
 {
 	dev->socket = *socket;
 	pthread_mutex_init(&dev->lock, NULL);
-	pace_init(&dev->told, LINES_BURST, LINES_INTERVAL);
+	pace_init(&dev->log_pace, LINES_BURST, LINES_INTERVAL);
 	for (unsigned i = 0; i < dev->n_rings; i++)
 		dev->ring[i].kick_fd = dev->ring[i].call_fd = -1;
 	dev->places = ring_state_claim(socket->path);

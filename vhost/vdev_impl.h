@@ -56,7 +56,7 @@ struct vdev {
 
 	pthread_mutex_t lock; /* of what follows */
 	struct vdev_status status;
-	struct pace told;                      /* refusals in the log */
+	struct pace log_pace;                  /* refusals in the log */
 	char broken[96];                       /* by what is in a ring */
 	char misplaced[VDEV_TEXT_SIZE - 32];   /* ring, and why */
 	char last_refused[VDEV_TEXT_SIZE / 2]; /* until such a request is done */

@@ -304,7 +304,7 @@ static void note_refused(struct vdev *dev, uint32_t request, const struct err *e
 		snprintf(dev->last_refused, sizeof(dev->last_refused), "%.120s", e->text);
 	else
 		snprintf(dev->last_refused, sizeof(dev->last_refused), "%s: %.90s", name, e->text);
-	tell = pace_allows(&dev->told, clock_now_ns(), &more);
+	tell = pace_allows(&dev->log_pace, clock_now_ns(), &more);
 	pthread_mutex_unlock(&dev->lock);
 	if (more > 0)
 		snprintf(others, sizeof(others), ", after %llu others", (unsigned long long)more);

@@ -27,7 +27,7 @@ def three_guests_of_two_networks():
         c = w.guest('c', {'network': 'red', 'ip': '10.0.0.3/24', 'mtu': 9000}, tenant='other')
         w.boot(a, b, c)
         for step in (pings_answered, nothing_crosses_networks, jumbo_frames_pass, tagged_frames_pass,
-                     iperf3_runs_both_ways, addresses_are_learned, idles_and_wakes):
+                     iperf3_runs_both_ways, addresses_are_learned, the_path_mtu_is_adopted, idles_and_wakes):
             start = time.monotonic()
             step(w, a, b, c)
             w.check_counters()
@@ -85,6 +85,25 @@ def addresses_are_learned(w, a, b, _):
     learned = {entry['mac']: entry['port'] for entry in w.stintd.call('fdb_list', network='blue')}
     assert learned[a.interface()['mac']] == 'a-0', learned
     assert learned[b.interface()['mac']] == 'b-0', learned
+
+
+def the_path_mtu_is_adopted(w, a, b, _):
+    """Guests whose MTU is above the network's are told, and send shorter packets from then on."""
+    for guest, address in ((a, 'fd00::1'), (b, 'fd00::2')):
+        guest.check(f'ip -6 address add {address}/64 dev eth0 nodad')
+    w.stintd.call('network_set', name='blue', mtu=1400)
+    told = []
+    for address in (b.ip(), 'fd00::2'):
+        for _ in range(2):
+            before = w.stintd.counters('a-0')['consumed']
+            server = b.serve('iperf3 -s -1', IPERF_PORT)
+            report = json.loads(a.check(f'iperf3 -c {address} -t 1 -J'))
+            assert report['end']['sum_received']['bytes'] > 1_000_000, report['end']
+            assert b.wait(server).status == 0
+            told.append(w.stintd.counters('a-0')['consumed'] - before)
+    # Once for each address, before anything else gets through; a route knows it afterwards.
+    assert told[0] > 0 and told[1] == 0 and told[2] > 0 and told[3] == 0, told
+    w.stintd.call('network_set', name='blue', mtu=9000)
 
 
 def idles_and_wakes(w, a, b, _):
