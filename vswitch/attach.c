@@ -15,8 +15,16 @@ void attach_vm(struct worker *w, uint16_t vm, struct rte_mempool *pool)
 	w->service[vm].pool = pool;
 }
 
+/* Floods end: only the VM's own worker may put jobs into backlogs for it, as they do. */
+static void end_floods(struct backlog *b)
+{
+	for (uint16_t i = 0; i < b->n; i++)
+		backlog_at(b, i)->is_over |= backlog_at(b, i)->kind == JOB_FLOOD;
+}
+
 void detach_vm(struct worker *w, uint16_t vm)
 {
+	end_floods(&w->backlog[vm]);
 	memset(&w->service[vm], 0, sizeof(w->service[vm]));
 	TAILQ_INIT(&w->service[vm].sources);
 }

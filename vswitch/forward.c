@@ -489,7 +489,7 @@ static uint16_t deliver_jobs(struct worker *w, uint16_t vm, struct backlog *back
 static uint16_t flood_job(struct worker *w, uint16_t vm, struct backlog *backlog)
 {
 	struct job *job = backlog_at(backlog, 0);
-	struct vport *from = same_port(w, job->to, job->to_epoch);
+	struct vport *from = job->is_over ? NULL : same_port(w, job->to, job->to_epoch);
 	struct port_counters *c = counters_of(w, job);
 	struct batch *b = w->job_batch;
 	struct pkt *p = &b->pkt[0];

@@ -28,6 +28,7 @@ struct job {
 	uint8_t kind;
 	uint8_t reason;   /* flood: why the last delivery that failed did */
 	bool was_counted; /* what becomes of this job does not decide about the packet any more */
+	bool is_over;     /* nothing more is done */
 };
 
 /* First come, first served. */

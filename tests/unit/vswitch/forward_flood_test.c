@@ -162,6 +162,22 @@ static void test_a_flood_ends_with_its_port(void **state)
 	attach_change(s->w, &s->guest[0].port, NULL, NULL, &s->guest[0].pair, 1);
 }
 
+/* Its new worker alone may hand anything over for it. */
+static void test_a_flood_ends_when_its_vm_moves(void **state)
+{
+	struct scene *s = *state;
+	unsigned whole = cut_by_the_slice(s), more;
+
+	scene_move(s, 0);
+	more = assert_received(s, whole);
+	assert_in_range(more, 1, 3);
+	scene_turns(s, 3);
+	assert_int_equal(s->w->backlog[s->guest[0].vm.id].n, 0);
+	assert_int_equal(s->w2->jobs_put[s->guest[0].vm.id], 0);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + whole + 1);
+	assert_int_equal(scene_counters(s, 0)->copies, 3 * whole + more - 1);
+}
+
 /* The part ends within the flood, and all of it was for one port. */
 static void test_a_flood_behind_packets_to_its_first_receiver(void **state)
 {
@@ -216,6 +232,7 @@ int main(void)
 		SCENE_CASE(test_receivers_to_notify_make_batches_shorter),
 		SCENE_CASE(test_a_flood_that_cannot_be_kept_ends),
 		SCENE_CASE(test_a_flood_ends_with_its_port),
+		SCENE_CASE(test_a_flood_ends_when_its_vm_moves),
 		SCENE_CASE(test_a_flood_behind_packets_to_its_first_receiver),
 		SCENE_CASE(test_a_flood_outlives_a_change_of_members),
 	};
