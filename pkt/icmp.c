@@ -26,7 +26,7 @@ static bool is_host_v4(rte_be32_t addr)
 {
 	uint32_t a = rte_be_to_cpu_32(addr);
 
-	return a >> 24 != 0 && a >> 24 != 127 && a < RTE_IPV4(224, 0, 0, 0);
+	return a >> 24 != 0 && a >> 24 != 127 && a >> 28 < 14;
 }
 
 static bool is_host_v6(const uint8_t addr[16])

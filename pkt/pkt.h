@@ -8,7 +8,9 @@
 #define PKT_PKT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
@@ -30,8 +32,23 @@ struct pkt {
 	uint8_t asked;           /* deliveries in this part of the batch: all of them, */
 	uint8_t missed;          /* those that failed, */
 	uint8_t handed;          /* and those handed over to other services */
+	uint8_t unused;
 };
 _Static_assert(sizeof(struct pkt) == 16, "four to a cache line");
+
+/* Sets what is to become of a packet: it goes to one port and has nothing else about it. [worker] */
+static inline void pkt_set_plain(struct pkt *p, uint16_t dest)
+{
+	*p = (struct pkt){.m = p->m, .dest = dest, .asked = 1};
+}
+
+/* Whether that is so. [worker] */
+static inline bool pkt_is_plain(const struct pkt *p, uint16_t dest)
+{
+	struct pkt plain = {.m = p->m, .dest = dest, .asked = 1};
+
+	return memcmp(&p->dest, &plain.dest, sizeof(*p) - offsetof(struct pkt, dest)) == 0;
+}
 
 /* A packet's first bytes, from its Ethernet header on. [worker] */
 static inline const uint8_t *pkt_data(const struct pkt *p)

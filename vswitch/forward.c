@@ -123,10 +123,14 @@ static void classify(struct worker *w, struct batch *b)
 			rte_pktmbuf_mtod(p->m, const struct rte_ether_hdr *);
 		uint64_t src = fdb_mac(eth->src_addr.addr_bytes);
 		uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
-		bool is_new = src != last_src;
 
-		*p = (struct pkt){.m = p->m, .has_new_src = is_new};
-		if (unlikely(is_new) && unlikely(fdb_mac_is_group(src) || src == 0)) {
+		/* The common case, in one store. */
+		if (likely(src == last_src && dst == last_dst && fits_mtu(p->m, eth, mtu))) {
+			pkt_set_plain(p, last_dest);
+			continue;
+		}
+		*p = (struct pkt){.m = p->m, .has_new_src = src != last_src};
+		if (unlikely(src != last_src && (fdb_mac_is_group(src) || src == 0))) {
 			drop(p, DROP_BAD_SOURCE);
 			continue;
 		}
@@ -136,14 +140,12 @@ static void classify(struct worker *w, struct batch *b)
 			p->reason = DROP_OVER_MTU;
 			continue;
 		}
-		if (unlikely(dst != last_dst)) {
-			look_up(w, from, dst, p);
-			if (unlikely(p->verdict != PKT_FORWARD || p->dest == DEST_FLOOD))
-				continue;
-			last_dst = dst;
-			last_dest = p->dest;
-		}
-		p->dest = last_dest;
+		look_up(w, from, dst, p);
+		if (unlikely(p->verdict != PKT_FORWARD || p->dest == DEST_FLOOD))
+			continue;
+		p->asked = 1;
+		last_dst = dst;
+		last_dest = p->dest;
 	}
 }
 
@@ -236,17 +238,39 @@ static void answer(struct worker *w, struct batch *b, struct pkt *p)
 		counter_add(&w->counters[b->from->id].drops[p->reason], 1);
 }
 
+/* Puts the next packets into one outbox, as long as they are like the one before: to the same port,
+ * from the same address. Returns how many. */
+static uint16_t fill_outbox(struct batch *b, struct outbox *o, uint16_t end)
+{
+	uint32_t work = b->work, bytes = o->bytes;
+	uint16_t i = b->next, n = o->n;
+
+	for (; i < end && work < MAX_WORK && pkt_is_plain(&b->pkt[i], o->to->id); i++, n++) {
+		uint32_t len = b->pkt[i].m->pkt_len;
+
+		o->pkt[n] = b->pkt[i].m;
+		o->index[n] = (uint8_t)i;
+		bytes += len;
+		work += o->work_each + len / BYTES_PER_WORK;
+	}
+	n -= o->n;
+	o->n += n;
+	o->bytes = bytes;
+	b->work = work;
+	b->next = i;
+	return n;
+}
+
 /* Puts the next packets into outboxes. Returns how many asked for a delivery. */
 static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 {
 	struct vport *from = b->from;
 	struct port_counters *c = &w->counters[from->id];
-	struct outbox *last = NULL;
-	uint16_t end = RTE_MIN(b->n, b->next + max), last_dest = 0, sent = 0;
+	uint16_t end = RTE_MIN(b->n, b->next + max), sent = 0;
 	bool has_new_src = false;
 
-	for (; b->next < end && b->work < MAX_WORK; b->next++) {
-		struct pkt *p = &b->pkt[b->next];
+	while (b->next < end && b->work < MAX_WORK) {
+		struct pkt *p = &b->pkt[b->next++];
 
 		has_new_src |= p->has_new_src;
 		if (unlikely(p->verdict == PKT_ANSWER)) {
@@ -262,25 +286,24 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 			has_new_src = false;
 		}
 		if (likely(p->dest != DEST_FLOOD)) {
-			if (unlikely(!last || p->dest != last_dest)) {
-				struct vport *to = worker_port(w, p->dest);
+			struct vport *to = worker_port(w, p->dest);
+			struct outbox *o;
 
-				if (unlikely(!to)) {
-					counter_add(&c->drops[DROP_PORT_GONE], 1);
-					continue;
-				}
-				last = outbox_find(w, to, b);
-				last_dest = p->dest;
+			if (unlikely(!to)) {
+				counter_add(&c->drops[DROP_PORT_GONE], 1);
+				p->asked = 0;
+				continue;
 			}
-			outbox_put(last, b, b->next);
-			p->asked = 1;
+			o = outbox_find(w, to, b);
+			outbox_put(o, b, b->next - 1);
+			sent += 1 + fill_outbox(b, o, end);
 		} else {
 			counter_add(&c->flooded, 1);
-			flood(w, b, from, b->next, 0);
+			flood(w, b, from, b->next - 1, 0);
 			if (unlikely(p->asked == 0))
 				counter_add(&c->drops[DROP_NO_RECEIVER], 1);
+			sent += p->asked > 0;
 		}
-		sent += p->asked > 0;
 	}
 	return sent;
 }
