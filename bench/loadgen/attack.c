@@ -126,8 +126,8 @@ static int set_up_stage(struct attack *a)
 		rc = start_rings(a);
 		break;
 	default:
-		fe_ring_reset(&a->fe.ring[ring]);
-		a->fe.ring[ring].split.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+		driver_ring_reset(&a->fe.ring[ring]);
+		a->fe.ring[ring].avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 		rc = vhost_fe_ring_start(&a->fe, ring);
 	}
 	a->stage++;
@@ -172,7 +172,7 @@ static int set_up(struct attack *a, uint16_t ring, bool hugepages)
 	if (rc == 0)
 		rc = vhost_fe_map(&a->fe, MEM_SIZE, hugepages && !gives_pages_away(a->kind));
 	for (unsigned int i = 0; i < 2 && rc == 0; i++)
-		rc = fe_ring_init(&a->fe, i, ring);
+		rc = vhost_fe_ring_init(&a->fe, i, ring);
 	if (rc < 0)
 		return rc;
 	a->area = vhost_fe_alloc(&a->fe, ATTACK_AREA, FE_PAGE);
@@ -229,10 +229,10 @@ void attack_close(struct attack *a)
 /* Whether the device left the transmit ring alone although it has something for it. */
 static bool is_stuck(struct attack *a, uint64_t now)
 {
-	const struct fe_ring *r = attack_tx(a);
-	uint16_t used = __atomic_load_n(&r->split.used->idx, __ATOMIC_RELAXED);
+	const struct driver_ring *r = attack_tx(a);
+	uint16_t used = __atomic_load_n(&r->used->idx, __ATOMIC_RELAXED);
 
-	if (used != a->progress || used == r->avail) {
+	if (used != a->progress || used == r->avail_at) {
 		a->progress = used;
 		a->progress_tsc = now;
 		return false;

@@ -44,12 +44,12 @@ struct attack {
 
 uint32_t attack_random(struct attack *a);
 
-static inline struct fe_ring *attack_tx(struct attack *a)
+static inline struct driver_ring *attack_tx(struct attack *a)
 {
 	return &a->fe.ring[1];
 }
 
-static inline struct fe_ring *attack_rx(struct attack *a)
+static inline struct driver_ring *attack_rx(struct attack *a)
 {
 	return &a->fe.ring[0];
 }

@@ -6,38 +6,37 @@
 
 void step_bad_index(struct attack *a)
 {
-	struct fe_ring *r = attack_tx(a);
+	struct driver_ring *r = attack_tx(a);
 
-	r->split.avail->ring[r->avail % r->num] = (uint16_t)(r->num + attack_random(a) % 1000);
-	r->avail++;
-	fe_ring_publish(r);
+	r->avail->ring[r->avail_at % r->size] = (uint16_t)(r->size + attack_random(a) % 1000);
+	r->avail_at++;
+	driver_ring_publish(r);
 }
 
 /* The available index runs ahead by more than the ring holds. */
 void step_index_jump(struct attack *a)
 {
-	struct fe_ring *r = attack_tx(a);
+	struct driver_ring *r = attack_tx(a);
 
-	r->avail = (uint16_t)(r->avail + r->num + attack_random(a) % 30000);
-	fe_ring_publish(r);
+	r->avail_at = (uint16_t)(r->avail_at + r->size + attack_random(a) % 30000);
+	driver_ring_publish(r);
 }
 
 /* Anything at all, anywhere in the rings. */
 void step_scribble(struct attack *a)
 {
-	struct fe_ring *r = attack_tx(a);
-	uint8_t *p = (uint8_t *)r->split.desc;
-	size_t size = vring_size(r->num, FE_PAGE);
+	struct driver_ring *r = attack_tx(a);
+	uint8_t *p = (uint8_t *)r->desc;
 
 	for (int i = 0; i < 64; i++)
-		p[attack_random(a) % size] = (uint8_t)attack_random(a);
-	fe_ring_kick(r);
+		p[attack_random(a) % r->bytes] = (uint8_t)attack_random(a);
+	driver_ring_kick(r);
 }
 
 void step_kick(struct attack *a)
 {
 	for (unsigned int i = 0; i < 2; i++)
-		fe_ring_kick(&a->fe.ring[i]);
+		driver_ring_kick(&a->fe.ring[i]);
 }
 
 void step_mem_table(struct attack *a)

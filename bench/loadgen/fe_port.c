@@ -49,32 +49,32 @@ static int slots_init(struct vhost_fe *fe, struct slots *s, uint16_t n)
 
 static void rx_fill(struct fe_port *p, uint16_t q)
 {
-	struct fe_ring *r = &p->fe.ring[2 * q];
+	struct driver_ring *r = &p->fe.ring[2 * q];
 	struct slots *s = &p->rx[q];
 
 	while (s->n_free > 0) {
 		uint16_t slot = s->free[s->n_free - 1];
-		struct fe_buf b = {vhost_fe_gpa(&p->fe, s->buf + (size_t)slot * SLOT_SIZE),
-				   SLOT_SIZE, true};
-		int id = fe_ring_add(r, &b, 1);
+		struct driver_buf b = {vhost_fe_gpa(&p->fe, s->buf + (size_t)slot * SLOT_SIZE),
+				       SLOT_SIZE, true};
+		int id = driver_ring_add(r, &b, 1);
 
 		if (id < 0)
 			break;
 		s->n_free--;
 		s->of_id[id] = slot;
 	}
-	fe_ring_publish(r);
-	if (fe_ring_wants_kick(r))
-		fe_ring_kick(r);
+	driver_ring_publish(r);
+	if (driver_ring_wants_kick(r))
+		driver_ring_kick(r);
 }
 
 /* We poll: the device need not notify. */
-static void suppress_calls(struct fe_ring *r)
+static void suppress_calls(struct driver_ring *r)
 {
 	if (r->packed)
-		r->pk.driver->flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+		r->driver->flags = VRING_PACKED_EVENT_FLAG_DISABLE;
 	else
-		r->split.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+		r->avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 }
 
 static int start(struct fe_port *p, const struct vm_spec *spec, uint16_t vm, bool hugepages)
@@ -157,13 +157,13 @@ static struct rte_mbuf *take(struct fe_port *p, const uint8_t *buf, uint32_t len
 
 uint16_t fe_port_rx(struct fe_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct fe_ring *r = &p->fe.ring[2 * queue];
+	struct driver_ring *r = &p->fe.ring[2 * queue];
 	struct slots *s = &p->rx[queue];
 	uint16_t got = 0, seen = 0;
 	uint32_t len;
 	int id;
 
-	while (seen < n && (id = fe_ring_poll(r, &len)) >= 0) {
+	while (seen < n && (id = driver_ring_poll(r, &len)) >= 0) {
 		uint16_t slot = s->of_id[id];
 		struct rte_mbuf *m = take(p, s->buf + (size_t)slot * SLOT_SIZE, len);
 
@@ -189,38 +189,38 @@ static uint32_t put(const struct fe_port *p, uint8_t *buf, const struct rte_mbuf
 	return at;
 }
 
-static void tx_reap(struct fe_ring *r, struct slots *s)
+static void tx_reap(struct driver_ring *r, struct slots *s)
 {
 	uint32_t len;
 	int id;
 
-	while ((id = fe_ring_poll(r, &len)) >= 0)
+	while ((id = driver_ring_poll(r, &len)) >= 0)
 		s->free[s->n_free++] = s->of_id[id];
 }
 
 uint16_t fe_port_tx(struct fe_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct fe_ring *r = &p->fe.ring[2 * queue + 1];
+	struct driver_ring *r = &p->fe.ring[2 * queue + 1];
 	struct slots *s = &p->tx[queue];
 	uint16_t sent = 0;
 
 	tx_reap(r, s);
-	while (sent < n && s->n_free > 0 && r->free > 0) {
+	while (sent < n && s->n_free > 0 && r->n_free > 0) {
 		uint16_t slot = s->free[--s->n_free];
 		uint8_t *buf = s->buf + (size_t)slot * SLOT_SIZE;
-		struct fe_buf b = {vhost_fe_gpa(&p->fe, buf), put(p, buf, pkts[sent]), false};
+		struct driver_buf b = {vhost_fe_gpa(&p->fe, buf), put(p, buf, pkts[sent]), false};
 
-		s->of_id[fe_ring_add(r, &b, 1)] = slot;
+		s->of_id[driver_ring_add(r, &b, 1)] = slot;
 		sent++;
 		if (p->kick_always) {
-			fe_ring_publish(r);
-			fe_ring_kick(r);
+			driver_ring_publish(r);
+			driver_ring_kick(r);
 		}
 	}
 	if (sent) {
-		fe_ring_publish(r);
-		if (fe_ring_wants_kick(r))
-			fe_ring_kick(r);
+		driver_ring_publish(r);
+		if (driver_ring_wants_kick(r))
+			driver_ring_kick(r);
 		rte_pktmbuf_free_bulk(pkts, sent);
 	}
 	return sent;

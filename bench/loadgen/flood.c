@@ -56,7 +56,7 @@ static uint16_t peer_of(const struct attack *a)
 
 static void set_desc(struct attack *a, uint32_t i, const void *at, uint32_t len, uint16_t flags)
 {
-	attack_tx(a)->split.desc[i] = (struct vring_desc){vhost_fe_gpa(&a->fe, at), len, flags, 0};
+	attack_tx(a)->desc[i] = (struct vring_desc){vhost_fe_gpa(&a->fe, at), len, flags, 0};
 }
 
 /* The first half of the slots is for packets to the peer, the second for all others: descriptors
@@ -128,7 +128,7 @@ static void desc_chain(struct attack *a, uint32_t i)
 /* What is wrong with a descriptor that does not break the ring, in turn. */
 static void desc_malformed(struct attack *a, uint32_t i)
 {
-	struct vring_desc *d = &attack_tx(a)->split.desc[i];
+	struct vring_desc *d = &attack_tx(a)->desc[i];
 	struct rte_ether_addr all = mac_of_all();
 
 	desc_small(a, i, &all);
@@ -153,60 +153,60 @@ static void desc_malformed(struct attack *a, uint32_t i)
 }
 
 /* Offers the ring for the first time: each entry names the descriptor of its place. */
-static void offer(struct fe_ring *r)
+static void offer(struct driver_ring *r)
 {
-	for (uint16_t i = 0; i < r->num; i++)
-		r->split.avail->ring[i] = i;
-	r->avail = r->num;
-	fe_ring_publish(r);
+	for (uint16_t i = 0; i < r->size; i++)
+		r->avail->ring[i] = i;
+	r->avail_at = r->size;
+	driver_ring_publish(r);
 }
 
 static void offer_tx(struct attack *a)
 {
 	a->phase = 0;
 	offer(attack_tx(a));
-	fe_ring_kick(attack_tx(a));
+	driver_ring_kick(attack_tx(a));
 }
 
 /* Nothing but a broadcast, so that the switch learns where it is. */
 void flood_prepare_sink(struct attack *a)
 {
 	struct rte_ether_addr all = mac_of_all();
-	struct fe_ring *r = attack_tx(a);
+	struct driver_ring *r = attack_tx(a);
 
 	desc_small(a, 0, &all);
-	r->split.avail->ring[0] = 0;
-	r->avail = 1;
-	fe_ring_publish(r);
-	fe_ring_kick(r);
+	r->avail->ring[0] = 0;
+	r->avail_at = 1;
+	driver_ring_publish(r);
+	driver_ring_kick(r);
 }
 
 void flood_prepare_small(struct attack *a)
 {
 	struct rte_ether_addr to = frame_mac(peer_of(a));
 
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_small(a, i, &to);
 	offer_tx(a);
 }
 
 void flood_prepare_mtu(struct attack *a)
 {
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_mtu(a, i);
 	offer_tx(a);
 }
 
 void flood_prepare_large(struct attack *a)
 {
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_large(a, i);
 	offer_tx(a);
 }
 
 void flood_prepare_chain(struct attack *a)
 {
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_chain(a, i);
 	offer_tx(a);
 }
@@ -215,14 +215,14 @@ void flood_prepare_broadcast(struct attack *a)
 {
 	struct rte_ether_addr all = mac_of_all();
 
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_small(a, i, &all);
 	offer_tx(a);
 }
 
 void flood_prepare_unknown(struct attack *a)
 {
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++) {
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++) {
 		struct rte_ether_addr to = frame_unknown_mac(a->vm * 65536u + i);
 
 		desc_small(a, i, &to);
@@ -232,7 +232,7 @@ void flood_prepare_unknown(struct attack *a)
 
 void flood_prepare_malformed(struct attack *a)
 {
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_malformed(a, i);
 	offer_tx(a);
 }
@@ -255,7 +255,7 @@ void flood_prepare_mixed(struct attack *a)
 {
 	struct rte_ether_addr to = frame_mac(peer_of(a));
 
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++) {
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++) {
 		if (i % 4 == 3)
 			desc_small(a, i, &to);
 		else
@@ -268,8 +268,8 @@ void flood_prepare_mixed(struct attack *a)
 void flood_prepare_notify(struct attack *a)
 {
 	flood_prepare_small(a);
-	attack_tx(a)->split.avail->flags = 0;
-	attack_rx(a)->split.avail->flags = 0;
+	attack_tx(a)->avail->flags = 0;
+	attack_rx(a)->avail->flags = 0;
 }
 
 /* A small packet of which the second half is in a page of its own, through a table. */
@@ -290,7 +290,7 @@ static void desc_balloon(struct attack *a, uint32_t i)
 
 void flood_prepare_balloon(struct attack *a)
 {
-	for (uint16_t i = 0; i < attack_tx(a)->num; i++)
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_balloon(a, i);
 	offer_tx(a);
 }
@@ -299,7 +299,7 @@ void flood_prepare_balloon(struct attack *a)
 void flood_prepare_alternate(struct attack *a)
 {
 	struct rte_ether_addr to = frame_mac(peer_of(a));
-	uint16_t half = attack_tx(a)->num / 2;
+	uint16_t half = attack_tx(a)->size / 2;
 
 	for (uint16_t i = 0; i < half; i++) {
 		desc_small(a, i, &to);
@@ -307,41 +307,41 @@ void flood_prepare_alternate(struct attack *a)
 	}
 	a->phase = 0;
 	flood_step_alternate(a);
-	fe_ring_kick(attack_tx(a));
+	driver_ring_kick(attack_tx(a));
 }
 
 /* The available index up to which the ring is full. */
-static uint16_t full_at(const struct fe_ring *r)
+static uint16_t full_at(const struct driver_ring *r)
 {
-	return (uint16_t)(__atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE) + r->num);
+	return (uint16_t)(__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) + r->size);
 }
 
-static void show(struct fe_ring *r, uint16_t avail)
+static void show(struct driver_ring *r, uint16_t avail)
 {
-	if (avail == r->avail)
+	if (avail == r->avail_at)
 		return;
-	r->avail = avail;
-	fe_ring_publish(r);
-	if (fe_ring_wants_kick(r))
-		fe_ring_kick(r);
+	r->avail_at = avail;
+	driver_ring_publish(r);
+	if (driver_ring_wants_kick(r))
+		driver_ring_kick(r);
 }
 
 void flood_fill_rx(struct attack *a)
 {
-	struct fe_ring *r = attack_rx(a);
+	struct driver_ring *r = attack_rx(a);
 
-	for (uint16_t i = 0; i < r->num; i++)
-		r->split.desc[i] = (struct vring_desc){
+	for (uint16_t i = 0; i < r->size; i++)
+		r->desc[i] = (struct vring_desc){
 			vhost_fe_gpa(&a->fe, a->sink + (size_t)(i % SINK_BUFS) * SINK_SIZE),
 			SINK_SIZE, VRING_DESC_F_WRITE, 0};
-	a->rx_used = __atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE);
+	a->rx_used = __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
 	offer(r);
 }
 
 void flood_refill_rx(struct attack *a)
 {
-	struct fe_ring *r = attack_rx(a);
-	uint16_t full = full_at(r), used = (uint16_t)(full - r->num);
+	struct driver_ring *r = attack_rx(a);
+	uint16_t full = full_at(r), used = (uint16_t)(full - r->size);
 
 	a->received += (uint16_t)(used - a->rx_used);
 	a->rx_used = used;
@@ -350,7 +350,7 @@ void flood_refill_rx(struct attack *a)
 
 void flood_step(struct attack *a)
 {
-	struct fe_ring *r = attack_tx(a);
+	struct driver_ring *r = attack_tx(a);
 
 	show(r, full_at(r));
 }
@@ -358,22 +358,22 @@ void flood_step(struct attack *a)
 /* One more packet, if the ring has room. */
 void flood_step_one(struct attack *a)
 {
-	struct fe_ring *r = attack_tx(a);
+	struct driver_ring *r = attack_tx(a);
 
-	if (r->avail != full_at(r))
-		show(r, (uint16_t)(r->avail + 1));
+	if (r->avail_at != full_at(r))
+		show(r, (uint16_t)(r->avail_at + 1));
 }
 
 void flood_step_alternate(struct attack *a)
 {
-	struct fe_ring *r = attack_tx(a);
-	uint16_t half = r->num / 2, to = full_at(r);
+	struct driver_ring *r = attack_tx(a);
+	uint16_t half = r->size / 2, to = full_at(r);
 
-	for (uint16_t at = r->avail; at != to; at++) {
+	for (uint16_t at = r->avail_at; at != to; at++) {
 		bool dear = a->phase >= CHEAP_RUN;
 		uint16_t n = (uint16_t)(a->phase % half);
 
-		r->split.avail->ring[at % r->num] = dear ? half + n : n;
+		r->avail->ring[at % r->size] = dear ? half + n : n;
 		if (++a->phase == CHEAP_RUN + DEAR_RUN)
 			a->phase = 0;
 	}

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver's side of a virtqueue in plain memory: what a guest does with a split or packed ring,
- * one step at a time. Everything is public, so that a test can also write what no driver would.
- *
- * Guest memory is cut into regions with guard bytes around each; they are poisoned under ASan and
- * compared otherwise. */
+/* The driver's side of a virtqueue, split or packed (virtio 1.1, 2.6 and 2.7), one step at a time.
+ * No DPDK, since front ends in processes of their own use it too. Everything is public, so that a
+ * test can also write what no driver would. No function aborts. */
 #ifndef FAKE_DRIVER_RING_H
 #define FAKE_DRIVER_RING_H
 
@@ -12,30 +10,7 @@
 #include <stdint.h>
 #include <linux/virtio_ring.h>
 
-#include "ring/guest_mem.h"
 #include "ring/virtq.h"
-
-#define DRIVER_GPA   0x100000000ULL /* of the first region */
-#define DRIVER_GUARD 4096
-
-struct driver_mem {
-	struct guest_mem map;
-	uint8_t *all;
-	size_t all_size;
-	size_t used[GUEST_MEM_MAX_REGIONS];
-};
-
-/* n regions of `size` bytes; their guest addresses follow each other. With `adjacent` our addresses
- * do too, so that only the outer ends have guards. */
-void driver_mem_init(struct driver_mem *m, unsigned n, size_t size, bool adjacent);
-void driver_mem_free(struct driver_mem *m);
-
-/* A piece of region r, zeroed, and its guest address. Aborts when the region is used up. */
-void *driver_mem_alloc(struct driver_mem *m, unsigned r, size_t len, size_t align);
-uint64_t driver_mem_gpa(const struct driver_mem *m, const void *p);
-
-/* Whether nobody wrote into the guards. */
-bool driver_mem_guards_ok(const struct driver_mem *m);
 
 struct driver_buf {
 	uint64_t gpa;
@@ -44,46 +19,77 @@ struct driver_buf {
 };
 
 struct driver_ring {
-	bool packed;
-	uint16_t size;
-	uint64_t features;
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
-	struct vring_packed_desc *pdesc;
-	struct vring_packed_desc_event *driver;
-	struct vring_packed_desc_event *device;
-	struct driver_mem *mem;
-	void *tables; /* one indirect table of DRIVER_TABLE entries per id */
-	uint16_t start;
-
-	/* What the driver remembers. */
-	uint16_t avail_at, used_at;
-	bool avail_wrap, used_wrap;
-	uint16_t n_free;   /* descriptors */
-	uint16_t *free_id; /* split: descriptors; packed: ids; a stack */
-	uint16_t n_free_id;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *pdesc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device;
+	};
+	uint16_t *next; /* the free list, and the links of chains: the shared ones are not read back
+			 */
 	uint16_t *count; /* ring descriptors of the chain with this id */
-	uint16_t *next;  /* split: the driver's own copy of the links */
+	bool packed, event_idx;
+	bool avail_wrap, used_wrap; /* packed */
+	bool held; /* packed: a descriptor that is not published yet, and its flags */
+	uint16_t held_at, held_flags;
+	uint16_t size;
+	uint16_t n_free;     /* descriptors */
+	uint16_t free_id;    /* head of the free list; split: of descriptors, packed: of ids */
+	uint16_t avail_at;   /* split: index, published or not; packed: the next slot to fill */
+	uint16_t used_at;    /* split: index; packed: the next slot to look at */
+	uint16_t event_from; /* split: index at the last question whether to kick */
+	uint16_t start;
+	int kickfd, callfd; /* eventfds, -1 when there are none */
+	uint64_t features;
+	size_t bytes; /* of shared memory, from desc on */
 };
 
-#define DRIVER_TABLE 300
+/* Lays a ring out at `at`, in vring_size(size, align) bytes, empty. `start` is where both sides
+ * begin: a split ring's index, or a packed ring's position with the wrap counter in bit 15. 0 or
+ * -ENOMEM. */
+int driver_ring_init(struct driver_ring *r, void *at, size_t align, uint16_t size,
+		     uint64_t features, uint16_t start);
 
-/* Lays a ring out in region 0. `start` is where both sides begin: a split ring's index, or a packed
- * ring's position with the wrap counter in bit 15. */
-void driver_ring_init(struct driver_ring *r, struct driver_mem *mem, uint16_t size,
-		      uint64_t features, uint16_t start);
+/* Closes its eventfds and frees what is private; the shared memory is the caller's. A struct of
+ * zeros may be freed too. */
 void driver_ring_free(struct driver_ring *r);
 
+/* Empties a ring in place, as after a reconnect. */
+void driver_ring_reset(struct driver_ring *r);
+
 /* The device's configuration for it. */
-struct virtq_conf driver_ring_conf(const struct driver_ring *r, int call_fd);
+struct virtq_conf driver_ring_conf(const struct driver_ring *r, const struct guest_mem *mem,
+				   int call_fd);
 
-/* Makes a chain of n buffers available, through an indirect table if asked. Returns its id, or -1
- * when the ring has no room. */
-int driver_ring_add(struct driver_ring *r, const struct driver_buf *bufs, unsigned n,
-		    bool indirect);
+/* Adds a chain of n buffers, which is not visible until driver_ring_publish. Returns its id (split:
+ * its head), which comes back from driver_ring_poll, or -ENOSPC. */
+int driver_ring_add(struct driver_ring *r, const struct driver_buf *bufs, unsigned n);
 
-/* Takes the next used chain: true with its id and length. */
-bool driver_ring_poll(struct driver_ring *r, uint16_t *id, uint32_t *len);
+/* The same through an indirect table, which it writes at `table`. */
+int driver_ring_add_indirect(struct driver_ring *r, void *table, uint64_t table_gpa,
+			     const struct driver_buf *bufs, unsigned n);
+
+/* The same with descriptors as they are. A split ring's links count from the head: they mean what
+ * they say while the free list is in order, as it is when chains come back one by one. */
+int driver_ring_add_raw(struct driver_ring *r, const struct vring_desc *descs, unsigned n);
+
+/* Shows the device all that was added. */
+void driver_ring_publish(struct driver_ring *r);
+
+/* True when the device wants a kick for what was published since the last question. */
+bool driver_ring_wants_kick(struct driver_ring *r);
+
+/* Writes the kick eventfd, wanted or not. */
+void driver_ring_kick(struct driver_ring *r);
+
+/* Takes one used chain: returns its id and its length in *len, -EAGAIN when there is none, -EPROTO
+ * when the device returned something that it was not given. */
+int driver_ring_poll(struct driver_ring *r, uint32_t *len);
 
 #endif

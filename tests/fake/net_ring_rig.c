@@ -8,6 +8,7 @@
 
 #include "tests/fake/net_ring_rig.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -21,6 +22,7 @@
 #include "vhost/net_lent.h"
 
 #define REGION_SIZE (8u << 20)
+#define TABLE_BYTES (RIG_TABLE * sizeof(struct vring_desc))
 
 void rig_open(struct rig *g, const struct rig_conf *conf)
 {
@@ -30,9 +32,12 @@ void rig_open(struct rig *g, const struct rig_conf *conf)
 	assert_int_equal(guest_fd_init(), 0);
 	driver_mem_init(&g->mem, conf->regions ? conf->regions : 1,
 			conf->region_size ? conf->region_size : REGION_SIZE, conf->adjacent);
-	driver_ring_init(&g->ring, &g->mem, conf->size, conf->features, conf->start);
+	driver_mem_ring(&g->mem, &g->ring, conf->size, conf->features, conf->start);
+	g->tables = NULL;
+	if (conf->features & RIG_F(VIRTIO_RING_F_INDIRECT_DESC))
+		g->tables = driver_mem_alloc(&g->mem, 0, conf->size * TABLE_BYTES, 16);
 	g->call_fd = conf->no_call_fd ? -1 : eventfd(0, EFD_CLOEXEC);
-	vc = driver_ring_conf(&g->ring, g->call_fd);
+	vc = driver_ring_conf(&g->ring, &g->mem.map, g->call_fd);
 	assert_int_equal(net_ring_open(&g->net, &vc), 0);
 	g->loan = conf->lend ? net_lent_create() : NULL;
 	g->hdr_len = conf->features & long_hdr ? 12 : 10;
@@ -48,6 +53,39 @@ void rig_close(struct rig *g, struct rte_mempool *pool)
 	driver_mem_free(&g->mem);
 	if (g->call_fd >= 0)
 		close(g->call_fd);
+}
+
+static int add_through_table(struct rig *g, const struct driver_buf *bufs, unsigned n)
+{
+	uint8_t *table = g->tables + g->ring.free_id * TABLE_BYTES;
+
+	assert_true(g->tables && n <= RIG_TABLE);
+	return driver_ring_add_indirect(&g->ring, table, driver_mem_gpa(&g->mem, table), bufs, n);
+}
+
+int rig_add(struct rig *g, const struct driver_buf *bufs, unsigned n, bool indirect)
+{
+	int id;
+
+	if (g->ring.n_free == 0)
+		return -ENOSPC;
+	id = indirect ? add_through_table(g, bufs, n) : driver_ring_add(&g->ring, bufs, n);
+	driver_ring_publish(&g->ring);
+	return id;
+}
+
+bool rig_poll(struct rig *g, uint16_t *id, uint32_t *len)
+{
+	uint16_t at = g->ring.used_at;
+	int used = driver_ring_poll(&g->ring, len);
+
+	if (used == -EAGAIN)
+		return false;
+	assert_true(used >= 0);
+	*id = (uint16_t)used;
+	if (g->ring.packed)
+		assert_int_equal(!(g->ring.pdesc[at].flags & VRING_DESC_F_WRITE), *len == 0);
+	return true;
 }
 
 uint64_t rig_notified(struct rig *g)

@@ -41,25 +41,16 @@ static uint64_t fake_clock(void)
 
 static void open_ring(struct scene_guest *g, unsigned index, struct net_ring *ring)
 {
-	struct fe_ring *r = &g->fe.ring[index];
-	const struct virtq_conf conf = {
-		.desc = r->split.desc,
-		.avail = r->split.avail,
-		.used = r->split.used,
-		.size = r->num,
-		.call_fd = -1,
-		.features = FEATURES,
-		.mem = &g->mem,
-	};
+	const struct virtq_conf conf = driver_ring_conf(&g->fe.ring[index], &g->mem, -1);
 
 	assert_int_equal(net_ring_open(ring, &conf), 0);
 }
 
-/* Offers a receive buffer; not visible until fe_ring_publish. */
+/* Offers a receive buffer; not visible until driver_ring_publish. */
 static void offer(struct scene_guest *g, int buf)
 {
-	struct fe_buf b = {vhost_fe_gpa(&g->fe, g->rx_buf[buf]), 2048, true};
-	int head = fe_ring_add(&g->fe.ring[0], &b, 1);
+	struct driver_buf b = {vhost_fe_gpa(&g->fe, g->rx_buf[buf]), 2048, true};
+	int head = driver_ring_add(&g->fe.ring[0], &b, 1);
 
 	assert_true(head >= 0);
 	g->rx_head[head] = buf;
@@ -73,7 +64,7 @@ static void open_rings(struct scene_guest *g)
 	g->mem.n = 1;
 	g->mem.r[0] = (struct guest_region){FE_GPA, g->fe.mem_size, g->fe.mem};
 	for (unsigned r = 0; r < 2; r++)
-		assert_int_equal(fe_ring_init(&g->fe, r, SCENE_RING_SIZE), 0);
+		assert_int_equal(vhost_fe_ring_init(&g->fe, r, SCENE_RING_SIZE), 0);
 	for (unsigned b = 0; b < SCENE_RING_SIZE; b++)
 		g->rx_buf[b] = vhost_fe_alloc(&g->fe, 2048, 64);
 	open_ring(g, 0, &g->pair.rx);
@@ -82,7 +73,7 @@ static void open_rings(struct scene_guest *g)
 	g->pair.tx_kick_fd = -1;
 	for (int b = 0; b < SCENE_RING_SIZE; b++)
 		offer(g, b);
-	fe_ring_publish(&g->fe.ring[0]);
+	driver_ring_publish(&g->fe.ring[0]);
 }
 
 static void join_worker(struct scene_guest *g, struct worker *w)
@@ -250,14 +241,14 @@ void scene_mac(unsigned i, uint8_t mac[6])
 void scene_send_bytes(struct scene_guest *g, const uint8_t *frame, size_t len)
 {
 	uint8_t *p = vhost_fe_alloc(&g->fe, SCENE_HDR + len, 64);
-	struct fe_buf b;
+	struct driver_buf b;
 
 	assert_non_null(p);
 	memset(p, 0, SCENE_HDR);
 	memcpy(p + SCENE_HDR, frame, len);
-	b = (struct fe_buf){vhost_fe_gpa(&g->fe, p), (uint32_t)(SCENE_HDR + len), false};
-	assert_true(fe_ring_add(&g->fe.ring[1], &b, 1) >= 0);
-	fe_ring_publish(&g->fe.ring[1]);
+	b = (struct driver_buf){vhost_fe_gpa(&g->fe, p), (uint32_t)(SCENE_HDR + len), false};
+	assert_true(driver_ring_add(&g->fe.ring[1], &b, 1) >= 0);
+	driver_ring_publish(&g->fe.ring[1]);
 }
 
 void scene_send_frame(struct scene_guest *g, const uint8_t dst[6], const uint8_t src[6],
@@ -287,7 +278,7 @@ void scene_reclaim(struct scene *s, unsigned i)
 {
 	uint32_t len;
 
-	while (fe_ring_poll(&s->guest[i].fe.ring[1], &len) >= 0)
+	while (driver_ring_poll(&s->guest[i].fe.ring[1], &len) >= 0)
 		continue;
 }
 
@@ -296,15 +287,15 @@ void scene_offer_again(struct scene *s, unsigned i)
 	struct scene_guest *g = &s->guest[i];
 	uint32_t len;
 
-	for (int head; (head = fe_ring_poll(&g->fe.ring[0], &len)) >= 0;)
+	for (int head; (head = driver_ring_poll(&g->fe.ring[0], &len)) >= 0;)
 		offer(g, g->rx_head[head]);
-	fe_ring_publish(&g->fe.ring[0]);
+	driver_ring_publish(&g->fe.ring[0]);
 }
 
 int scene_receive(struct scene_guest *g, uint32_t *len)
 {
 	uint32_t used;
-	int head = fe_ring_poll(&g->fe.ring[0], &used);
+	int head = driver_ring_poll(&g->fe.ring[0], &used);
 
 	if (head < 0)
 		return -1;

@@ -25,10 +25,6 @@ void vhost_fe_init(struct vhost_fe *fe)
 	memset(fe, 0, sizeof(*fe));
 	fe->fd = -1;
 	fe->mem_fd = -1;
-	for (int i = 0; i < FE_MAX_RINGS; i++) {
-		fe->ring[i].kickfd = -1;
-		fe->ring[i].callfd = -1;
-	}
 }
 
 int vhost_fe_connect(struct vhost_fe *fe, const char *path)
@@ -67,21 +63,11 @@ void vhost_fe_disconnect(struct vhost_fe *fe)
 	fe->protocol_features = 0;
 }
 
-static void ring_close(struct fe_ring *r)
-{
-	if (r->kickfd >= 0)
-		close(r->kickfd);
-	if (r->callfd >= 0)
-		close(r->callfd);
-	free(r->link);
-	free(r->chain);
-}
-
 void vhost_fe_close(struct vhost_fe *fe)
 {
 	vhost_fe_disconnect(fe);
 	for (int i = 0; i < FE_MAX_RINGS; i++)
-		ring_close(&fe->ring[i]);
+		driver_ring_free(&fe->ring[i]);
 	if (fe->mem)
 		munmap(fe->mem, fe->mem_size);
 	if (fe->mem_fd >= 0)
@@ -346,15 +332,15 @@ static int send_state(struct vhost_fe *fe, uint32_t request, uint32_t index, uin
 
 static int send_addr(struct vhost_fe *fe, unsigned int index)
 {
-	const struct fe_ring *r = &fe->ring[index];
+	const struct driver_ring *r = &fe->ring[index];
 	struct {
 		uint32_t index, flags;
 		uint64_t desc, used, avail, log;
 	} addr = {.index = index};
 
-	addr.desc = (uintptr_t)(r->packed ? (void *)r->pk.desc : (void *)r->split.desc);
-	addr.avail = (uintptr_t)(r->packed ? (void *)r->pk.driver : (void *)r->split.avail);
-	addr.used = (uintptr_t)(r->packed ? (void *)r->pk.device : (void *)r->split.used);
+	addr.desc = (uintptr_t)r->desc;
+	addr.avail = (uintptr_t)r->avail;
+	addr.used = (uintptr_t)r->used;
 	return vhost_fe_send(fe, FE_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
 }
 
@@ -369,18 +355,33 @@ static int send_eventfd(struct vhost_fe *fe, uint32_t request, unsigned int inde
 	return vhost_fe_send(fe, request, &value, sizeof(value), fd, 1);
 }
 
+int vhost_fe_ring_init(struct vhost_fe *fe, unsigned int index, uint16_t size)
+{
+	/* A packed ring begins with its wrap counter at 1 (virtio 1.1, 2.7.1). */
+	uint16_t start = fe->features & FE_F(FE_PACKED) ? 0x8000 : 0;
+	void *at;
+
+	if (index >= FE_MAX_RINGS || size == 0 || fe->ring[index].size)
+		return -EINVAL;
+	at = vhost_fe_alloc(fe, vring_size(size, FE_PAGE), FE_PAGE);
+	if (!at)
+		return -ENOMEM;
+	return driver_ring_init(&fe->ring[index], at, FE_PAGE, size, fe->features, start);
+}
+
 int vhost_fe_ring_start(struct vhost_fe *fe, unsigned int index)
 {
-	struct fe_ring *r;
+	struct driver_ring *r;
 	int rc;
 
-	if (index >= FE_MAX_RINGS || !fe->ring[index].num)
+	if (index >= FE_MAX_RINGS || !fe->ring[index].size)
 		return -EINVAL;
 	r = &fe->ring[index];
-	/* Packed: both wrap counters start at 1 and ride in bits 15 and 31 (virtio 1.1, 2.7.1). */
-	rc = send_state(fe, FE_SET_VRING_NUM, index, r->num);
+	/* A packed ring has two places to begin at: the driver's and the device's. */
+	rc = send_state(fe, FE_SET_VRING_NUM, index, r->size);
 	if (rc == 0)
-		rc = send_state(fe, FE_SET_VRING_BASE, index, r->packed ? 0x80008000u : 0);
+		rc = send_state(fe, FE_SET_VRING_BASE, index,
+				r->packed ? r->start * 0x10001u : r->start);
 	if (rc == 0)
 		rc = send_addr(fe, index);
 	if (rc == 0)
@@ -423,7 +424,7 @@ static int open_rings(struct vhost_fe *fe, const struct fe_config *cfg)
 	int rc = 0;
 
 	for (unsigned int i = 0; i < n && rc == 0; i++)
-		rc = fe_ring_init(fe, i, cfg->ring_size);
+		rc = vhost_fe_ring_init(fe, i, cfg->ring_size);
 	for (unsigned int i = 0; i < n && rc == 0; i++)
 		rc = vhost_fe_ring_start(fe, i);
 	for (unsigned int i = 0; i < n && rc == 0; i++)

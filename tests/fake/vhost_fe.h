@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A vhost-user front end made by hand: what QEMU and a guest driver do, one step at a time, so that
- * tests and the load generator can also do each step wrongly. No DPDK.
+/* A vhost-user front end made by hand: what QEMU does, one step at a time, so that tests and the
+ * load generator can also do each step wrongly. No DPDK. It connects, sends any message, makes
+ * guest memory and starts rings, which driver_ring.h drives.
  *
- * The protocol half (vhost_fe.c) connects, sends any message, makes guest memory and starts rings.
- * The ring half (vhost_fe_ring.c) drives split and packed rings; every field is public, so that a
- * hostile caller writes what it likes into the shared memory. All functions return 0 or more, or a
- * negative errno; none aborts. One thread per front end. */
+ * Every field is public, so that a hostile caller writes what it likes into the shared memory. All
+ * functions return 0 or more, or a negative errno; none aborts. One thread per front end. */
 #ifndef FAKE_VHOST_FE_H
 #define FAKE_VHOST_FE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <linux/virtio_ring.h>
+
+#include "tests/fake/driver_ring.h"
 
 #define FE_MAX_RINGS 32
 #define FE_MAX_FDS   8
-#define FE_MAX_CHAIN 1024          /* descriptors of one chain that fe_ring_add takes */
 #define FE_GPA       0x40000000ULL /* where guest memory starts in guest physical addresses */
 #define FE_PAYLOAD   512
 #define FE_PAGE      4096
@@ -110,34 +109,6 @@ struct fe_region {
 	uint64_t mmap_offset;
 };
 
-/* The driver's side of one virtqueue. */
-struct fe_ring {
-	bool packed;
-	uint16_t num;
-	uint16_t free;       /* descriptors not in use */
-	uint16_t next;       /* split: head of the free list; packed: next slot to fill */
-	uint16_t used;       /* split: used index seen; packed: next slot to look at */
-	uint16_t avail;      /* split: available index, published or not */
-	uint16_t event_from; /* index at the last kick */
-	bool wrap_avail, wrap_used;
-	bool event_idx;
-	int kickfd, callfd;
-	uint16_t next_id; /* packed: head of the free list of buffer ids */
-	uint16_t *link;   /* free list; private, the shared copy is never read back */
-	uint16_t *chain;  /* descriptors of the chain with this head or id */
-	union {
-		struct vring split;
-		struct {
-			struct vring_packed_desc *desc;
-			struct vring_packed_desc_event *driver;
-			struct vring_packed_desc_event *device;
-		} pk;
-	};
-	uint16_t held_flags; /* packed: flags of the first descriptor not yet published */
-	uint16_t held_slot;
-	bool held;
-};
-
 struct vhost_fe {
 	int fd;
 	uint64_t features;          /* agreed */
@@ -145,7 +116,7 @@ struct vhost_fe {
 	int mem_fd;
 	uint8_t *mem;
 	size_t mem_size, mem_used;
-	struct fe_ring ring[FE_MAX_RINGS];
+	struct driver_ring ring[FE_MAX_RINGS];
 };
 
 struct fe_config {
@@ -157,8 +128,6 @@ struct fe_config {
 	size_t mem_skip; /* unused memory before it */
 	bool hugepages;
 };
-
-/* --- protocol --- */
 
 /* Makes an unconnected front end: every descriptor closed, no memory. Call first, once. */
 void vhost_fe_init(struct vhost_fe *fe);
@@ -209,7 +178,10 @@ uint64_t vhost_fe_gpa(const struct vhost_fe *fe, const void *p);
 /* SET_MEM_TABLE with guest memory cut into n_regions (1 to 8) equal pieces. */
 int vhost_fe_set_mem_table(struct vhost_fe *fe, int n_regions);
 
-/* Sends the messages that start ring `index` (made by fe_ring_init), and stop it. */
+/* Lays ring `index` out in guest memory, empty. */
+int vhost_fe_ring_init(struct vhost_fe *fe, unsigned int index, uint16_t size);
+
+/* Sends the messages that start ring `index`, and stop it. */
 int vhost_fe_ring_start(struct vhost_fe *fe, unsigned int index);
 int vhost_fe_ring_enable(struct vhost_fe *fe, unsigned int index, bool on);
 int vhost_fe_ring_stop(struct vhost_fe *fe, unsigned int index, uint32_t *base);
@@ -220,39 +192,5 @@ int vhost_fe_open(struct vhost_fe *fe, const char *path, const struct fe_config 
 
 /* The virtio_net_hdr's length under the agreed features. */
 size_t vhost_fe_hdr_len(const struct vhost_fe *fe);
-
-/* --- rings --- */
-
-struct fe_buf {
-	uint64_t gpa;
-	uint32_t len;
-	bool device_writes;
-};
-
-/* Lays ring `index` out in guest memory, empty. */
-int fe_ring_init(struct vhost_fe *fe, unsigned int index, uint16_t num);
-
-/* Empties a ring in place (memory is reused): after a reconnect. */
-void fe_ring_reset(struct fe_ring *r);
-
-/* Adds a chain of n buffers; it is not visible until fe_ring_publish. Returns its head (split) or
- * id (packed), which comes back from fe_ring_poll, or -ENOSPC. */
-int fe_ring_add(struct fe_ring *r, const struct fe_buf *bufs, unsigned int n);
-
-/* Adds one indirect table of n descriptors that the caller wrote at `table`. */
-int fe_ring_add_indirect(struct fe_ring *r, uint64_t table_gpa, unsigned int n);
-
-/* Shows the device all that was added. */
-void fe_ring_publish(struct fe_ring *r);
-
-/* True when the device wants a kick for what was published since the last one. */
-bool fe_ring_wants_kick(struct fe_ring *r);
-
-/* Writes the kick eventfd, wanted or not. */
-void fe_ring_kick(struct fe_ring *r);
-
-/* Takes one used chain: returns its head or id and its length in *len, -EAGAIN when there is none,
- * -EPROTO when the device returned something that it was not given. */
-int fe_ring_poll(struct fe_ring *r, uint32_t *len);
 
 #endif

@@ -105,7 +105,7 @@ static void add_chain(struct rig *g, struct input *in)
 		bufs[i].len = input_u16(in) % 4096;
 		bufs[i].device_writes = input_u8(in) & 1;
 	}
-	driver_ring_add(&g->ring, bufs, n, false);
+	rig_add(g, bufs, n, false);
 }
 
 static void take(struct rig *g, struct input *in)

@@ -124,7 +124,7 @@ static void serve(void *arg)
 /* What a good front end would say. Returns its length. */
 static uint32_t fill(uint32_t request, unsigned ring, struct message *m)
 {
-	const struct fe_ring *r = &fe.ring[ring];
+	const struct driver_ring *r = &fe.ring[ring];
 
 	memset(&m->payload, 0, sizeof(m->payload));
 	switch (request) {
@@ -142,11 +142,9 @@ static uint32_t fill(uint32_t request, unsigned ring, struct message *m)
 		return 8 + 2 * sizeof(struct message_region);
 	case REQUEST_SET_VRING_ADDR:
 		m->payload.addr.index = ring;
-		m->payload.addr.desc = r->packed ? (uintptr_t)r->pk.desc : (uintptr_t)r->split.desc;
-		m->payload.addr.avail = r->packed ? (uintptr_t)r->pk.driver
-						  : (uintptr_t)r->split.avail;
-		m->payload.addr.used = r->packed ? (uintptr_t)r->pk.device
-						 : (uintptr_t)r->split.used;
+		m->payload.addr.desc = (uintptr_t)r->desc;
+		m->payload.addr.avail = (uintptr_t)r->avail;
+		m->payload.addr.used = (uintptr_t)r->used;
 		return sizeof(m->payload.addr);
 	case REQUEST_SET_VRING_NUM:
 	case REQUEST_SET_VRING_BASE:
@@ -269,11 +267,11 @@ static void scribble(struct input *in)
 
 static void add_chain(struct input *in)
 {
-	struct fe_ring *r = &fe.ring[input_u8(in) % (2 * PAIRS)];
-	struct fe_buf b = {FE_GPA + input_u16(in), 2048, input_u8(in) & 1};
+	struct driver_ring *r = &fe.ring[input_u8(in) % (2 * PAIRS)];
+	struct driver_buf b = {FE_GPA + input_u16(in), 2048, input_u8(in) & 1};
 
-	if (r->num > 0 && fe_ring_add(r, &b, 1) >= 0)
-		fe_ring_publish(r);
+	if (r->size > 0 && driver_ring_add(r, &b, 1) >= 0)
+		driver_ring_publish(r);
 }
 
 static void step(struct input *in)

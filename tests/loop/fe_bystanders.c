@@ -54,35 +54,36 @@ static void must(const char *what, int rc)
 
 static void offer_buffers(void)
 {
-	struct fe_ring *r = &receiver.ring[0];
+	struct driver_ring *r = &receiver.ring[0];
 
 	for (unsigned i = 0; i < RING; i++) {
-		struct fe_buf b = {vhost_fe_gpa(&receiver, vhost_fe_alloc(&receiver, BUFFER, 64)),
-				   BUFFER, true};
+		struct driver_buf b = {
+			vhost_fe_gpa(&receiver, vhost_fe_alloc(&receiver, BUFFER, 64)), BUFFER,
+			true};
 
-		must("offer", fe_ring_add(r, &b, 1));
+		must("offer", driver_ring_add(r, &b, 1));
 	}
-	fe_ring_publish(r);
+	driver_ring_publish(r);
 }
 
 /* Takes what arrived, and offers the same buffers again. */
 static void receive(void)
 {
-	struct fe_ring *r = &receiver.ring[0];
+	struct driver_ring *r = &receiver.ring[0];
 	uint32_t len;
 	int head;
 
-	while ((head = fe_ring_poll(r, &len)) >= 0) {
-		struct fe_buf b = {r->split.desc[head].addr, BUFFER, true};
+	while ((head = driver_ring_poll(r, &len)) >= 0) {
+		struct driver_buf b = {r->desc[head].addr, BUFFER, true};
 		const uint8_t *p = receiver.mem + (b.gpa - FE_GPA) + 12;
 
 		if (len == 12 + FRAME && p[12] == 0x88 && p[13] == 0xb5)
 			received++;
 		else
 			strange++;
-		must("offer again", fe_ring_add(r, &b, 1));
+		must("offer again", driver_ring_add(r, &b, 1));
 	}
-	fe_ring_publish(r);
+	driver_ring_publish(r);
 }
 
 /* No more than the receiver has buffers for, however long it has not run. */
@@ -90,23 +91,23 @@ static void send_lot(unsigned n)
 {
 	static const uint8_t header[14] = {0x52, 0x54, 0, 0, 0, 2,    0x52,
 					   0x54, 0,    0, 0, 1, 0x88, 0xb5};
-	struct fe_ring *r = &sender.ring[1];
+	struct driver_ring *r = &sender.ring[1];
 	uint32_t len;
 
-	while (fe_ring_poll(r, &len) >= 0)
+	while (driver_ring_poll(r, &len) >= 0)
 		continue;
 	for (unsigned i = 0; i < n && sent - received < RING; i++) {
 		uint8_t *p = frames + (sent % RING) * 128;
-		struct fe_buf b = {vhost_fe_gpa(&sender, p), 12 + FRAME, false};
+		struct driver_buf b = {vhost_fe_gpa(&sender, p), 12 + FRAME, false};
 
 		memset(p, 0, 12);
 		memcpy(p + 12, header, sizeof(header));
-		if (fe_ring_add(r, &b, 1) < 0)
+		if (driver_ring_add(r, &b, 1) < 0)
 			break;
 		sent++;
 	}
-	fe_ring_publish(r);
-	fe_ring_kick(r);
+	driver_ring_publish(r);
+	driver_ring_kick(r);
 }
 
 /* Until all that was sent has arrived; false when that takes for ever. */
@@ -132,15 +133,15 @@ void pump(void)
 static void introduce_receiver(void)
 {
 	uint8_t *p = vhost_fe_alloc(&receiver, 12 + FRAME, 64);
-	struct fe_buf b = {vhost_fe_gpa(&receiver, p), 12 + FRAME, false};
+	struct driver_buf b = {vhost_fe_gpa(&receiver, p), 12 + FRAME, false};
 	static const uint8_t header[14] = {0x52, 0x54, 0, 0, 0, 1,    0x52,
 					   0x54, 0,    0, 0, 2, 0x88, 0xb6};
 
 	memcpy(p + 12, header, sizeof(header));
-	must("introduce", fe_ring_add(&receiver.ring[1], &b, 1));
-	fe_ring_publish(&receiver.ring[1]);
-	fe_ring_kick(&receiver.ring[1]);
-	for (uint32_t len; fe_ring_poll(&receiver.ring[1], &len) < 0;)
+	must("introduce", driver_ring_add(&receiver.ring[1], &b, 1));
+	driver_ring_publish(&receiver.ring[1]);
+	driver_ring_kick(&receiver.ring[1]);
+	for (uint32_t len; driver_ring_poll(&receiver.ring[1], &len) < 0;)
 		poll(NULL, 0, 1);
 }
 

@@ -60,12 +60,12 @@ int reopen_fe(const struct fe_config *conf)
 	return rc;
 }
 
-int wait_used(struct fe_ring *r)
+int wait_used(struct driver_ring *r)
 {
 	uint32_t len;
 
 	for (int i = 0; i < 1000; i++) {
-		if (fe_ring_poll(r, &len) >= 0)
+		if (driver_ring_poll(r, &len) >= 0)
 			return 0;
 		rest_ms(1);
 	}
@@ -97,17 +97,17 @@ void send_frame(void)
 {
 	size_t len;
 	uint64_t gpa = frame(&len);
-	struct fe_buf b = {gpa, (uint32_t)len, false};
+	struct driver_buf b = {gpa, (uint32_t)len, false};
 
-	fe_ring_add(&fe.ring[TX], &b, 1);
-	fe_ring_publish(&fe.ring[TX]);
-	fe_ring_kick(&fe.ring[TX]);
+	driver_ring_add(&fe.ring[TX], &b, 1);
+	driver_ring_publish(&fe.ring[TX]);
+	driver_ring_kick(&fe.ring[TX]);
 }
 
 int start_rings(void)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		if (fe_ring_init(&fe, i, RING_SIZE) < 0)
+		if (vhost_fe_ring_init(&fe, i, RING_SIZE) < 0)
 			return -1;
 		vhost_fe_ring_start(&fe, i);
 		vhost_fe_ring_enable(&fe, i, true);

@@ -47,7 +47,7 @@ uint64_t frame(size_t *len);
 void send_frame(void);
 
 /* Waits until the switch gave the chain back, or took the ring out of service and never will. */
-int wait_used(struct fe_ring *r);
+int wait_used(struct driver_ring *r);
 
 /* Returns when the caller wrote a line, or will not. */
 void await_line(void);

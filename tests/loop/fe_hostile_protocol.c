@@ -25,7 +25,7 @@ static int negotiate_until(const struct fe_config *conf, int step)
 	if (rc == 0 && step > 2)
 		rc = vhost_fe_set_mem_table(&fe, 1);
 	for (unsigned i = 0; rc == 0 && step > 3 && i < 2; i++)
-		rc = fe_ring_init(&fe, i, RING_SIZE);
+		rc = vhost_fe_ring_init(&fe, i, RING_SIZE);
 	if (rc == 0 && step > 4)
 		rc = vhost_fe_ring_start(&fe, 0);
 	if (rc == 0 && step > 5)
@@ -170,7 +170,7 @@ static int memory_vanishes(void)
 	if (ftruncate(fe.mem_fd, 0) < 0)
 		return -errno;
 	for (unsigned i = 0; i < 2; i++)
-		fe_ring_kick(&fe.ring[i]);
+		driver_ring_kick(&fe.ring[i]);
 	rest_ms(300);
 	return 0;
 }
@@ -189,22 +189,22 @@ static int memory_given_away(void)
 		return -1;
 	for (unsigned round = 0; round < 50; round++) {
 		for (unsigned i = 0; i < 2; i++) {
-			struct fe_ring *r = &fe.ring[i];
+			struct driver_ring *r = &fe.ring[i];
 			uint32_t len;
 
-			while (fe_ring_poll(r, &len) >= 0)
+			while (driver_ring_poll(r, &len) >= 0)
 				continue;
-			for (size_t k = 0; k < pages && r->free > 0; k++) {
-				struct fe_buf b = {vhost_fe_gpa(&fe, at[i] + k * FE_PAGE), 2048,
-						   i != TX};
+			for (size_t k = 0; k < pages && r->n_free > 0; k++) {
+				struct driver_buf b = {vhost_fe_gpa(&fe, at[i] + k * FE_PAGE), 2048,
+						       i != TX};
 
-				fe_ring_add(r, &b, 1);
+				driver_ring_add(r, &b, 1);
 			}
 			if (fallocate(fe.mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				      at[i] - fe.mem, (off_t)bytes) < 0)
 				return -errno;
-			fe_ring_publish(r);
-			fe_ring_kick(r);
+			driver_ring_publish(r);
+			driver_ring_kick(r);
 		}
 		rest_ms(5);
 	}
@@ -247,7 +247,7 @@ static int kick_storm(void)
 	if (open_fe(&split) < 0)
 		return -1;
 	for (int i = 0; i < 20000; i++)
-		fe_ring_kick(&fe.ring[i % 2]);
+		driver_ring_kick(&fe.ring[i % 2]);
 	return 0;
 }
 

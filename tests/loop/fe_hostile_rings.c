@@ -14,8 +14,8 @@ static int avail_index_jumps(void)
 {
 	if (open_fe(&split) < 0)
 		return -1;
-	fe.ring[TX].split.avail->idx = 0x7fff;
-	fe_ring_kick(&fe.ring[TX]);
+	fe.ring[TX].avail->idx = 0x7fff;
+	driver_ring_kick(&fe.ring[TX]);
 	rest_ms(100);
 	return 0;
 }
@@ -29,7 +29,7 @@ static int broken_ring_comes_back(void)
 	if (vhost_fe_ring_enable(&fe, TX, false) < 0)
 		return -1;
 	await_line();
-	fe.ring[TX].split.avail->idx = 0;
+	fe.ring[TX].avail->idx = 0;
 	if (vhost_fe_ring_enable(&fe, TX, true) < 0)
 		return -1;
 	await_line();
@@ -54,16 +54,15 @@ static int tells_its_mtu(void)
 
 static int split_one(const struct vring_desc *descs, unsigned n)
 {
-	struct fe_ring *r = &fe.ring[TX];
+	struct driver_ring *r = &fe.ring[TX];
 
 	for (unsigned i = 0; i < n; i++)
-		r->split.desc[i] = descs[i];
-	r->split.avail->ring[r->split.avail->idx % r->num] = 0;
-	__atomic_store_n(&r->split.avail->idx, (uint16_t)(r->split.avail->idx + 1),
-			 __ATOMIC_RELEASE);
-	fe_ring_kick(r);
+		r->desc[i] = descs[i];
+	r->avail->ring[r->avail->idx % r->size] = 0;
+	__atomic_store_n(&r->avail->idx, (uint16_t)(r->avail->idx + 1), __ATOMIC_RELEASE);
+	driver_ring_kick(r);
 	for (int i = 0; i < 1000; i++) {
-		if (__atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE) == r->split.avail->idx)
+		if (__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) == r->avail->idx)
 			return 0;
 		rest_ms(1);
 	}
@@ -104,7 +103,7 @@ static int bad_descriptors(void)
 
 static int longest_chains(const struct fe_config *conf)
 {
-	struct fe_buf bufs[200];
+	struct driver_buf bufs[200];
 	size_t len;
 	uint64_t gpa;
 
@@ -112,12 +111,12 @@ static int longest_chains(const struct fe_config *conf)
 		return -1;
 	gpa = frame(&len);
 	for (unsigned i = 0; i < 200; i++)
-		bufs[i] = (struct fe_buf){gpa, i == 0 ? (uint32_t)len : 7, false};
+		bufs[i] = (struct driver_buf){gpa, i == 0 ? (uint32_t)len : 7, false};
 	for (int i = 0; i < 100; i++) {
-		if (fe_ring_add(&fe.ring[TX], bufs, 200) < 0)
+		if (driver_ring_add(&fe.ring[TX], bufs, 200) < 0)
 			return -1;
-		fe_ring_publish(&fe.ring[TX]);
-		fe_ring_kick(&fe.ring[TX]);
+		driver_ring_publish(&fe.ring[TX]);
+		driver_ring_kick(&fe.ring[TX]);
 		if (wait_used(&fe.ring[TX]) < 0)
 			return -1;
 	}
@@ -137,15 +136,15 @@ static int long_chains_packed(void)
 /* Every descriptor says that it continues. */
 static int endless_chain_packed(void)
 {
-	struct fe_ring *r = &fe.ring[TX];
+	struct driver_ring *r = &fe.ring[TX];
 
 	if (open_fe(&packed) < 0)
 		return -1;
-	for (unsigned i = 0; i < r->num; i++)
-		r->pk.desc[i] = (struct vring_packed_desc){FE_GPA, 64, (uint16_t)i,
-							   VRING_DESC_F_NEXT |
-								   1u << VRING_PACKED_DESC_F_AVAIL};
-	fe_ring_kick(r);
+	for (unsigned i = 0; i < r->size; i++)
+		r->pdesc[i] = (struct vring_packed_desc){FE_GPA, 64, (uint16_t)i,
+							 VRING_DESC_F_NEXT |
+								 1u << VRING_PACKED_DESC_F_AVAIL};
+	driver_ring_kick(r);
 	rest_ms(100);
 	return 0;
 }
@@ -167,7 +166,7 @@ static int scribble(const struct fe_config *conf, unsigned seed)
 		__atomic_store_n(&mem[at], (uint32_t)rand() ^ (uint32_t)rand() << 16,
 				 __ATOMIC_RELAXED);
 		if (i % 256 == 0)
-			fe_ring_kick(&fe.ring[TX]);
+			driver_ring_kick(&fe.ring[TX]);
 	}
 	return 0;
 }

@@ -69,15 +69,15 @@ static int connect_somewhere(void)
 
 static int tell_ring(unsigned i)
 {
-	struct fe_ring *r = &fe.ring[i];
-	uint32_t num[2] = {i, r->num}, base[2] = {i, 0};
+	struct driver_ring *r = &fe.ring[i];
+	uint32_t num[2] = {i, r->size}, base[2] = {i, 0};
 	struct {
 		uint32_t index, flags;
 		uint64_t desc, used, avail, log;
 	} addr = {.index = i,
-		  .desc = (uintptr_t)r->split.desc,
-		  .used = (uintptr_t)r->split.used,
-		  .avail = (uintptr_t)r->split.avail};
+		  .desc = (uintptr_t)r->desc,
+		  .used = (uintptr_t)r->used,
+		  .avail = (uintptr_t)r->avail};
 	int rc = vhost_fe_send(&fe, FE_SET_VRING_NUM, num, sizeof(num), NULL, 0);
 
 	if (rc == 0)
@@ -113,7 +113,7 @@ static int stop_ring(unsigned i)
 
 static int make_ring(unsigned i)
 {
-	return fe_ring_init(&fe, i, RING);
+	return vhost_fe_ring_init(&fe, i, RING);
 }
 
 static int step(enum progress p)
@@ -249,7 +249,7 @@ static int commit(uint32_t request, const void *payload, uint32_t size, const in
 static int commit_with(uint32_t request, const void *payload, uint32_t size, enum fd_kind kind,
 		       int n_fds)
 {
-	int fds[8], rc;
+	int fds[8] = {0}, rc;
 
 	for (int i = 0; i < n_fds; i++)
 		fds[i] = make_fd(kind);

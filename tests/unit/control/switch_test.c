@@ -60,9 +60,9 @@ static void socket_of(unsigned i, char *path, size_t size)
 
 static void offer(struct vhost_fe *fe, uint64_t gpa)
 {
-	struct fe_buf b = {gpa, BUFFER, true};
+	struct driver_buf b = {gpa, BUFFER, true};
 
-	fe_ring_add(&fe->ring[0], &b, 1);
+	driver_ring_add(&fe->ring[0], &b, 1);
 }
 
 static bool open_guest(struct vhost_fe *fe, unsigned i)
@@ -84,14 +84,14 @@ static bool open_guest(struct vhost_fe *fe, unsigned i)
 	}
 	for (unsigned b = 0; b < RING; b++)
 		offer(fe, vhost_fe_gpa(fe, vhost_fe_alloc(fe, BUFFER, 64)));
-	fe_ring_publish(&fe->ring[0]);
+	driver_ring_publish(&fe->ring[0]);
 	return true;
 }
 
 /* To a guest that changes with each packet, or to all. */
 static void send_one(struct vhost_fe *fe, unsigned from, unsigned n, uint8_t *frame)
 {
-	struct fe_buf b = {vhost_fe_gpa(fe, frame), 12 + FRAME, false};
+	struct driver_buf b = {vhost_fe_gpa(fe, frame), 12 + FRAME, false};
 	uint8_t src[6] = {0x52, 0x54, 0, 0, 0, (uint8_t)from};
 	uint8_t dst[6] = {0x52, 0x54, 0, 0, 0, (uint8_t)(n % GUESTS)};
 
@@ -99,7 +99,7 @@ static void send_one(struct vhost_fe *fe, unsigned from, unsigned n, uint8_t *fr
 		memset(dst, 0xff, sizeof(dst));
 	memcpy(frame + 12, dst, 6);
 	memcpy(frame + 18, src, 6);
-	fe_ring_add(&fe->ring[1], &b, 1);
+	driver_ring_add(&fe->ring[1], &b, 1);
 }
 
 static void play_guest(struct vhost_fe *fe, unsigned i, unsigned *n)
@@ -107,10 +107,10 @@ static void play_guest(struct vhost_fe *fe, unsigned i, unsigned *n)
 	uint32_t len;
 	int head;
 
-	while ((head = fe_ring_poll(&fe->ring[0], &len)) >= 0)
-		offer(fe, fe->ring[0].split.desc[head].addr);
-	fe_ring_publish(&fe->ring[0]);
-	while (fe_ring_poll(&fe->ring[1], &len) >= 0)
+	while ((head = driver_ring_poll(&fe->ring[0], &len)) >= 0)
+		offer(fe, fe->ring[0].desc[head].addr);
+	driver_ring_publish(&fe->ring[0]);
+	while (driver_ring_poll(&fe->ring[1], &len) >= 0)
 		continue;
 	for (unsigned k = 0; k < 8; k++, ++*n) {
 		/* Frames lie behind the buffers: their memory is used again all the time. */
@@ -118,9 +118,9 @@ static void play_guest(struct vhost_fe *fe, unsigned i, unsigned *n)
 
 		send_one(fe, i, *n, frame);
 	}
-	fe_ring_publish(&fe->ring[1]);
-	if (fe_ring_wants_kick(&fe->ring[1]))
-		fe_ring_kick(&fe->ring[1]);
+	driver_ring_publish(&fe->ring[1]);
+	if (driver_ring_wants_kick(&fe->ring[1]))
+		driver_ring_kick(&fe->ring[1]);
 }
 
 /* Plays all guests until the pipe is closed; those that are hung up come back. */

@@ -109,16 +109,16 @@ static void send_one(struct rig *g, uint8_t *at, uint32_t size, unsigned shape, 
 	memset(at, 0, g->hdr_len);
 	rig_pattern(at + g->hdr_len, size, size + shape);
 	n = cut(g, at, size + g->hdr_len, shape, false, bufs);
-	head = driver_ring_add(&g->ring, bufs, n, indirect);
+	head = rig_add(g, bufs, n, indirect);
 	assert_true(head >= 0);
 	assert_int_equal(virtq_pending(&g->net.q), 1);
 	assert_int_equal(rig_take(g, pool, m, 4, &work), 1);
 	assert_int_equal(work.bytes, size);
 	assert_int_equal(work.descs, indirect ? n + 1 : n);
 	assert_packet(m[0], at + g->hdr_len, size);
-	assert_false(driver_ring_poll(&g->ring, &id, &len));
+	assert_false(rig_poll(g, &id, &len));
 	virtq_complete(&g->net.q);
-	assert_true(driver_ring_poll(&g->ring, &id, &len));
+	assert_true(rig_poll(g, &id, &len));
 	assert_int_equal(id, head);
 	assert_int_equal(len, 0);
 	assert_int_equal(virtq_pending(&g->net.q), 0);
@@ -168,7 +168,7 @@ static void supply(struct rig *g, struct supply *s)
 	memset(s->at, 0xee, (size_t)s->len * s->n);
 	for (unsigned i = 0; i < s->n; i++) {
 		n = cut(g, s->at + (size_t)i * s->len, s->len, s->shape, true, bufs);
-		s->id[i] = driver_ring_add(&g->ring, bufs, n, s->indirect);
+		s->id[i] = rig_add(g, bufs, n, s->indirect);
 		assert_true(s->id[i] >= 0);
 	}
 }
@@ -184,7 +184,7 @@ static unsigned collect(struct rig *g, const struct supply *s, unsigned first, u
 
 	*total = 0;
 	while (got < want) {
-		assert_true(driver_ring_poll(&g->ring, &id, &len));
+		assert_true(rig_poll(g, &id, &len));
 		assert_int_equal(id, s->id[first + got]);
 		assert_true(len <= s->len);
 		memcpy(to + *total, s->at + (size_t)(first + got) * s->len, len);
@@ -230,10 +230,10 @@ static void receive_one(struct rig *g, struct supply *s, uint32_t size, uint32_t
 	assert_int_equal(fate, NET_DELIVERED);
 	assert_int_equal(rte_mbuf_refcnt_read(m), 1);
 	rte_pktmbuf_free(m);
-	assert_false(driver_ring_poll(&g->ring, &id, &len));
+	assert_false(rig_poll(g, &id, &len));
 	virtq_complete(&g->net.q);
 	assert_received(g, s, 0, data, size, &took);
-	assert_false(driver_ring_poll(&g->ring, &id, &len));
+	assert_false(rig_poll(g, &id, &len));
 
 	/* What it left is used up by as many small ones. */
 	for (unsigned i = took; i < s->n; i++) {
@@ -315,14 +315,14 @@ static void burst(struct rig *g, uint8_t *at, unsigned n, uint32_t seed)
 		memset(pkt, 0, g->hdr_len);
 		rig_pattern(pkt + g->hdr_len, 16, seed + i);
 		k = cut(g, pkt, size[i] + g->hdr_len, shape, false, bufs);
-		head[i] = driver_ring_add(&g->ring, bufs, k, indirect);
+		head[i] = rig_add(g, bufs, k, indirect);
 		assert_true(head[i] >= 0);
 	}
 	got = rig_take(g, pool, m, NET_MAX_BURST, &work);
 	assert_int_equal(got, n);
 	virtq_complete(&g->net.q);
 	for (unsigned i = 0; i < n; i++) {
-		assert_true(driver_ring_poll(&g->ring, &id, &len));
+		assert_true(rig_poll(g, &id, &len));
 		assert_int_equal(id, head[i]);
 		assert_packet(m[i], at + i * room + g->hdr_len, size[i]);
 	}
@@ -397,14 +397,14 @@ static void test_descriptors_cross_regions(void **state)
 		memcpy(g.mem.map.r[1].hva - DRIVER_GUARD - half + g.hdr_len, data,
 		       half - g.hdr_len);
 		memcpy(g.mem.map.r[1].hva, data + half - g.hdr_len, buf.len - half);
-		assert_true(driver_ring_add(&g.ring, &buf, 1, false) >= 0);
+		assert_true(rig_add(&g, &buf, 1, false) >= 0);
 		assert_int_equal(rig_take(&g, pool, &m, 1, &work), 1);
 		assert_packet(m, data, size);
 		virtq_complete(&g.net.q);
-		assert_true(driver_ring_poll(&g.ring, &id, &len));
+		assert_true(rig_poll(&g, &id, &len));
 
 		buf.device_writes = true;
-		assert_true(driver_ring_add(&g.ring, &buf, 1, false) >= 0);
+		assert_true(rig_add(&g, &buf, 1, false) >= 0);
 		memset(g.mem.map.r[1].hva, 0, 1 << 14);
 		assert_int_equal(net_enqueue(&g.net, &m, 1, &fate, NULL), 1);
 		assert_memory_equal(g.mem.map.r[1].hva, data + half - g.hdr_len, buf.len - half);

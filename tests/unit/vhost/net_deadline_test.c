@@ -88,7 +88,7 @@ static void add(struct rig *g, const uint8_t *at, uint32_t len, bool device_writ
 {
 	const struct driver_buf buf = {driver_mem_gpa(&g->mem, at), len, device_writes};
 
-	assert_true(driver_ring_add(&g->ring, &buf, 1, indirect) >= 0);
+	assert_true(rig_add(g, &buf, 1, indirect) >= 0);
 }
 
 /* Returns how many chains were taken, malformed ones included. */

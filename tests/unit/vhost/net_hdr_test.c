@@ -327,7 +327,7 @@ static void test_a_guest_without_checksums_gets_them(void **state)
 		rig_open(&g, &conf);
 		at = driver_mem_alloc(&g.mem, 0, buf.len, 64);
 		buf.gpa = driver_mem_gpa(&g.mem, at);
-		driver_ring_add(&g.ring, &buf, 1, false);
+		rig_add(&g, &buf, 1, false);
 		m = offloaded_in_pieces(&f, v6, udp ? IPPROTO_UDP : IPPROTO_TCP, data[i / 16], 0,
 					odd ? 133 : 0);
 		if (!v6) {
@@ -372,10 +372,10 @@ static void test_a_header_goes_through_rings(void **state)
 		memcpy(at + 12, f.p, f.len);
 		buf.gpa = driver_mem_gpa(&g.mem, at);
 		buf.len = 12 + f.len;
-		driver_ring_add(&g.ring, &buf, 1, false);
+		rig_add(&g, &buf, 1, false);
 		/* And one that fits an mbuf. */
 		buf.len = 12 + 1000;
-		driver_ring_add(&g.ring, &buf, 1, false);
+		rig_add(&g, &buf, 1, false);
 		assert_int_equal(rig_take(&g, pool, &m, 1, &work), ok);
 		assert_int_equal(work.drops[NET_DROP_BAD_OFFLOAD], !ok);
 		if (ok) {

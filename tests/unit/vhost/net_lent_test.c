@@ -68,7 +68,7 @@ static uint8_t *send_cut(struct stage *s, uint32_t size, unsigned n, bool indire
 		bufs[i] = (struct driver_buf){driver_mem_gpa(&s->from.mem, at + i * (len / n)),
 					      part, false};
 	}
-	assert_true(driver_ring_add(&s->from.ring, bufs, n, indirect) >= 0);
+	assert_true(rig_add(&s->from, bufs, n, indirect) >= 0);
 	return at;
 }
 
@@ -86,7 +86,7 @@ static void send_apart(struct stage *s, uint32_t size)
 		{driver_mem_gpa(&s->from.mem, at + s->from.hdr_len), size, false},
 	};
 
-	assert_true(driver_ring_add(&s->from.ring, bufs, 2, false) >= 0);
+	assert_true(rig_add(&s->from, bufs, 2, false) >= 0);
 }
 
 static uint16_t take(struct stage *s)
@@ -106,7 +106,7 @@ static unsigned given_back(struct stage *s)
 	uint16_t id;
 
 	virtq_complete(&s->from.net.q);
-	while (driver_ring_poll(&s->from.ring, &id, &len))
+	while (rig_poll(&s->from, &id, &len))
 		n++;
 	return n;
 }
@@ -192,7 +192,7 @@ static void test_the_head_does_not_change(void **state)
 		rig_open(&r, &conf);
 		to = driver_mem_alloc(&r.mem, 0, 2048, 64);
 		buf = (struct driver_buf){driver_mem_gpa(&r.mem, to), 2048, true};
-		assert_true(driver_ring_add(&r.ring, &buf, 1, false) >= 0);
+		assert_true(rig_add(&r, &buf, 1, false) >= 0);
 
 		at = send(&s, sizes[i], 1) + s.from.hdr_len;
 		memcpy(sent, at, sizes[i]);

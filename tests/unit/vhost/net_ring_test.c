@@ -46,15 +46,15 @@ static void test_refuses_what_cannot_be_a_ring(void **state)
 
 	(void)state;
 	driver_mem_init(&mem, 1, 1 << 20, false);
-	driver_ring_init(&split, &mem, 256, V1, 0);
-	driver_ring_init(&packed, &mem, 200, V1 | PACKED, 0x8000);
+	driver_mem_ring(&mem, &split, 256, V1, 0);
+	driver_mem_ring(&mem, &packed, 200, V1 | PACKED, 0x8000);
 
-#define REFUSED(ring, rc, change)                            \
-	do {                                                 \
-		conf = driver_ring_conf(&(ring), -1);        \
-		assert_int_equal(virtq_open(&q, &conf), 0);  \
-		change;                                      \
-		assert_int_equal(virtq_open(&q, &conf), rc); \
+#define REFUSED(ring, rc, change)                               \
+	do {                                                    \
+		conf = driver_ring_conf(&(ring), &mem.map, -1); \
+		assert_int_equal(virtq_open(&q, &conf), 0);     \
+		change;                                         \
+		assert_int_equal(virtq_open(&q, &conf), rc);    \
 	} while (0)
 	REFUSED(split, -EINVAL, conf.size = 0);
 	REFUSED(split, -EINVAL, conf.size = 255);
@@ -88,9 +88,9 @@ static void test_refuses_a_call_fd_that_is_no_eventfd(void **state)
 
 	(void)state;
 	driver_mem_init(&mem, 1, 1 << 20, false);
-	driver_ring_init(&ring, &mem, 16, V1, 0);
+	driver_mem_ring(&mem, &ring, 16, V1, 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	conf = driver_ring_conf(&ring, pair[0]);
+	conf = driver_ring_conf(&ring, &mem.map, pair[0]);
 	assert_int_equal(virtq_open(&q, &conf), -EINVAL);
 	close(pair[0]);
 	close(pair[1]);
@@ -133,7 +133,7 @@ static void submit(struct rig *g, uint8_t *at, uint32_t len, unsigned n)
 	struct driver_buf buf = {driver_mem_gpa(&g->mem, at), len, false};
 
 	for (unsigned i = 0; i < n; i++)
-		assert_true(driver_ring_add(&g->ring, &buf, 1, false) >= 0);
+		assert_true(rig_add(g, &buf, 1, false) >= 0);
 }
 
 static void offer(struct rig *g, uint8_t *at, uint32_t len, unsigned n)
@@ -141,7 +141,7 @@ static void offer(struct rig *g, uint8_t *at, uint32_t len, unsigned n)
 	struct driver_buf buf = {driver_mem_gpa(&g->mem, at), len, true};
 
 	for (unsigned i = 0; i < n; i++)
-		assert_true(driver_ring_add(&g->ring, &buf, 1, false) >= 0);
+		assert_true(rig_add(g, &buf, 1, false) >= 0);
 }
 
 static unsigned drain(struct rig *g)
@@ -150,7 +150,7 @@ static unsigned drain(struct rig *g)
 	unsigned n = 0;
 	uint16_t id;
 
-	while (driver_ring_poll(&g->ring, &id, &len))
+	while (rig_poll(g, &id, &len))
 		n++;
 	return n;
 }
@@ -308,7 +308,7 @@ static void test_base_goes_on_where_it_stopped(void **state)
 		assert_int_equal(avail, f ? 3 : 4);
 		assert_int_equal(used, avail);
 
-		again = driver_ring_conf(&g.ring, -1);
+		again = driver_ring_conf(&g.ring, &g.mem.map, -1);
 		again.last_avail = avail;
 		again.last_used = used;
 		assert_int_equal(virtq_open(&g.net.q, &again), 0);

@@ -304,7 +304,7 @@ static void a_stopped_ring_says_where_it_is(void **state)
 	assert_int_equal(base, 7);
 	assert_true(pair()->rx_on && !pair()->tx_on);
 	/* And goes on there. */
-	((struct vring *)&fe.ring[1].split)->used->idx = 7;
+	fe.ring[1].used->idx = 7;
 	assert_int_equal(vhost_fe_ring_start(&fe, 1), 0);
 	assert_int_equal(state_message(FE_SET_VRING_ENABLE, 1, 1), 0);
 	assert_true(pair()->tx_on);
@@ -332,7 +332,7 @@ static void without_protocol_features_rings_start_enabled(void **state)
 	assert_int_equal(vhost_fe_map(&fe, MEM_BYTES, false), 0);
 	assert_int_equal(vhost_fe_set_mem_table(&fe, 1), 0);
 	for (unsigned i = 0; i < 2; i++) {
-		assert_int_equal(fe_ring_init(&fe, i, SIZE), 0);
+		assert_int_equal(vhost_fe_ring_init(&fe, i, SIZE), 0);
 		assert_int_equal(vhost_fe_ring_start(&fe, i), 0);
 	}
 	expect_state(VDEV_UP);

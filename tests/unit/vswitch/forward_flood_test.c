@@ -107,7 +107,7 @@ static void test_a_flood_goes_on_in_the_next_service(void **state)
 
 	assert_in_range(whole, 4, 10);
 	/* What was not begun is in the ring again. */
-	assert_int_equal(s->guest[0].fe.ring[1].split.used->idx, 1 + whole + 1);
+	assert_int_equal(s->guest[0].fe.ring[1].used->idx, 1 + whole + 1);
 	scene_turns(s, 3);
 	assert_int_equal(assert_received(s, FLOODS), 0);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1 + FLOODS);

@@ -374,7 +374,7 @@ static void test_bad_buffers_are_their_owners_fault(void **state)
 	scene_send_to(s, 1, 0, 1);
 	scene_turns(s, 3);
 	for (unsigned i = 0; i < SCENE_RING_SIZE; i++)
-		s->guest[1].fe.ring[0].split.desc[i].addr = UINT64_MAX / 2;
+		s->guest[1].fe.ring[0].desc[i].addr = UINT64_MAX / 2;
 	for (unsigned i = 0; i < 3; i++)
 		scene_send_to(s, 0, 1, 1);
 	scene_turns(s, 3);

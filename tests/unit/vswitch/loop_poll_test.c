@@ -63,7 +63,7 @@ static void refill(struct scene *s)
 
 	s->now -= 80;
 	scene_reclaim(s, 0);
-	if (fe->ring[1].free == 0)
+	if (fe->ring[1].n_free == 0)
 		return;
 	scene_send_to(s, 0, 1, 1);
 	fe->mem_used = used; /* all its packets are the same one */

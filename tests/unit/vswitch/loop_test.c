@@ -88,10 +88,10 @@ static void test_what_turns_dear_overruns_by_a_packet(void **state)
 /* A chain that is nowhere in the guest's memory. */
 static void send_nonsense(struct scene_guest *g)
 {
-	const struct fe_buf b = {UINT64_MAX / 2, 64, false};
+	const struct driver_buf b = {UINT64_MAX / 2, 64, false};
 
-	assert_true(fe_ring_add(&g->fe.ring[1], &b, 1) >= 0);
-	fe_ring_publish(&g->fe.ring[1]);
+	assert_true(driver_ring_add(&g->fe.ring[1], &b, 1) >= 0);
+	driver_ring_publish(&g->fe.ring[1]);
 }
 
 /* What is dropped on the way in is not for free: the switch looked at it. */
@@ -135,16 +135,16 @@ static void send_in_pieces(struct scene *s)
 	enum { PIECES = 8, SIZE = 64 };
 	struct scene_guest *g = &s->guest[0];
 	uint8_t *p = vhost_fe_alloc(&g->fe, PIECES * SIZE, 64);
-	struct fe_buf b[PIECES];
+	struct driver_buf b[PIECES];
 
 	assert_non_null(p);
 	memset(p, 0, PIECES * SIZE);
 	scene_mac(1, p + SCENE_HDR);
 	scene_mac(0, p + SCENE_HDR + 6);
 	for (unsigned i = 0; i < PIECES; i++)
-		b[i] = (struct fe_buf){vhost_fe_gpa(&g->fe, p + i * SIZE), SIZE, false};
-	assert_true(fe_ring_add(&g->fe.ring[1], b, PIECES) >= 0);
-	fe_ring_publish(&g->fe.ring[1]);
+		b[i] = (struct driver_buf){vhost_fe_gpa(&g->fe, p + i * SIZE), SIZE, false};
+	assert_true(driver_ring_add(&g->fe.ring[1], b, PIECES) >= 0);
+	driver_ring_publish(&g->fe.ring[1]);
 }
 
 /* Its packets wait in its ring, and the worker does not look at them all the time. */
@@ -201,7 +201,7 @@ static void test_random_traffic_is_conserved(void **state)
 		for (unsigned i = 0; i < 20; i++) {
 			unsigned from = (unsigned)rand_r(&seed) % SCENE_GUESTS;
 
-			if (s->guest[from].fe.ring[1].free > 0 &&
+			if (s->guest[from].fe.ring[1].n_free > 0 &&
 			    s->guest[from].fe.mem_used + 4096 < s->guest[from].fe.mem_size)
 				scene_send_to(s, from, (unsigned)rand_r(&seed) % 8, 1);
 		}

@@ -16,6 +16,7 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
+#include "tests/fake/driver_mem.h"
 #include "tests/fake/driver_ring.h"
 #include "tests/fake/eal.h"
 #include "vswitch/attach.h"
@@ -52,8 +53,8 @@ static void sender_open(struct sender *s, uint16_t id, const struct budget *budg
 
 	memset(s, 0, sizeof(*s));
 	driver_mem_init(&s->mem, 1, 1 << 20, false);
-	driver_ring_init(&s->ring, &s->mem, RING_SIZE, 1ULL << VIRTIO_F_VERSION_1, 0);
-	conf = driver_ring_conf(&s->ring, -1);
+	driver_mem_ring(&s->mem, &s->ring, RING_SIZE, 1ULL << VIRTIO_F_VERSION_1, 0);
+	conf = driver_ring_conf(&s->ring, &s->mem.map, -1);
 	assert_int_equal(net_ring_open(&s->pair.tx, &conf), 0);
 	s->pair.tx_on = true;
 	s->pair.tx_kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -92,7 +93,8 @@ static void send_frames(struct sender *s, unsigned n)
 
 	p[HDR] = p[HDR + 6] = 0x52;
 	while (n-- > 0)
-		assert_true(driver_ring_add(&s->ring, &b, 1, false) >= 0);
+		assert_true(driver_ring_add(&s->ring, &b, 1) >= 0);
+	driver_ring_publish(&s->ring);
 }
 
 /* --- looking at the worker ---------------------------------------------------------------------
