@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The load generator and the benchmarks that use it.
 
-LOADGEN_SRCS := $(wildcard bench/loadgen/*.c) base/preempt.c tests/fake/vhost_fe.c tests/fake/driver_ring.c
+LOADGEN_SRCS := $(wildcard bench/loadgen/*.c) base/preempt.c $(addprefix tests/fake/,vhost_fe.c driver_ring.c bad_chain.c)
 LOADGEN_OBJS := $(LOADGEN_SRCS:%.c=$(BUILD)/obj/%.o)
 LOADGEN := $(BUILD)/bench/loadgen
 SCENARIOS := switch density latency idle integrity memory isolation shares overhead efficiency

@@ -44,7 +44,7 @@ check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
 
 # The loop tier's own front ends: no DPDK in them.
 LOOP_BINS := $(addprefix $(BUILD)/tests/loop/,fe_hostile fe_bystanders fe_setup)
-FRONT_END_OBJS := $(addprefix $(BUILD)/obj/tests/fake/,vhost_fe.o driver_ring.o)
+FRONT_END_OBJS := $(addprefix $(BUILD)/obj/tests/fake/,vhost_fe.o driver_ring.o bad_chain.o)
 $(BUILD)/tests/loop/fe_hostile: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/loop/fe_hostile*.c)) $(FRONT_END_OBJS)
 $(BUILD)/tests/loop/fe_bystanders: $(addprefix $(BUILD)/obj/tests/loop/,fe_bystanders.o fe_misdeeds.o) $(FRONT_END_OBJS)
 $(BUILD)/tests/loop/fe_setup: $(BUILD)/obj/tests/loop/fe_setup.o $(FRONT_END_OBJS)

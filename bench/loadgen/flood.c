@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "tests/fake/bad_chain.h"
+
 #define SLOTS      256
 #define SLOT_SIZE  256
 #define LARGES     32
@@ -125,33 +127,6 @@ static void desc_chain(struct attack *a, uint32_t i)
 	set_desc(a, i, table, CHAIN_LEN * (uint32_t)sizeof(*table), VRING_DESC_F_INDIRECT);
 }
 
-/* What is wrong with a descriptor that does not break the ring, in turn. */
-static void desc_malformed(struct attack *a, uint32_t i)
-{
-	struct vring_desc *d = &attack_tx(a)->desc[i];
-	struct rte_ether_addr all = mac_of_all();
-
-	desc_small(a, i, &all);
-	switch (i % 5) {
-	case 0: /* a chain that never ends */
-		d->flags = VRING_DESC_F_NEXT;
-		d->next = (uint16_t)i;
-		d->len = 1;
-		break;
-	case 1: /* outside of the guest's memory */
-		d->addr = (uint64_t)attack_random(a) << 32 | attack_random(a);
-		break;
-	case 2: /* far too long */
-		d->len = UINT32_MAX - attack_random(a) % 4096;
-		break;
-	case 3: /* shorter than its header */
-		d->len = attack_random(a) % (uint32_t)vhost_fe_hdr_len(&a->fe);
-		break;
-	default: /* to be written by the device, in a ring that it reads */
-		d->flags = VRING_DESC_F_WRITE;
-	}
-}
-
 /* Offers the ring for the first time: each entry names the descriptor of its place. */
 static void offer(struct driver_ring *r)
 {
@@ -230,10 +205,20 @@ void flood_prepare_unknown(struct attack *a)
 	offer_tx(a);
 }
 
+/* Single descriptors of which none breaks the ring, one to each of its places. Switches that do not
+ * mind the direction get broadcasts. */
 void flood_prepare_malformed(struct attack *a)
 {
+	static const enum bad_chain kinds[] = {
+		BAD_CHAIN_LOOP_OF_ONE, BAD_CHAIN_BEHIND_MEMORY, BAD_CHAIN_LENGTH_OF_ALL_ONES,
+		BAD_CHAIN_LESS_THAN_A_HEADER, BAD_CHAIN_WRONG_DIRECTION};
+	const struct bad_chain_places places = {FE_GPA, a->fe.mem_size,
+						vhost_fe_gpa(&a->fe, a->area), 0, NULL};
+	struct rte_ether_addr all = mac_of_all();
+
+	attack_frame(a, a->area, &all, peer_of(a), 100, false);
 	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
-		desc_malformed(a, i);
+		bad_chain_add(attack_tx(a), kinds[i % 5], &places, false);
 	offer_tx(a);
 }
 

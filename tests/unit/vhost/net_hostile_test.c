@@ -13,6 +13,7 @@
 
 #include <rte_mbuf.h>
 
+#include "tests/fake/bad_chain.h"
 #include "tests/fake/eal.h"
 #include "tests/fake/net_ring_rig.h"
 
@@ -21,9 +22,8 @@
 #define MRG    RIG_F(VIRTIO_NET_F_MRG_RXBUF)
 #define IND    RIG_F(VIRTIO_RING_F_INDIRECT_DESC)
 
-#define NEXT     VRING_DESC_F_NEXT
-#define WRITE    VRING_DESC_F_WRITE
-#define INDIRECT VRING_DESC_F_INDIRECT
+#define NEXT  VRING_DESC_F_NEXT
+#define WRITE VRING_DESC_F_WRITE
 
 #define RING   512
 #define REGION (4u << 20)
@@ -36,106 +36,47 @@ static const uint64_t formats[] = {V1 | IND, V1 | MRG | IND, V1 | PACKED | IND,
 				   V1 | PACKED | MRG | IND};
 #define N_FORMATS 4
 
-/* Where a descriptor points. */
-enum place {
-	GOOD,   /* 64 KiB and more of guest memory */
-	ZERO,   /* guest address 0 */
-	BEFORE, /* the byte before guest memory */
-	TAIL,   /* the last 10 bytes of guest memory */
-	BEYOND, /* the byte behind it */
-	TOP,    /* the last 10 bytes of the address space */
-	TABLE,  /* the indirect table */
-	EDGE,   /* 8 bytes before the end of guest memory */
-};
+#define PACKET NET_DROP_COUNT
 
-struct raw {
-	enum place at;
-	uint32_t len;
-	uint16_t flags; /* WRITE is turned over when the device is to write */
-	uint16_t next;  /* split: relative to the first, or in a table */
-};
-
-struct bad_chain {
-	const char *name;
-	uint8_t n, n_table;
-	struct raw ring[3];
-	struct raw table[3];
-	enum net_drop tx;   /* NET_DROP_COUNT: a packet comes of it */
+/* What becomes of bad chains. */
+struct fate {
+	enum net_drop tx;   /* PACKET: one comes of it */
 	enum net_result rx; /* of a packet of 100 bytes */
 	bool split_only;    /* by the links */
 	uint64_t without;   /* features not negotiated */
 };
 
-#define PACKET NET_DROP_COUNT
-
-static const struct bad_chain chains[] = {
-#include "tests/unit/vhost/bad_chains.def"
+static const struct fate fates[BAD_CHAIN_COUNT] = {
+#define X(name, ring, table, ...) {__VA_ARGS__},
+#include "tests/fake/bad_chains.def"
+#undef X
 };
 
-static uint64_t address(enum place at, uint64_t good, uint64_t table)
+static void show_bad(struct rig *g, enum bad_chain c, uint64_t good, bool device_writes)
 {
-	switch (at) {
-	case GOOD:
-		return good;
-	case ZERO:
-		return 0;
-	case BEFORE:
-		return DRIVER_GPA - 1;
-	case TAIL:
-		return DRIVER_GPA + REGION - 10;
-	case BEYOND:
-		return DRIVER_GPA + REGION;
-	case TOP:
-		return UINT64_MAX - 9;
-	case TABLE:
-		return table;
-	case EDGE:
-		return DRIVER_GPA + REGION - 8;
-	}
-	return 0;
-}
+	uint8_t *table = driver_mem_alloc(&g->mem, 0, BAD_CHAIN_TABLE, 16);
+	const struct bad_chain_places places = {DRIVER_GPA, REGION, good,
+						driver_mem_gpa(&g->mem, table), table};
 
-static void show_bad(struct rig *g, const struct bad_chain *c, uint64_t good, bool device_writes)
-{
-	uint16_t turn = device_writes ? WRITE : 0;
-	struct vring_desc d[3] = {{0}};
-	uint8_t *table = driver_mem_alloc(&g->mem, 0, 3 * 16, 16);
-	uint64_t table_gpa = driver_mem_gpa(&g->mem, table);
-
-	for (unsigned i = 0; i < c->n_table; i++) {
-		uint16_t flags = c->table[i].flags ^ turn;
-		uint64_t at = address(c->table[i].at, good, table_gpa);
-
-		if (g->ring.packed)
-			((struct vring_packed_desc *)(void *)table)[i] = (struct vring_packed_desc){
-				.addr = at, .len = c->table[i].len, .flags = flags};
-		else
-			((struct vring_desc *)(void *)table)[i] =
-				(struct vring_desc){at, c->table[i].len, flags, c->table[i].next};
-	}
-	for (unsigned i = 0; i < c->n; i++)
-		d[i] = (struct vring_desc){address(c->ring[i].at, good, table_gpa), c->ring[i].len,
-					   c->ring[i].flags ^
-						   (c->ring[i].flags & INDIRECT ? 0 : turn),
-					   c->ring[i].next};
 	/* Links that count from the chain's head are not those of the ring. */
 	g->ring.free_id = FIRST;
-	assert_int_equal(driver_ring_add_raw(&g->ring, d, c->n), FIRST);
+	assert_int_equal(bad_chain_add(&g->ring, c, &places, device_writes), FIRST);
 	driver_ring_publish(&g->ring);
 }
 
-static bool applies(const struct bad_chain *c, uint64_t features)
+static bool applies(const struct fate *expected, uint64_t features)
 {
-	return !(c->split_only && (features & PACKED));
+	return !(expected->split_only && (features & PACKED));
 }
 
 /* After the bad chain the ring goes on as if nothing had been. */
 static void test_bad_chains_to_send_are_dropped(void **state)
 {
 	(void)state;
-	for (unsigned f = 0; f < N_FORMATS * (sizeof(chains) / sizeof(chains[0])); f++) {
-		const struct bad_chain *c = &chains[f / N_FORMATS];
-		uint64_t features = formats[f % N_FORMATS] & ~c->without;
+	for (unsigned f = 0; f < N_FORMATS * BAD_CHAIN_COUNT; f++) {
+		enum bad_chain c = (enum bad_chain)(f / N_FORMATS);
+		const struct fate *expected = &fates[c];
+		uint64_t features = formats[f % N_FORMATS] & ~expected->without;
 		struct rig_conf conf = {.size = RING,
 					.features = features,
 					.region_size = REGION,
@@ -147,18 +88,18 @@ static void test_bad_chains_to_send_are_dropped(void **state)
 		uint32_t len;
 		struct rig g;
 
-		if (!applies(c, features))
+		if (!applies(expected, features))
 			continue;
 		rig_open(&g, &conf);
-		buf.gpa = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, 1 << 17, 64));
+		buf.gpa = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, BAD_CHAIN_GOOD, 64));
 		show_bad(&g, c, buf.gpa, false);
 		assert_true(rig_add(&g, &buf, 1, false) >= 0);
 		n = rig_take(&g, pool, m, 8, &work);
-		if (n != (c->tx == PACKET ? 2 : 1))
-			fail_msg("%s: %u packets", c->name, n);
+		if (n != (expected->tx == PACKET ? 2 : 1))
+			fail_msg("%s: %u packets", bad_chain_name(c), n);
 		for (unsigned d = 0; d < NET_DROP_COUNT; d++)
-			if (work.drops[d] != (d == c->tx))
-				fail_msg("%s: %u of %s", c->name, work.drops[d],
+			if (work.drops[d] != (d == expected->tx))
+				fail_msg("%s: %u of %s", bad_chain_name(c), work.drops[d],
 					 net_drop_text((enum net_drop)d));
 		assert_true(work.descs <= VIRTQ_MAX_CHAIN + 2);
 		assert_int_equal(m[n - 1]->pkt_len, 100);
@@ -178,33 +119,35 @@ static void test_bad_buffers_are_given_back(void **state)
 	static const uint8_t data[100];
 
 	(void)state;
-	for (unsigned f = 0; f < N_FORMATS * (sizeof(chains) / sizeof(chains[0])); f++) {
-		const struct bad_chain *c = &chains[f / N_FORMATS];
-		uint64_t features = formats[f % N_FORMATS] & ~c->without;
+	for (unsigned f = 0; f < N_FORMATS * BAD_CHAIN_COUNT; f++) {
+		enum bad_chain c = (enum bad_chain)(f / N_FORMATS);
+		const struct fate *expected = &fates[c];
+		uint64_t features = formats[f % N_FORMATS] & ~expected->without;
 		struct rig_conf conf = {.size = RING,
 					.features = features,
 					.region_size = REGION,
 					.start = features & PACKED ? 0x8000 | (RING - 1) : 65535};
 		struct driver_buf buf = {0, 112, true};
-		enum net_result expected = c->rx;
+		enum net_result rx = expected->rx;
 		struct rte_mbuf *m[2];
 		uint8_t fate[2];
 		struct rig g;
 
-		if (!applies(c, features))
+		if (!applies(expected, features))
 			continue;
 		rig_open(&g, &conf);
-		buf.gpa = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, 1 << 17, 64));
+		buf.gpa = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, BAD_CHAIN_GOOD, 64));
 		m[0] = m[1] = fake_eal_packet(pool, data, sizeof(data), 0);
 		show_bad(&g, c, buf.gpa, true);
 		assert_true(rig_add(&g, &buf, 1, false) >= 0);
 		/* Merged with the good one behind it. */
-		if (expected == NET_BUFFER_SMALL && (features & MRG))
-			expected = NET_DELIVERED;
+		if (rx == NET_BUFFER_SMALL && (features & MRG))
+			rx = NET_DELIVERED;
 		net_enqueue(&g.net, m, 2, fate, NULL);
-		if (fate[0] != expected)
-			fail_msg("%s: %s", c->name, net_result_text((enum net_result)fate[0]));
-		if (c->rx != NET_BUFFER_SMALL)
+		if (fate[0] != rx)
+			fail_msg("%s: %s", bad_chain_name(c),
+				 net_result_text((enum net_result)fate[0]));
+		if (expected->rx != NET_BUFFER_SMALL)
 			assert_int_equal(fate[1], NET_DELIVERED);
 		assert_int_equal(virtq_broken(&g.net.q), VIRTQ_BREAK_NONE);
 		rte_pktmbuf_free(m[0]);
