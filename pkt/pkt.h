@@ -36,7 +36,8 @@ struct pkt {
 };
 _Static_assert(sizeof(struct pkt) == 16, "four to a cache line");
 
-/* Sets what is to become of a packet: it goes to one port and has nothing else about it. [worker] */
+/* Sets what is to become of a packet: it goes to one port and has nothing else about it. [worker]
+ */
 static inline void pkt_set_plain(struct pkt *p, uint16_t dest)
 {
 	*p = (struct pkt){.m = p->m, .dest = dest, .asked = 1};
