@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from world import IPERF_PORT, World, loss, ping, run_tests
+from world import IPERF_PORT, World, loss, ping, run_tests, wait_for
 
 JUMBO_PAYLOAD = 8000
 
@@ -90,7 +90,9 @@ def addresses_are_learned(w, a, b, _):
 def the_path_mtu_is_adopted(w, a, b, _):
     """Guests whose MTU is above the network's are told, and send shorter packets from then on."""
     for guest, address in ((a, 'fd00::1'), (b, 'fd00::2')):
-        guest.check(f'ip -6 address add {address}/64 dev eth0 nodad')
+        guest.check('echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6 && '
+                    f'ip -6 address add {address}/64 dev eth0')
+    wait_for(lambda: ping(a, 'fd00::2', 1, '-6'), 30, 'IPv6 works')
     w.stintd.call('network_set', name='blue', mtu=1400)
     told = []
     for address in (b.ip(), 'fd00::2'):
