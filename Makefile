@@ -49,7 +49,7 @@ CFLAGS = -std=gnu11 -D_GNU_SOURCE -g $(OPT) -march=$(MARCH) $(WARN) $(SANFLAGS) 
 	-DSTINT_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API -pthread $(EXTRA_CFLAGS)
 LDLIBS = $(SANFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -pthread
 
-MODULES := base pkt ring vhost policy rpc vswitch control daemon cli
+MODULES := base pkt tcp ring vhost policy rpc vswitch control daemon cli
 SRCS := $(filter-out daemon/main.c cli/main.c,$(foreach m,$(MODULES),$(wildcard $(m)/*.c)))
 # Generated from the description of the JSON-RPC methods. rpc_methods.c names the daemon's handlers, so
 # only what refers to that table (stintd) gets it out of the archive; stintctl takes rpc_doc.c alone.

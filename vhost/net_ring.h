@@ -96,8 +96,9 @@ void net_give_back(struct net_ring *r, struct net_lent *lent);
 
 /* Copies packets into the guest's buffers, in order. The mbufs stay the caller's and are not
  * changed. result[i] tells what became of pkts[i]; when the ring is full, its buffers are in so
- * many pieces that it takes too long, or pages of the guest's are not there and the deadline (NULL
- * for none) is over, the rest are not tried. Returns the number delivered. [worker] */
+ * many pieces that it takes too long, pages of the guest's are not there and the deadline (NULL for
+ * none) is over, or a packet needs an offload that the guest did not negotiate, the rest are not
+ * tried. Returns the number delivered. [worker] */
 uint16_t net_enqueue(struct net_ring *r, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *result,
 		     struct deadline *deadline);
 

@@ -348,7 +348,8 @@ static __rte_always_inline uint16_t place_all(struct net_ring *r, struct rte_mbu
 			net_prefetch_buffers(r, pkts[0]);
 		result[done] = (uint8_t)place_packet(r, pkts[done],
 						     done + 1 < n ? pkts[done + 1] : NULL, &excess);
-		if (result[done] == NET_RING_FULL || result[done] == NET_RING_BROKEN) {
+		if (result[done] == NET_RING_FULL || result[done] == NET_RING_BROKEN ||
+		    result[done] == NET_NO_OFFLOAD) {
 			rest = result[done];
 			break;
 		}

@@ -3,6 +3,7 @@
 #include "vswitch/outbox.h"
 
 #include "base/counter.h"
+#include "tcp/segment.h"
 #include "vswitch/backlog.h"
 #include "vswitch/notify.h"
 #include "vswitch/stage.h"
@@ -10,6 +11,9 @@
 /* Descriptors in excess from which on the owner of a ring pays for deliveries into it: more than
  * any driver has reason to make. */
 #define EXCESS_THAT_PAYS 80
+
+/* Segments that are made before they are delivered. */
+#define SEGMENTS_AT_ONCE 16
 
 /* How many outboxes ahead the descriptors and the buffers are loaded. */
 #define ENTRY_AHEAD  6
@@ -64,30 +68,105 @@ static void keep_from(struct outbox *o, uint16_t first)
 	}
 }
 
-/* Copies an outbox into the receiver's ring. What there was no time for stays in it. */
-static void fill_ring(struct worker *w, struct outbox *o, struct batch *b)
+/* Cuts a packet that the receiver does not take whole into segments, and delivers those: in order,
+ * all of them or up to the first that is lost. The sender's buffers are used. Returns DROP_COUNT,
+ * or why one was lost. */
+static enum drop_reason deliver_segments(struct worker *w, struct outbox *o, struct rte_mbuf *m,
+					 uint16_t vm)
 {
-	uint8_t result[BATCH_MAX];
-	uint32_t bytes = o->bytes;
-	uint16_t delivered, tried = o->n;
+	struct rte_mempool *pool = pkt_is_lent(m) ? w->service[vm].pool : m->pool;
+	struct rte_mbuf *part[SEGMENTS_AT_ONCE];
+	uint8_t result[SEGMENTS_AT_ONCE];
+	struct segmenter s;
 
-	delivered = net_enqueue(o->rx, o->pkt, o->n, result, b->has_deadline ? &w->deadline : NULL);
-	if (unlikely(delivered < o->n)) {
-		for (uint16_t i = 0; i < o->n; i++) {
-			if (result[i] == NET_DELIVERED)
-				continue;
-			bytes -= rte_pktmbuf_pkt_len(o->pkt[i]);
-			if (result[i] == NET_NO_TIME)
-				tried = RTE_MIN(tried, i);
-			else
-				outbox_miss(w, o->to, b, o->index[i], drop_of_result[result[i]]);
-		}
+	if (segment_begin(&s, m) < 0)
+		return DROP_NO_OFFLOAD;
+	while (segment_count(&s) > 0) {
+		uint16_t n = 0, delivered;
+		uint64_t bytes = 0;
+
+		while (n < SEGMENTS_AT_ONCE && (part[n] = segment_next(&s, pool)))
+			n++;
+		if (n == 0)
+			return DROP_NO_BUFFER;
+		delivered = net_enqueue(o->rx, part, n, result, NULL);
+		for (uint16_t i = 0; i < delivered; i++)
+			bytes += rte_pktmbuf_pkt_len(part[i]);
+		counter_add(&o->counters->tx_packets, delivered);
+		counter_add(&o->counters->tx_bytes, bytes);
+		rte_pktmbuf_free_bulk(part, n);
+		if (delivered < n)
+			return drop_of_result[result[delivered]];
 	}
-	if (w->n_outboxes > 1)
-		note_reached(b, o, delivered < o->n ? result : NULL);
-	counter_add(&o->counters->tx_packets, delivered);
-	counter_add(&o->counters->tx_bytes, bytes);
-	keep_from(o, tried);
+	return DROP_COUNT;
+}
+
+/* What became of the packets of an outbox in the receiver's ring. */
+struct filled {
+	uint16_t whole;   /* packets delivered as they are */
+	uint64_t bytes;   /* of those */
+	uint16_t untried; /* the first for which there was no time, or all */
+	uint8_t result[BATCH_MAX];
+};
+
+/* Notes what became of packets `first` to `end`, which one call tried. Returns the one that has to
+ * be segmented, or `end`. */
+static uint16_t note_results(struct worker *w, struct outbox *o, struct batch *b, struct filled *f,
+			     uint16_t first)
+{
+	for (uint16_t i = first; i < o->n; i++) {
+		if (f->result[i] == NET_NO_OFFLOAD)
+			return i;
+		if (f->result[i] == NET_DELIVERED)
+			f->bytes += rte_pktmbuf_pkt_len(o->pkt[i]);
+		else if (f->result[i] == NET_NO_TIME)
+			f->untried = RTE_MIN(f->untried, i);
+		else
+			outbox_miss(w, o->to, b, o->index[i], drop_of_result[f->result[i]]);
+	}
+	return o->n;
+}
+
+/* Where not all packets went into the ring: notes why, segments those that have to be, and goes on.
+ */
+static __rte_noinline void fill_with_care(struct worker *w, struct outbox *o, struct batch *b,
+					  uint16_t vm, struct filled *f)
+{
+	uint16_t at = note_results(w, o, b, f, 0);
+
+	while (at < o->n) {
+		enum drop_reason why = deliver_segments(w, o, o->pkt[at], vm);
+
+		f->result[at] = why == DROP_COUNT ? NET_DELIVERED : NET_NO_OFFLOAD;
+		if (why != DROP_COUNT)
+			outbox_miss(w, o->to, b, o->index[at], why);
+		at++;
+		f->whole += net_enqueue(o->rx, &o->pkt[at], o->n - at, &f->result[at],
+					b->has_deadline ? &w->deadline : NULL);
+		at = note_results(w, o, b, f, at);
+	}
+}
+
+/* Copies an outbox into the receiver's ring. What there was no time for stays in it. */
+static void fill_ring(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
+{
+	struct filled f;
+
+	f.untried = o->n;
+	f.bytes = 0;
+	f.whole = net_enqueue(o->rx, o->pkt, o->n, f.result, b->has_deadline ? &w->deadline : NULL);
+	if (likely(f.whole == o->n)) {
+		f.bytes = o->bytes;
+		if (w->n_outboxes > 1)
+			note_reached(b, o, NULL);
+	} else {
+		fill_with_care(w, o, b, vm, &f);
+		if (w->n_outboxes > 1)
+			note_reached(b, o, f.result);
+	}
+	counter_add(&o->counters->tx_packets, f.whole);
+	counter_add(&o->counters->tx_bytes, f.bytes);
+	keep_from(o, f.untried);
 }
 
 /* Fills a slow ring at the expense of its owner. */
@@ -96,7 +175,7 @@ static void fill_slow_ring(struct worker *w, struct outbox *o, struct batch *b, 
 	uint16_t owner = o->to->vm;
 
 	stage_end(w, vm, STAGE_DELIVER);
-	fill_ring(w, o, b);
+	fill_ring(w, o, b, vm);
 	sched_charge_instead(w->sched, owner, stage_end(w, owner, STAGE_DELIVER));
 }
 
@@ -109,7 +188,7 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b, ui
 	} else if (unlikely(o->work_each > EXCESS_THAT_PAYS / EXCESS_PER_WORK && o->to->vm != vm)) {
 		fill_slow_ring(w, o, b, vm);
 	} else {
-		fill_ring(w, o, b);
+		fill_ring(w, o, b, vm);
 	}
 }
 

@@ -4,7 +4,7 @@
 A guest is a dict:  name, interfaces, and optionally tenant, memory_mib, vcpus
 An interface is a dict: network (for the hook), ip ('10.0.0.1/24'), and optionally mac, mtu, socket,
     mode (libvirt's, that is QEMU's side: 'client' where the switch listens), queues, packed, mrg_rxbuf,
-    event_idx (each 'on' or 'off')
+    event_idx, guest_tso (each 'on' or 'off')
 """
 import hashlib
 import uuid
@@ -15,7 +15,8 @@ QEMU_NS = 'http://libvirt.org/schemas/domain/qemu/1.0'
 ET.register_namespace('stint', STINT_NS)
 ET.register_namespace('qemu', QEMU_NS)
 GUEST_KEYS = {'name', 'interfaces', 'tenant', 'memory_mib', 'vcpus'}
-INTERFACE_KEYS = {'network', 'ip', 'mac', 'mtu', 'socket', 'mode', 'queues', 'packed', 'mrg_rxbuf', 'event_idx'}
+INTERFACE_KEYS = {'network', 'ip', 'mac', 'mtu', 'socket', 'mode', 'queues', 'packed', 'mrg_rxbuf', 'event_idx',
+                  'guest_tso'}
 
 
 def make_mac(name, index):
@@ -79,6 +80,8 @@ def add_interface(devices, interface):
     host = add(driver, 'host')
     if 'mrg_rxbuf' in interface:
         host.set('mrg_rxbuf', interface['mrg_rxbuf'])
+    if 'guest_tso' in interface:
+        add(driver, 'guest', tso4=interface['guest_tso'], tso6=interface['guest_tso'])
 
 
 def add_overrides(domain, guest, kvm):

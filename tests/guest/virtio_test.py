@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Linux's own driver over every kind of ring that libvirt can ask for, with the switch as server and as
 client. Each pair of guests talks, stintd dies and comes back where the kind survives that."""
+import json
 import sys
 
 from world import IPERF_PORT, Pings, World, loss, ping, run_tests, wait_for
@@ -75,6 +76,30 @@ def no_mergeable_buffers_no_event_index():
         ride_out_a_crash(w, a, b)
 
 
+def no_large_packets():
+    """A guest that takes none is sent segments by the switch, at no cost to others' offloads."""
+    with World() as w:
+        w.network('blue')
+        a = w.guest('a', {'network': 'blue', 'ip': '10.0.0.1/24'})
+        b = w.guest('b', {'network': 'blue', 'ip': '10.0.0.2/24', 'guest_tso': 'off'})
+        w.boot(a, b)
+        assert 'guest_tso4' not in w.stintd.port('b-0')['features'], w.stintd.port('b-0')
+        before = w.stintd.counters('b-0')
+        server = b.serve('iperf3 -s -1', IPERF_PORT)
+        report = json.loads(a.check(f'iperf3 -c {b.ip()} -t 2 -J'))
+        assert report['end']['sum_received']['bytes'] > 1_000_000, report['end']
+        assert b.wait(server).status == 0
+        after = w.stintd.counters('b-0')
+        packets, size = (after[key] - before[key] for key in ('tx_packets', 'tx_bytes'))
+        assert packets and size <= 1514 * packets, (packets, size)
+        sent = w.stintd.counters('a-0')
+        assert 'receiver_no_offload' not in sent['drops'], sent
+        # It came in larger ones than it went out in.
+        assert sent['rx_packets'] < packets, (sent, packets)
+        print(f"  {report['end']['sum_received']['bits_per_second'] / 1e6:.0f} Mbit/s", flush=True)
+        w.check_counters()
+
+
 def switch_as_client():
     with World() as w:
         # QEMU listens and waits for the switch; it cannot wait again, so the switch stays up here.
@@ -87,4 +112,5 @@ def switch_as_client():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([two_queue_pairs, packed_rings, no_mergeable_buffers_no_event_index, switch_as_client]))
+    sys.exit(run_tests([two_queue_pairs, packed_rings, no_mergeable_buffers_no_event_index, no_large_packets,
+                        switch_as_client]))

@@ -10,6 +10,10 @@
 
 #include <cmocka.h>
 
+#include <linux/virtio_net.h>
+
+#include <rte_ip.h>
+
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
 #include "vswitch/attach.h"
@@ -221,6 +225,106 @@ static void test_a_guarded_port_sends_from_its_own_address(void **state)
 	assert_int_equal(s->w->ledger.vm[s->guest[1].vm.id][STAGE_GUARD], 0);
 }
 
+/* Guest 0's driver negotiated what it takes to hand packets over whole. */
+static void offer_tso(struct scene *s)
+{
+	struct net_ring *tx = &s->guest[0].pair.tx;
+
+	tx->reads_hdr = true;
+	tx->q.features |= 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4;
+}
+
+#define TSO_MSS 1000
+#define TSO_HDR (14 + 20 + 20)
+
+/* Guest 0 sends a TCP packet to guest 1 of so many segments, whose first byte of payload is `tag`.
+ */
+static void send_tso(struct scene *s, unsigned segments, uint8_t tag)
+{
+	struct scene_guest *g = &s->guest[0];
+	uint32_t len = TSO_HDR + segments * TSO_MSS;
+	struct virtio_net_hdr h = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				   .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				   .gso_size = TSO_MSS,
+				   .csum_start = 34,
+				   .csum_offset = 16};
+	struct rte_ipv4_hdr ip = {.version_ihl = RTE_IPV4_VHL_DEF,
+				  .total_length = rte_cpu_to_be_16((uint16_t)(len - 14)),
+				  .next_proto_id = IPPROTO_TCP,
+				  .src_addr = RTE_BE32(0x0a000001),
+				  .dst_addr = RTE_BE32(0x0a000002)};
+	uint8_t *p = vhost_fe_alloc(&g->fe, SCENE_HDR + len, 64);
+	struct driver_buf b = {vhost_fe_gpa(&g->fe, p), SCENE_HDR + len, false};
+
+	assert_non_null(p);
+	memset(p, tag, SCENE_HDR + len);
+	memset(p, 0, SCENE_HDR + TSO_HDR);
+	memcpy(p, &h, sizeof(h));
+	scene_mac(1, p + SCENE_HDR);
+	scene_mac(0, p + SCENE_HDR + 6);
+	p[SCENE_HDR + 12] = 0x08;
+	memcpy(p + SCENE_HDR + 14, &ip, sizeof(ip));
+	p[SCENE_HDR + 34 + 12] = 5 << 4;
+	assert_true(driver_ring_add(&g->fe.ring[1], &b, 1) >= 0);
+	driver_ring_publish(&g->fe.ring[1]);
+}
+
+/* To a receiver that takes none whole, between others, which do not overtake it. */
+static void test_large_packets_are_segmented(void **state)
+{
+	struct scene *s = *state;
+	uint32_t len;
+
+	offer_tso(s);
+	scene_introduce(s, 1);
+	scene_send_to(s, 0, 1, 1);
+	send_tso(s, 20, 2);
+	scene_send_to(s, 0, 1, 3);
+	send_tso(s, 2, 4);
+	scene_turns(s, 10);
+	assert_int_equal(scene_receive(&s->guest[1], &len), 1);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(scene_receive(&s->guest[1], &len), RTE_IPV4_VHL_DEF);
+		assert_int_equal(len, TSO_HDR + TSO_MSS);
+	}
+	assert_int_equal(scene_receive(&s->guest[1], &len), 3);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(scene_receive(&s->guest[1], &len), RTE_IPV4_VHL_DEF);
+	assert_int_equal(scene_receive(&s->guest[1], &len), -1);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 4);
+	assert_int_equal(scene_counters(s, 1)->queue[0].tx_packets, 24);
+	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+}
+
+/* Of a packet that does not arrive whole, the first loss says why. */
+static void test_segments_may_be_lost(void **state)
+{
+	struct scene *s = *state;
+	struct rte_mempool *pool = s->guest[0].vm.pool;
+	struct rte_mbuf *taken[512];
+	unsigned n = 0;
+
+	offer_tso(s);
+	scene_introduce(s, 1);
+	send_tso(s, 40, 1);
+	send_tso(s, 40, 2); /* there are 64 buffers */
+	scene_turns(s, 10);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
+	assert_int_equal(scene_dropped(s, 0, DROP_RING_FULL), 1);
+	assert_int_equal(scene_counters(s, 1)->queue[0].tx_packets, SCENE_RING_SIZE);
+	scene_offer_again(s, 1);
+	/* It is taken with 20 buffers, and then there are none for its segments. */
+	while (n < 512 && (taken[n] = rte_pktmbuf_alloc(pool)))
+		n++;
+	for (unsigned i = 0; i < 20; i++)
+		rte_pktmbuf_free(taken[--n]);
+	send_tso(s, 40, 3);
+	scene_turns(s, 10);
+	assert_int_equal(scene_dropped(s, 0, DROP_NO_BUFFER), 1);
+	rte_pktmbuf_free_bulk(taken, n);
+	assert_true(rte_mempool_full(pool));
+}
+
 /* A full frame with tags of these types, and then one that is a byte longer. */
 static void send_tagged(struct scene *s, const uint16_t *types, unsigned n)
 {
@@ -401,6 +505,8 @@ int main(void)
 		SCENE_CASE(test_an_address_moves_with_its_guest),
 		SCENE_CASE(test_a_port_learns_up_to_its_limit),
 		SCENE_CASE(test_what_is_dropped_says_why),
+		SCENE_CASE(test_large_packets_are_segmented),
+		SCENE_CASE(test_segments_may_be_lost),
 		SCENE_CASE(test_a_guarded_port_sends_from_its_own_address),
 		SCENE_CASE(test_jumbo_frames_pass_where_the_mtu_says_so),
 		SCENE_CASE(test_a_full_ring_drops_on_the_senders_account),

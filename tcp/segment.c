@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Segmentation of TCP packets. */
+#include "tcp/segment.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_tcp.h>
+
+#include "pkt/checksum.h"
+
+/* Flags that only the first segment keeps (RFC 3168, 6.1.2), and only the last one. */
+#define FIRST_FLAGS RTE_TCP_CWR_FLAG
+#define LAST_FLAGS  (RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG)
+
+int segment_begin(struct segmenter *s, const struct rte_mbuf *m)
+{
+	uint32_t hdr_len = (uint32_t)m->l2_len + m->l3_len + m->l4_len;
+
+	if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) || m->tso_segsz == 0 ||
+	    hdr_len > SEGMENT_MAX_HDR || hdr_len > m->data_len || m->pkt_len <= hdr_len ||
+	    m->l3_len < sizeof(struct rte_ipv4_hdr) || m->l4_len < sizeof(struct rte_tcp_hdr))
+		return -EINVAL;
+	*s = (struct segmenter){
+		.at = m,
+		.offset = hdr_len,
+		.left = m->pkt_len - hdr_len,
+		.mss = m->tso_segsz,
+		.l2_len = m->l2_len,
+		.l3_len = m->l3_len,
+		.hdr_len = (uint16_t)hdr_len,
+		.is_v6 = m->ol_flags & RTE_MBUF_F_TX_IPV6,
+	};
+	memcpy(s->hdr, rte_pktmbuf_mtod(m, const void *), hdr_len);
+	return 0;
+}
+
+uint32_t segment_count(const struct segmenter *s)
+{
+	return (s->left + s->mss - 1) / s->mss;
+}
+
+/* Copies payload, and moves on behind it. */
+static void take_payload(struct segmenter *s, uint8_t *to, uint32_t n)
+{
+	s->left -= n;
+	while (n > 0) {
+		uint32_t part = RTE_MIN(n, s->at->data_len - s->offset);
+
+		memcpy(to, rte_pktmbuf_mtod_offset(s->at, const void *, s->offset), part);
+		to += part;
+		n -= part;
+		s->offset += part;
+		if (s->offset == s->at->data_len && n > 0) {
+			s->at = s->at->next;
+			s->offset = 0;
+		}
+	}
+}
+
+/* The sum of the pseudo header, for l4_len bytes of TCP (RFC 9293, 3.1; RFC 8200, 8.1). */
+static uint32_t pseudo_sum(const uint8_t *l3, bool is_v6, uint32_t l4_len)
+{
+	const uint8_t *addrs = l3 + (is_v6 ? offsetof(struct rte_ipv6_hdr, src_addr)
+					   : offsetof(struct rte_ipv4_hdr, src_addr));
+
+	return (uint32_t)rte_raw_cksum(addrs, is_v6 ? 32 : 8) + RTE_BE16(IPPROTO_TCP) +
+	       rte_cpu_to_be_16((uint16_t)l4_len);
+}
+
+static void set_ip(const struct segmenter *s, uint8_t *l3, uint32_t l4_len)
+{
+	uint32_t len = s->l3_len + l4_len;
+	struct rte_ipv4_hdr v4;
+	struct rte_ipv6_hdr v6;
+
+	if (s->is_v6) {
+		memcpy(&v6, l3, sizeof(v6));
+		v6.payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(v6)));
+		memcpy(l3, &v6, sizeof(v6));
+		return;
+	}
+	memcpy(&v4, l3, sizeof(v4));
+	v4.total_length = rte_cpu_to_be_16((uint16_t)len);
+	v4.packet_id = rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(v4.packet_id) + s->n));
+	v4.hdr_checksum = 0;
+	memcpy(l3, &v4, sizeof(v4));
+	/* With its options. */
+	v4.hdr_checksum = (uint16_t)~rte_raw_cksum(l3, s->l3_len);
+	memcpy(l3, &v4, sizeof(v4));
+}
+
+static void set_tcp(const struct segmenter *s, struct rte_mbuf *m)
+{
+	uint32_t at = (uint32_t)s->l2_len + s->l3_len, sum;
+	const uint8_t *l3 = rte_pktmbuf_mtod_offset(m, const uint8_t *, s->l2_len);
+	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, at);
+	struct rte_tcp_hdr tcp;
+
+	memcpy(&tcp, l4, sizeof(tcp));
+	tcp.sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp.sent_seq) + s->done);
+	if (s->n > 0)
+		tcp.tcp_flags &= (uint8_t)~FIRST_FLAGS;
+	if (s->left > 0)
+		tcp.tcp_flags &= (uint8_t)~LAST_FLAGS;
+	tcp.cksum = 0;
+	memcpy(l4, &tcp, sizeof(tcp));
+	sum = pseudo_sum(l3, s->is_v6, m->pkt_len - at) + pkt_sum(m, at);
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	tcp.cksum = (uint16_t) ~((sum & UINT16_MAX) + (sum >> 16));
+	memcpy(l4, &tcp, sizeof(tcp));
+}
+
+/* Headers and the next `n` bytes of payload, in as many buffers as they take. */
+static struct rte_mbuf *copy_segment(struct segmenter *s, uint32_t n, struct rte_mempool *pool)
+{
+	struct rte_mbuf *first = rte_pktmbuf_alloc(pool), *last = first;
+
+	if (!first)
+		return NULL;
+	memcpy(rte_pktmbuf_append(first, s->hdr_len), s->hdr, s->hdr_len);
+	while (n > 0) {
+		uint32_t part = RTE_MIN(n, (uint32_t)rte_pktmbuf_tailroom(last));
+
+		take_payload(s, rte_pktmbuf_mtod_offset(last, uint8_t *, last->data_len), part);
+		last->data_len += (uint16_t)part;
+		first->pkt_len += part;
+		n -= part;
+		if (n == 0)
+			break;
+		last->next = rte_pktmbuf_alloc(pool);
+		if (!last->next) {
+			rte_pktmbuf_free(first);
+			return NULL;
+		}
+		last = last->next;
+		first->nb_segs++;
+	}
+	return first;
+}
+
+struct rte_mbuf *segment_next(struct segmenter *s, struct rte_mempool *pool)
+{
+	const struct rte_mbuf *at = s->at;
+	uint32_t offset = s->offset, left = s->left, n = RTE_MIN(left, (uint32_t)s->mss);
+	struct rte_mbuf *m = n > 0 ? copy_segment(s, n, pool) : NULL;
+	uint8_t *l3;
+
+	if (!m) {
+		s->at = at;
+		s->offset = offset;
+		s->left = left;
+		return NULL;
+	}
+	l3 = rte_pktmbuf_mtod_offset(m, uint8_t *, s->l2_len);
+	set_ip(s, l3, m->pkt_len - s->l2_len - s->l3_len);
+	set_tcp(s, m);
+	s->done += n;
+	s->n++;
+	return m;
+}

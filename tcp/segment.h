@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Segmentation of TCP packets that a guest handed over whole (virtio 1.1, 5.1.6.2, GSO), for
+ * receivers that take none: each segment is what the sender's own stack would have made of it, as
+ * Linux' tcp_gso_segment() does. */
+#ifndef TCP_SEGMENT_H
+#define TCP_SEGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rte_mbuf;
+struct rte_mempool;
+
+#define SEGMENT_MAX_HDR 256 /* bytes of headers: more than any path needs */
+
+/* Where segmentation of a packet stands. */
+struct segmenter {
+	const struct rte_mbuf *at; /* mbuf of the payload that comes next, and where in it */
+	uint32_t offset;
+	uint32_t left; /* bytes of payload */
+	uint32_t done;
+	uint16_t n; /* segments made */
+	uint16_t mss;
+	uint16_t l2_len, l3_len, hdr_len;
+	bool is_v6;
+	uint8_t hdr[SEGMENT_MAX_HDR]; /* of the whole packet */
+};
+
+/* Begins with a packet whose ol_flags ask for TCP segmentation, with lengths as vhost/net_hdr.h
+ * sets them. It stays the caller's, and must not change until the end. -EINVAL when its headers are
+ * not all in its first mbuf, too long, or no payload follows. [worker] */
+int segment_begin(struct segmenter *s, const struct rte_mbuf *m);
+
+/* How many segments are still to come. [worker] */
+uint32_t segment_count(const struct segmenter *s);
+
+/* Makes the next segment, with its checksums, in a buffer of the pool. NULL at the end, or when the
+ * pool is empty (then segment_count() is not 0). It is the caller's. [worker] */
+struct rte_mbuf *segment_next(struct segmenter *s, struct rte_mempool *pool);
+
+#endif
