@@ -101,24 +101,27 @@ static struct rte_mbuf *answer_to(struct rte_mbuf *m, uint32_t mtu)
 static void check_v4(const struct rte_mbuf *m, uint32_t mtu)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	const struct rte_ipv4_hdr *ip = (const void *)(p + 18);
-	const struct icmphdr *icmp = (const void *)(ip + 1);
-	struct rte_ipv4_hdr quoted;
+	const uint8_t *l3 = p + 18, *l4 = l3 + sizeof(struct rte_ipv4_hdr);
+	struct rte_ipv4_hdr ip, quoted;
+	struct icmphdr icmp;
 	struct pkt_info info;
+
+	memcpy(&ip, l3, sizeof(ip));
+	memcpy(&icmp, l4, sizeof(icmp));
+	memcpy(&quoted, l4 + sizeof(icmp), sizeof(quoted));
 
 	/* The addresses changed places, the tag stayed. */
 	assert_memory_equal(p, "\2\0\0\0\0\1\2\0\0\0\0\2\x81\0\0\7\x08\0", 18);
 	assert_int_equal(pkt_parse(m, &info), PKT_L4);
 	assert_int_equal(info.ip_len + 18, m->pkt_len);
 	assert_true(m->pkt_len <= 18 + 576);
-	assert_int_equal(rte_raw_cksum(ip, sizeof(*ip)), 0xffff);
-	assert_memory_equal(&ip->src_addr, ((const uint8_t[])B), 4);
-	assert_memory_equal(&ip->dst_addr, ((const uint8_t[])A), 4);
-	assert_int_equal(icmp->type, ICMP_DEST_UNREACH);
-	assert_int_equal(icmp->code, ICMP_FRAG_NEEDED);
-	assert_int_equal(rte_be_to_cpu_16(icmp->un.frag.mtu), mtu);
-	assert_int_equal(rte_raw_cksum(icmp, m->pkt_len - 18 - 20), 0xffff);
-	memcpy(&quoted, icmp + 1, sizeof(quoted));
+	assert_int_equal(rte_raw_cksum(l3, sizeof(ip)), 0xffff);
+	assert_memory_equal(&ip.src_addr, ((const uint8_t[])B), 4);
+	assert_memory_equal(&ip.dst_addr, ((const uint8_t[])A), 4);
+	assert_int_equal(icmp.type, ICMP_DEST_UNREACH);
+	assert_int_equal(icmp.code, ICMP_FRAG_NEEDED);
+	assert_int_equal(rte_be_to_cpu_16(icmp.un.frag.mtu), mtu);
+	assert_int_equal(rte_raw_cksum(l4, m->pkt_len - 18 - 20), 0xffff);
 	assert_int_equal(rte_be_to_cpu_16(quoted.total_length), TOTAL);
 	assert_int_equal(m->ol_flags, 0);
 }
@@ -163,21 +166,23 @@ static void test_ipv6(void **state)
 {
 	struct rte_mbuf *m =
 		answer_to(make_v6(0xfd, 0xfd, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST), MTU);
-	const struct rte_ipv6_hdr *ip;
-	const struct icmp6_hdr *icmp;
+	struct rte_ipv6_hdr ip;
+	struct icmp6_hdr icmp;
 	struct pkt_info info;
+	const uint8_t *l3;
 
 	(void)state;
 	assert_non_null(m);
 	assert_int_equal(pkt_parse(m, &info), PKT_L4);
 	assert_true(m->pkt_len <= 14 + 1280);
-	ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, 14);
-	icmp = (const void *)(ip + 1);
-	assert_int_equal(ip->src_addr[15], 2);
-	assert_int_equal(ip->dst_addr[15], 1);
-	assert_int_equal(icmp->icmp6_type, ICMP6_PACKET_TOO_BIG);
-	assert_int_equal(rte_be_to_cpu_32(icmp->icmp6_mtu), MTU);
-	assert_int_equal(rte_ipv6_udptcp_cksum_verify(ip, icmp), 0);
+	l3 = rte_pktmbuf_mtod_offset(m, const uint8_t *, 14);
+	memcpy(&ip, l3, sizeof(ip));
+	memcpy(&icmp, l3 + sizeof(ip), sizeof(icmp));
+	assert_int_equal(ip.src_addr[15], 2);
+	assert_int_equal(ip.dst_addr[15], 1);
+	assert_int_equal(icmp.icmp6_type, ICMP6_PACKET_TOO_BIG);
+	assert_int_equal(rte_be_to_cpu_32(icmp.icmp6_mtu), MTU);
+	assert_int_equal(rte_ipv6_udptcp_cksum_verify(&ip, l3 + sizeof(ip)), 0);
 	rte_pktmbuf_free(m);
 
 	assert_null(answer_to(make_v6(0xfd, 0xfd, IPPROTO_ICMPV6, ICMP6_DST_UNREACH), MTU));
