@@ -17,10 +17,6 @@
 #define TICK_US     1000000
 #define ACCURACY_US 100000
 
-#define SAVE_AFTER_US 10000
-#define SAVE_FIRST    (SD_EVENT_PRIORITY_NORMAL - 1)
-#define SAVE_LAST     SD_EVENT_PRIORITY_IDLE
-
 struct entrance {
 	struct rpc_server *server;
 	struct rpc_listener listener;
@@ -34,7 +30,6 @@ struct rpc_server {
 	struct entrance entrance[2];
 	sd_event_source *tick;
 	sd_event_source *save; /* enabled while there is something to save */
-	uint64_t unsaved_us;   /* since when */
 	int (*save_changes)(struct rpc_ctx *ctx, struct err *e);
 	struct rpc_events events;
 	struct rpc_conn_list conns;
@@ -52,8 +47,9 @@ static void remove_conn(void *arg, struct rpc_conn *c)
 
 /* --- saving ------------------------------------------------------------------------------------
  *
- * One save serves all calls that are there to be carried out, of all clients: it comes after those,
- * or when the first has waited for SAVE_AFTER_US. */
+ * One save serves all calls that were there to be carried out, of all clients. It has its turn
+ * behind everything that the event loop has found by then, and before what comes later: nobody who
+ * asks all the time can put it off. */
 
 static void save_now(struct rpc_server *s)
 {
@@ -61,7 +57,6 @@ static void save_now(struct rpc_server *s)
 	struct err e = {0};
 	bool did = !s->save_changes || s->save_changes(s->conn_conf.caller.ctx, &e) == 0;
 
-	s->unsaved_us = 0;
 	for (link = TAILQ_FIRST(&s->conns); link; link = next) {
 		next = TAILQ_NEXT(link, entry);
 		rpc_conn_saved(link->conn, did ? NULL : &e);
@@ -75,18 +70,11 @@ static int on_save(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-/* Before anything else that clients ask for: whoever waits has waited long enough. */
 static void note_unsaved(void *arg)
 {
 	struct rpc_server *s = arg;
-	uint64_t now = 0;
 
-	sd_event_now(s->conn_conf.loop, CLOCK_MONOTONIC, &now);
-	if (s->unsaved_us == 0)
-		s->unsaved_us = now;
-	if (sd_event_source_set_priority(
-		    s->save, now > s->unsaved_us + SAVE_AFTER_US ? SAVE_FIRST : SAVE_LAST) < 0 ||
-	    sd_event_source_set_enabled(s->save, SD_EVENT_ONESHOT) < 0)
+	if (sd_event_source_set_enabled(s->save, SD_EVENT_ONESHOT) < 0)
 		log_error("rpc: changes are not saved until the next one");
 }
 
