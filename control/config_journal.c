@@ -119,8 +119,10 @@ int config_commit(struct rpc_ctx *ctx, struct err *e)
 
 int config_close(struct rpc_ctx *ctx, struct err *e)
 {
-	int ret = ctx->journal ? compact(ctx, e) : 0;
+	int ret;
 
+	ctx->is_unsaved = true; /* so the whole file is written */
+	ret = config_commit(ctx, e);
 	if (ret == 0)
 		journal_remove(ctx->journal);
 	else
@@ -165,8 +167,7 @@ static void drop_entries(struct fold *f, const char *port)
 	json_t *call;
 	void *next;
 
-	json_object_foreach_safe(f->calls, next, key, call)
-	{
+	json_object_foreach_safe (f->calls, next, key, call) {
 		const json_t *its_port = json_object_get(json_object_get(call, "params"), "port");
 
 		if (strncmp(key, "fdb_add ", 8) == 0 && json_is_string(its_port) &&
@@ -267,8 +268,12 @@ int config_start(struct rpc_ctx *ctx, struct err *e)
 
 	if (!ctx->config_file)
 		return 0;
-	if (open_journal(ctx, e) < 0)
+	if (open_journal(ctx, e) < 0) {
+		/* Changes that were answered may be in it. */
+		if (journal_is_there(ctx->config_file))
+			return -EIO;
 		log_warn("%s", e->text);
+	}
 	calls = initial_calls(ctx, e);
 	if (!calls)
 		return -EINVAL;

@@ -29,6 +29,21 @@ static int refuse(const struct journal *j, const char *what, struct err *e)
 		       strerror(errno));
 }
 
+static int make_path(char path[PATH_MAX], const char *config_file)
+{
+	if (snprintf(path, PATH_MAX, "%s.journal", config_file) < PATH_MAX)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+bool journal_is_there(const char *config_file)
+{
+	char path[PATH_MAX];
+
+	return make_path(path, config_file) == 0 && access(path, F_OK) == 0;
+}
+
 struct journal *journal_open(const char *config_file, struct err *e)
 {
 	struct journal *j = calloc(1, sizeof(*j));
@@ -38,11 +53,10 @@ struct journal *journal_open(const char *config_file, struct err *e)
 		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 		return NULL;
 	}
-	if (snprintf(j->path, sizeof(j->path), "%s.journal", config_file) >= (int)sizeof(j->path))
-		errno = ENAMETOOLONG;
-	else
+	j->fd = -1;
+	if (make_path(j->path, config_file) == 0)
 		j->fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (j->fd <= 0 || fstat(j->fd, &st) < 0) {
+	if (j->fd < 0 || fstat(j->fd, &st) < 0) {
 		refuse(j, "cannot open", e);
 		journal_close(j);
 		return NULL;
@@ -55,7 +69,7 @@ void journal_close(struct journal *j)
 {
 	if (!j)
 		return;
-	if (j->fd > 0)
+	if (j->fd >= 0)
 		close(j->fd);
 	free(j->added);
 	free(j);

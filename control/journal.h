@@ -17,6 +17,9 @@
 
 struct journal;
 
+/* Whether there is something in the place of CONFIG_FILE.journal. */
+bool journal_is_there(const char *config_file);
+
 /* Opens CONFIG_FILE.journal, which is made where it is missing. NULL with *e filled. */
 struct journal *journal_open(const char *config_file, struct err *e);
 void journal_close(struct journal *j);

@@ -54,6 +54,7 @@ struct rpc_conn {
 
 	struct waiting *waiting; /* answers, the first of which waits for a save */
 	size_t n_waiting;
+	size_t waiting_bytes; /* about: of those that depend on no save, which may be long */
 
 	struct rpc_buffer out;
 	bool subscribed;
@@ -118,6 +119,8 @@ static void put_answer(struct rpc_conn *c, const char *before, json_t *answer, c
 		return;
 	}
 	c->waiting[c->n_waiting++] = (struct waiting){answer, before, after, changed};
+	if (!changed && answer)
+		c->waiting_bytes += json_dumpb(answer, NULL, 0, JSON_COMPACT);
 }
 
 /* Answers what ends the connection: where the next request begins is not known. */
@@ -229,11 +232,16 @@ static void scan_step(struct rpc_conn *c)
 	}
 }
 
+/* Whether enough answers wait for a save, by their number or their length. */
+static bool is_held_up(const struct rpc_conn *c)
+{
+	return c->n_waiting + 1 >= MAX_WAITING || c->waiting_bytes >= HIGH_WATER;
+}
+
 /* Whether something that was received can be carried out now. */
 static bool has_work(const struct rpc_conn *c)
 {
-	if (c->closing || c->dead || rpc_buffer_used(&c->out) >= HIGH_WATER ||
-	    c->n_waiting + 1 >= MAX_WAITING)
+	if (c->closing || c->dead || rpc_buffer_used(&c->out) >= HIGH_WATER || is_held_up(c))
 		return false;
 	return c->batch || rpc_buffer_used(&c->in) > c->scanned;
 }
@@ -449,6 +457,7 @@ void rpc_conn_saved(struct rpc_conn *c, const struct err *why)
 	if (n == 0)
 		return;
 	c->n_waiting = 0;
+	c->waiting_bytes = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct waiting *w = &c->waiting[i];
 

@@ -4,12 +4,13 @@
 import json
 import pathlib
 import resource
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from memory_test import Hugepages  # noqa: E402
-from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
+from stintd import BUILD, RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
 
 def populate(d, vms=2):
@@ -193,6 +194,24 @@ def killed_at_any_moment_nothing_answered_is_lost():
             d.call('vm_set', name='v0', weight=8 + i)
 
 
+def a_journal_that_cannot_be_read_is_not_forgotten():
+    """What was answered is in it: rather no switch than one without some VMs, and with the file written over."""
+    with Stintd() as d:
+        populate(d)
+        d.kill()
+        journal = d.config.with_name(d.config.name + '.journal')
+        kept = journal.read_text()
+        journal.unlink()
+        journal.mkdir()
+        run = subprocess.run([BUILD / 'stintd', '--socket', d.socket, '--config', d.config], capture_output=True,
+                             text=True, timeout=30, check=False)
+        assert run.returncode == 1 and str(journal) in run.stderr.splitlines()[-1], run.stderr
+        journal.rmdir()
+        journal.write_text(kept)
+        d.start()
+        assert {v['name'] for v in d.call('vm_list')} == {'v0', 'v1'}
+
+
 def a_journal_of_another_file_is_left_aside():
     with Stintd() as d:
         populate(d)
@@ -211,4 +230,5 @@ if __name__ == '__main__':
     sys.exit(run_tests([hugepages_come_and_go, a_worker_that_is_not_there_is_stood_in_for,
                         what_was_refused_is_shown_retried_and_removed, what_was_refused_does_not_come_back_twice,
                         a_configuration_that_cannot_be_saved_is_saved_later,
-                        killed_at_any_moment_nothing_answered_is_lost, a_journal_of_another_file_is_left_aside]))
+                        killed_at_any_moment_nothing_answered_is_lost,
+                        a_journal_that_cannot_be_read_is_not_forgotten, a_journal_of_another_file_is_left_aside]))
