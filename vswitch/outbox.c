@@ -68,37 +68,50 @@ static void keep_from(struct outbox *o, uint16_t first)
 	}
 }
 
-/* Cuts a packet that the receiver does not take whole into segments, and delivers those: in order,
- * all of them or up to the first that is lost. The sender's buffers are used. Returns DROP_COUNT,
- * or why one was lost. */
+/* Counts what the receiver got of some segments. Returns DROP_COUNT, or why the first that it did
+ * not get was lost. */
+static enum drop_reason count_segments(struct outbox *o, struct rte_mbuf *const *part,
+				       const uint8_t *result, uint16_t n)
+{
+	enum drop_reason why = DROP_COUNT;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (result[i] == NET_DELIVERED) {
+			counter_add(&o->counters->tx_packets, 1);
+			counter_add(&o->counters->tx_bytes, rte_pktmbuf_pkt_len(part[i]));
+		} else if (why == DROP_COUNT) {
+			why = drop_of_result[result[i]];
+		}
+	}
+	return why;
+}
+
+/* Cuts a packet that the receiver does not take whole into segments, and delivers those in order.
+ * After a loss no more are made. The sender's buffers are used. Returns DROP_COUNT, or why one was
+ * lost. */
 static enum drop_reason deliver_segments(struct worker *w, struct outbox *o, struct rte_mbuf *m,
 					 uint16_t vm)
 {
 	struct rte_mempool *pool = pkt_is_lent(m) ? w->service[vm].pool : m->pool;
 	struct rte_mbuf *part[SEGMENTS_AT_ONCE];
+	enum drop_reason why = DROP_COUNT;
 	uint8_t result[SEGMENTS_AT_ONCE];
 	struct segmenter s;
 
 	if (segment_begin(&s, m) < 0)
 		return DROP_NO_OFFLOAD;
-	while (segment_count(&s) > 0) {
-		uint16_t n = 0, delivered;
-		uint64_t bytes = 0;
+	while (segment_count(&s) > 0 && why == DROP_COUNT) {
+		uint16_t n = 0;
 
 		while (n < SEGMENTS_AT_ONCE && (part[n] = segment_next(&s, pool)))
 			n++;
 		if (n == 0)
 			return DROP_NO_BUFFER;
-		delivered = net_enqueue(o->rx, part, n, result, NULL);
-		for (uint16_t i = 0; i < delivered; i++)
-			bytes += rte_pktmbuf_pkt_len(part[i]);
-		counter_add(&o->counters->tx_packets, delivered);
-		counter_add(&o->counters->tx_bytes, bytes);
+		net_enqueue(o->rx, part, n, result, NULL);
+		why = count_segments(o, part, result, n);
 		rte_pktmbuf_free_bulk(part, n);
-		if (delivered < n)
-			return drop_of_result[result[delivered]];
 	}
-	return DROP_COUNT;
+	return why;
 }
 
 /* What became of the packets of an outbox in the receiver's ring. */

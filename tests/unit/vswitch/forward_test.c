@@ -325,6 +325,39 @@ static void test_segments_may_be_lost(void **state)
 	assert_true(rte_mempool_full(pool));
 }
 
+/* One in the middle meets a malformed buffer, and others behind it do not. */
+static void test_the_lost_segment_says_why(void **state)
+{
+	struct scene *s = *state;
+	struct driver_ring *rx = &s->guest[1].fe.ring[0];
+	struct driver_buf outside = {1, 2048, true};
+	uint64_t before;
+
+	offer_tso(s);
+	scene_introduce(s, 1);
+	scene_offer_again(s, 1);
+	for (unsigned i = 0; i < SCENE_RING_SIZE; i++) /* the good buffers go */
+		scene_send_to(s, 0, 1, 1);
+	scene_turns(s, 5);
+	assert_int_equal(scene_received(s, 1), SCENE_RING_SIZE);
+	for (unsigned i = 0; i < 20; i++) {
+		struct driver_buf good = {vhost_fe_gpa(&s->guest[1].fe, s->guest[1].rx_buf[i]),
+					  2048, true};
+
+		assert_true(driver_ring_add(rx, i == 2 ? &outside : &good, 1) >= 0);
+	}
+	driver_ring_publish(rx);
+	before = scene_counters(s, 1)->queue[0].tx_packets;
+	scene_reclaim(s, 0);
+	send_tso(s, 5, 2);
+	scene_turns(s, 5);
+	assert_int_equal(scene_dropped(s, 0, DROP_RECEIVER_BAD), 1);
+	assert_int_equal(scene_dropped(s, 0, DROP_BAD_DESCRIPTOR), 0);
+	assert_int_equal(scene_counters(s, 1)->queue[0].tx_packets, before + 4);
+	assert_int_equal(scene_counters(s, 1)->queue[0].tx_bytes,
+			 SCENE_RING_SIZE * 64 + 4 * (TSO_HDR + TSO_MSS));
+}
+
 /* A full frame with tags of these types, and then one that is a byte longer. */
 static void send_tagged(struct scene *s, const uint16_t *types, unsigned n)
 {
@@ -507,6 +540,7 @@ int main(void)
 		SCENE_CASE(test_what_is_dropped_says_why),
 		SCENE_CASE(test_large_packets_are_segmented),
 		SCENE_CASE(test_segments_may_be_lost),
+		SCENE_CASE(test_the_lost_segment_says_why),
 		SCENE_CASE(test_a_guarded_port_sends_from_its_own_address),
 		SCENE_CASE(test_jumbo_frames_pass_where_the_mtu_says_so),
 		SCENE_CASE(test_a_full_ring_drops_on_the_senders_account),
