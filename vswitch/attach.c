@@ -71,8 +71,7 @@ static void put_in(struct worker *w, struct vport *port, struct vdev_pair *pairs
 		}
 		if (!pairs[i].tx_on)
 			continue;
-		*src = (struct source){
-			.kind = SOURCE_NET, .pair = i, .tx = &pairs[i].tx, .port = port};
+		*src = (struct source){.pair = i, .tx = &pairs[i].tx, .port = port};
 		TAILQ_INSERT_TAIL(&s->sources, src, link);
 		s->n_sources++;
 		w->polled[w->n_polled++] = (struct polled){&src->tx->q, port->vm};

@@ -33,6 +33,18 @@ bool backlog_put(struct worker *to, const struct worker *from, struct job *job)
 	return true;
 }
 
+enum drop_reason backlog_put_pkt(struct worker *to, const struct worker *from, struct job *job,
+				 struct rte_mbuf *m, struct rte_mempool *pool)
+{
+	job->m = pkt_own(m, pool);
+	if (!job->m)
+		return DROP_NO_BUFFER;
+	if (backlog_put(to, from, job))
+		return DROP_COUNT;
+	pkt_free(job->m);
+	return DROP_HANDOFF_FULL;
+}
+
 unsigned backlog_accept(struct worker *w, unsigned max)
 {
 	struct job job;

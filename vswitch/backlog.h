@@ -17,6 +17,11 @@
  * is used up; the packet stays the caller's then. [worker] */
 bool backlog_put(struct worker *to, const struct worker *from, struct job *job);
 
+/* The same with a reference of the job's own to packet m, of buffers from `pool` where it has to be
+ * copied. Returns DROP_COUNT, or why there is no such job. [worker] */
+enum drop_reason backlog_put_pkt(struct worker *to, const struct worker *from, struct job *job,
+				 struct rte_mbuf *m, struct rte_mempool *pool);
+
 /* Takes in jobs that other workers put here, at most `max`. Returns how many. [worker] */
 unsigned backlog_accept(struct worker *w, unsigned max);
 

@@ -351,17 +351,24 @@ static void begin_part(struct batch *b)
 	b->is_flood_cut = false;
 }
 
-/* Makes a job of a packet: to its port, or to all from `cursor` on. False when there is no room. */
-static bool put_off(struct worker *w, struct vport *from, uint16_t pair, const struct pkt *p,
-		    uint16_t cursor)
+/* Makes a job of a packet: to its port, or to all from `cursor` on. Returns DROP_COUNT, or why
+ * there is no such job. */
+static enum drop_reason put_off(struct worker *w, struct vport *from, uint16_t pair,
+				const struct pkt *p, uint16_t cursor)
 {
 	bool is_flood = p->dest == DEST_FLOOD;
 	struct vport *to = is_flood ? from : worker_port(w, p->dest);
-	struct worker *peer = is_flood || !to ? w : to->worker;
-	struct job job = {
+	enum drop_reason why;
+	struct worker *peer;
+	struct job job;
+
+	if (!to)
+		return DROP_PORT_GONE;
+	peer = is_flood ? w : to->worker;
+	job = (struct job){
 		.kind = is_flood ? JOB_FLOOD : JOB_DELIVER,
-		.to = is_flood ? from->id : p->dest,
-		.to_epoch = to ? atomic_load_explicit(&to->epoch, memory_order_acquire) : 0,
+		.to = to->id,
+		.to_epoch = atomic_load_explicit(&to->epoch, memory_order_acquire),
 		.from = from->id,
 		.from_epoch = from->first_epoch,
 		.vm = from->vm,
@@ -370,29 +377,23 @@ static bool put_off(struct worker *w, struct vport *from, uint16_t pair, const s
 		.reason = p->reason,
 		.was_counted = p->is_reached,
 	};
-
-	job.m = pkt_own(p->m, w->service[from->vm].pool);
-	if (!job.m)
-		return false;
-	if (!backlog_put(peer, w, &job)) {
-		pkt_free(job.m);
-		return false;
-	}
-	if (peer != w)
+	why = backlog_put_pkt(peer, w, &job, p->m, w->service[from->vm].pool);
+	if (why == DROP_COUNT && peer != w)
 		worker_wake(peer);
-	return true;
+	return why;
 }
 
 /* The flood that ended the part goes on as a job. */
 static void put_off_flood(struct worker *w, struct batch *b)
 {
 	struct pkt *p = &b->pkt[b->next - 1];
+	enum drop_reason why;
 
 	p->is_reached = p->asked > p->missed;
-	if (!put_off(w, b->from, b->pair, p, b->flood_next)) {
+	why = put_off(w, b->from, b->pair, p, b->flood_next);
+	if (why != DROP_COUNT) {
 		b->is_flood_cut = false;
-		if (p->missed == 0)
-			p->reason = DROP_NO_BUFFER;
+		p->reason = p->missed > 0 ? p->reason : (uint8_t)why;
 	}
 }
 
@@ -404,14 +405,8 @@ void forward_commit(struct worker *w, struct batch *b, uint16_t max)
 	sent = fill_outboxes(w, b, max);
 	stage_end(w, vm, STAGE_CLASSIFY);
 	outbox_deliver_all(w, b, vm);
-	if (unlikely(b->is_flood_cut)) {
-		const struct pkt *p = &b->pkt[b->next - 1];
-
+	if (unlikely(b->is_flood_cut))
 		put_off_flood(w, b);
-		/* Nobody has it yet: the job decides. */
-		if (b->is_flood_cut && p->asked == p->missed)
-			sent--;
-	}
 	count_part(&w->counters[b->from->id], b, first, sent);
 	stage_end(w, vm, STAGE_DELIVER);
 }
@@ -419,6 +414,7 @@ void forward_commit(struct worker *w, struct batch *b, uint16_t max)
 void forward_put_off(struct worker *w, struct batch *b)
 {
 	struct port_counters *c = &w->counters[b->from->id];
+	enum drop_reason why;
 
 	for (; b->next < b->n; b->next++) {
 		struct pkt *p = &b->pkt[b->next];
@@ -431,8 +427,9 @@ void forward_put_off(struct worker *w, struct batch *b)
 			learn(w, b->from, p->m);
 		if (p->dest == DEST_FLOOD)
 			counter_add(&c->flooded, 1);
-		if (!put_off(w, b->from, b->pair, p, 0))
-			counter_add(&c->drops[DROP_NO_BUFFER], 1);
+		why = put_off(w, b->from, b->pair, p, 0);
+		if (why != DROP_COUNT)
+			counter_add(&c->drops[why], 1);
 	}
 }
 

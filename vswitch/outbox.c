@@ -27,8 +27,6 @@ static const uint8_t drop_of_result[NET_RESULT_COUNT] = {
 
 uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const struct batch *b)
 {
-	uint16_t queue;
-
 	o->to = to;
 	o->n = 0;
 	o->bytes = 0;
@@ -41,11 +39,9 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const
 	if (unlikely(to->n_rx == 0))
 		return 0;
 	o->way = OUT_RING;
-	queue = to->rx_queue[to->n_rx == 1 ? 0 : b->pair % to->n_rx];
-	o->rx = &to->pairs[queue].rx;
+	o->rx = vport_rx(w, to, b->pair, &o->counters);
 	o->work_each += o->rx->excess / EXCESS_PER_WORK;
 	net_prefetch_ring(o->rx);
-	o->counters = &w->counters[to->id].queue[queue];
 	/* One notification is part of what any batch takes. */
 	return w->n_outboxes > 1 && virtq_would_notify(&o->rx->q) ? WORK_PER_NOTIFICATION : 0;
 }
@@ -205,19 +201,18 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b, ui
 	}
 }
 
-/* Makes a job of one packet. */
-static void put_off(struct worker *w, const struct outbox *o, struct batch *b, uint16_t i,
-		    struct job *job)
+/* Hands one packet over. */
+static void hand_over_pkt(struct worker *w, const struct outbox *o, struct batch *b, uint16_t i,
+			  struct job *job)
 {
 	struct pkt *p = &b->pkt[o->index[i]];
 
-	job->m = pkt_own(o->pkt[i], w->service[job->vm].pool);
+	enum drop_reason why;
+
 	job->was_counted = b->was_counted || p->is_reached;
-	if (unlikely(!job->m)) {
-		outbox_miss(w, o->to, b, o->index[i], DROP_NO_BUFFER);
-	} else if (unlikely(!backlog_put(o->worker, w, job))) {
-		pkt_free(job->m);
-		outbox_miss(w, o->to, b, o->index[i], DROP_HANDOFF_FULL);
+	why = backlog_put_pkt(o->worker, w, job, o->pkt[i], w->service[job->vm].pool);
+	if (unlikely(why != DROP_COUNT)) {
+		outbox_miss(w, o->to, b, o->index[i], why);
 	} else {
 		p->is_reached = true;
 		p->handed++;
@@ -245,7 +240,7 @@ static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 	job.from_epoch = b->from->first_epoch;
 	job.vm = b->from->vm;
 	for (uint16_t i = 0; i < o->n; i++)
-		put_off(w, o, b, i, &job);
+		hand_over_pkt(w, o, b, i, &job);
 	if (o->worker != w)
 		worker_wake(o->worker);
 }

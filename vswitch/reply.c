@@ -22,18 +22,15 @@ static bool is_allowed(const struct worker *w, struct vport *port)
 }
 
 /* Puts a packet of ours into the port's receive ring. */
-static bool deliver(struct worker *w, struct vport *to, uint16_t pair, struct rte_mbuf *m)
+static bool deliver_answer(struct worker *w, struct vport *to, uint16_t pair, struct rte_mbuf *m)
 {
 	struct queue_counters *c;
 	struct net_ring *rx;
-	uint16_t queue;
 	uint8_t result;
 
 	if (to->n_rx == 0)
 		return false;
-	queue = to->rx_queue[pair % to->n_rx];
-	rx = &to->pairs[queue].rx;
-	c = &w->counters[to->id].queue[queue];
+	rx = vport_rx(w, to, pair, &c);
 	if (net_enqueue(rx, &m, 1, &result, &w->deadline) == 0)
 		return false;
 	counter_add(&c->tx_packets, 1);
@@ -42,7 +39,8 @@ static bool deliver(struct worker *w, struct vport *to, uint16_t pair, struct rt
 	return true;
 }
 
-static struct rte_mbuf *make(const struct worker *w, const struct vport *from, const struct pkt *p)
+static struct rte_mbuf *make_answer(const struct worker *w, const struct vport *from,
+				    const struct pkt *p)
 {
 	struct pkt_info info;
 
@@ -61,10 +59,10 @@ bool reply_to(struct worker *w, struct vport *from, uint16_t pair, const struct 
 
 	if (!is_allowed(w, from))
 		return false;
-	m = make(w, from, p);
+	m = make_answer(w, from, p);
 	if (!m)
 		return false;
-	did = deliver(w, from, pair, m);
+	did = deliver_answer(w, from, pair, m);
 	if (did)
 		rate_take(&from->answers, 1);
 	rte_pktmbuf_free(m);

@@ -142,6 +142,12 @@ static void forward_part(struct worker *w)
 		give_back(w, b);
 }
 
+/* A source is where a VM's work waits: another kind is another case of serve_part(). */
+enum source_kind {
+	SOURCE_BACKLOG, /* put off or handed over (vswitch/backlog.h) */
+	SOURCE_NET,     /* in transmit rings of network devices */
+};
+
 /* Where the next part of the VM's service comes from. */
 static enum source_kind next_source(const struct worker *w, uint16_t vm)
 {

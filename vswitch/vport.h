@@ -31,15 +31,8 @@ struct bridge {
 	struct fdb *fdb;
 };
 
-/* A source is where a VM's packets wait for its next service. A service takes from the backlog
- * first, then from the others in turn. */
-enum source_kind {
-	SOURCE_BACKLOG, /* work put off or handed over (vswitch/backlog.h) */
-	SOURCE_NET,     /* a transmit ring of a network device */
-};
-
+/* A transmit ring that a VM's packets wait in for its next service. */
 struct source {
-	enum source_kind kind;
 	uint16_t pair;
 	struct net_ring *tx;
 	struct vport *port;

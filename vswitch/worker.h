@@ -132,6 +132,17 @@ static inline struct vport *worker_port(const struct worker *w, uint16_t id)
 	return __atomic_load_n(&w->ports[id], __ATOMIC_ACQUIRE);
 }
 
+/* The receive ring of a port of this worker's, which must have one, for packets that came through
+ * queue pair `pair`; and what counts its packets. [worker] */
+static inline struct net_ring *vport_rx(const struct worker *w, const struct vport *port,
+					uint16_t pair, struct queue_counters **counters)
+{
+	uint16_t queue = port->rx_queue[port->n_rx == 1 ? 0 : pair % port->n_rx];
+
+	*counters = &w->counters[port->id].queue[queue];
+	return &port->pairs[queue].rx;
+}
+
 /* Runs the messages that have arrived, at most `max` of them. [worker] */
 unsigned worker_take_messages(struct worker *w, unsigned max);
 
