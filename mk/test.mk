@@ -36,7 +36,7 @@ tsan: ## Unit and loop tiers under ThreadSanitizer
 tsan-short: ## Under ThreadSanitizer, only those tests in which threads meet
 	@$(MAKE) --no-print-directory TSAN=1 build unit-tests loop-bins
 	@$(TSAN_ENV) scripts/run-tests --build build/tsan \
-		--only '/(log|gate|vdev|net_random|fdb|worker|switch|boundary|workers)_test' unit loop
+		--only '/(log|gate|vdev|vdev_rings|net_random|fdb|worker|switch|boundary|workers)_test' unit loop
 
 .PHONY: check-fresh
 check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
