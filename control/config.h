@@ -15,9 +15,10 @@ json_t *config_to_json(const struct rpc_ctx *ctx);
  * (temporary file beside it, fsync, rename, fsync of the folder). *calls is how many. [control] */
 int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e);
 
-/* Replays the daemon's own file and its journal at start, if there are any, and begins a new
- * journal. A call that is refused does not keep the rest of the switch down: it is logged and kept
- * in ctx->refused. Negative errno when the file is no configuration at all. [control] */
+/* Replays the daemon's own file and its journal at start, if there are any. A call that is refused
+ * does not keep the rest of the switch down: it is logged and kept in ctx->refused. Negative errno
+ * when the file is no configuration at all, or the journal cannot be read. A config_commit() is to
+ * follow, which begins a new journal. [control] */
 int config_start(struct rpc_ctx *ctx, struct err *e);
 
 /* Notes what a call that was carried out has changed. In memory, until config_commit(). [control]

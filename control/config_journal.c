@@ -262,18 +262,14 @@ static json_t *initial_calls(struct rpc_ctx *ctx, struct err *e)
 
 int config_start(struct rpc_ctx *ctx, struct err *e)
 {
-	struct err unsaved;
 	json_t *calls;
 	unsigned done;
 
 	if (!ctx->config_file)
 		return 0;
-	if (open_journal(ctx, e) < 0) {
-		/* Changes that were answered may be in it. */
-		if (journal_is_there(ctx->config_file))
-			return -EIO;
-		log_warn("%s", e->text);
-	}
+	/* Changes that were answered may be in it. */
+	if (open_journal(ctx, e) < 0 && journal_is_there(ctx->config_file))
+		return -EIO;
 	calls = initial_calls(ctx, e);
 	if (!calls)
 		return -EINVAL;
@@ -281,7 +277,5 @@ int config_start(struct rpc_ctx *ctx, struct err *e)
 	log_info("configuration %s: %u calls done, %zu refused", ctx->config_file, done,
 		 refused_count(ctx->refused));
 	json_decref(calls);
-	if (config_commit(ctx, &unsaved) < 0)
-		log_warn("%s: changes cannot be saved", unsaved.text);
 	return 0;
 }

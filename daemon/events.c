@@ -29,7 +29,7 @@ int events_save(struct daemon *d, struct err *e)
 	snprintf(ctx->unsaved, sizeof(ctx->unsaved), "%.*s", (int)sizeof(ctx->unsaved) - 1,
 		 ret < 0 ? e->text : "");
 	if (ret < 0 && !was_unsaved) {
-		log_error("%s: in force, but not saved", e->text);
+		log_error("%s: changes are in force, but not saved", e->text);
 		rpc_server_event(d->server, "config_unsaved", json_pack("{s:s}", "text", e->text));
 	} else if (ret == 0 && was_unsaved) {
 		log_info("configuration %s: saved again", ctx->config_file);

@@ -155,15 +155,18 @@ static int prepare_for_guests(struct err *e)
 /* Serves until a signal ends it. */
 static int run(struct daemon *d, struct err *e)
 {
+	struct err unsaved;
+
 	if (config_start(&d->ctx, e) < 0 || events_watch(d, e) < 0)
 		return -1;
+	events_save(d, &unsaved); /* it says itself that it cannot */
 	events_tell_incomplete(d);
 	log_info("stintd " STINT_VERSION " is ready, JSON-RPC on %s", d->options.socket);
 	sd_notify(0, "READY=1");
 	sd_event_loop(d->loop);
 	sd_notify(0, "STOPPING=1");
-	if (config_close(&d->ctx, e) < 0)
-		log_error("%s", e->text);
+	if (config_close(&d->ctx, &unsaved) < 0)
+		log_error("%s", unsaved.text);
 	return 0;
 }
 

@@ -166,6 +166,21 @@ def a_configuration_that_cannot_be_saved_is_saved_later():
         assert [t['name'] for t in d.call('tenant_list')] == ['t', 'late']
 
 
+def a_folder_that_is_not_there_is_said_before_the_first_change():
+    with Stintd() as d:
+        config = d.path('later/config.json')
+        d.stop()
+        d.args += ['--config', config]
+        d.start()
+        status = d.call('status_get')
+        assert status['state'] == 'degraded' and status['config_saved'] is False, status
+        assert config in ' '.join(status['reasons']), status
+        assert len(events(d, 'config_unsaved')) == 1
+        pathlib.Path(config).parent.mkdir()
+        wait_for(lambda: d.call('status_get')['state'] == 'ok', 20, 'it is saved')
+        assert pathlib.Path(config).exists()
+
+
 def killed_at_any_moment_nothing_answered_is_lost():
     """Changes of every kind, each answered, and no chance to write a whole file."""
     with Stintd() as d:
@@ -230,5 +245,6 @@ if __name__ == '__main__':
     sys.exit(run_tests([hugepages_come_and_go, a_worker_that_is_not_there_is_stood_in_for,
                         what_was_refused_is_shown_retried_and_removed, what_was_refused_does_not_come_back_twice,
                         a_configuration_that_cannot_be_saved_is_saved_later,
+                        a_folder_that_is_not_there_is_said_before_the_first_change,
                         killed_at_any_moment_nothing_answered_is_lost,
                         a_journal_that_cannot_be_read_is_not_forgotten, a_journal_of_another_file_is_left_aside]))

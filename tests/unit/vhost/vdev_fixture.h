@@ -212,7 +212,7 @@ static inline void expect_state(enum vdev_state state)
 		fail_msg("%s", status().text);
 }
 
-static const struct fe_config split = {
+__attribute__((unused)) static const struct fe_config split = {
 	.features = FE_F(FE_VERSION_1) | FE_F(FE_NET_MRG_RXBUF) | FE_F(FE_NET_MQ) |
 		    FE_F(FE_NET_MTU),
 	.protocol_features = FE_F(FE_P_REPLY_ACK) | FE_F(FE_P_MQ) | FE_F(FE_P_NET_MTU),
