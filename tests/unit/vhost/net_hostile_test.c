@@ -64,9 +64,29 @@ static void show_bad(struct rig *g, enum bad_chain c, uint64_t good, bool device
 	driver_ring_publish(&g->ring);
 }
 
-static bool applies(const struct fate *expected, uint64_t features)
+/* The fth pair of a chain and a ring format, and the ring that it is played on. */
+struct bad_case {
+	enum bad_chain chain;
+	const struct fate *expected;
+	struct rig_conf conf;
+};
+
+/* False where the format has no such chain. */
+static bool open_bad_case(unsigned f, struct bad_case *k, struct rig *g)
 {
-	return !(expected->split_only && (features & PACKED));
+	uint64_t features;
+
+	k->chain = (enum bad_chain)(f / N_FORMATS);
+	k->expected = &fates[k->chain];
+	features = formats[f % N_FORMATS] & ~k->expected->without;
+	if (k->expected->split_only && (features & PACKED))
+		return false;
+	k->conf = (struct rig_conf){.size = RING,
+				    .features = features,
+				    .region_size = REGION,
+				    .start = features & PACKED ? 0x8000 | (RING - 1) : 65535};
+	rig_open(g, &k->conf);
+	return true;
 }
 
 /* After the bad chain the ring goes on as if nothing had been. */
@@ -74,32 +94,25 @@ static void test_bad_chains_to_send_are_dropped(void **state)
 {
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS * BAD_CHAIN_COUNT; f++) {
-		enum bad_chain c = (enum bad_chain)(f / N_FORMATS);
-		const struct fate *expected = &fates[c];
-		uint64_t features = formats[f % N_FORMATS] & ~expected->without;
-		struct rig_conf conf = {.size = RING,
-					.features = features,
-					.region_size = REGION,
-					.start = features & PACKED ? 0x8000 | (RING - 1) : 65535};
 		struct driver_buf buf = {0, 112, false};
 		struct net_taken work = {0};
 		struct rte_mbuf *m[8];
 		uint16_t n, id;
 		uint32_t len;
+		struct bad_case k;
 		struct rig g;
 
-		if (!applies(expected, features))
+		if (!open_bad_case(f, &k, &g))
 			continue;
-		rig_open(&g, &conf);
 		buf.gpa = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, BAD_CHAIN_GOOD, 64));
-		show_bad(&g, c, buf.gpa, false);
+		show_bad(&g, k.chain, buf.gpa, false);
 		assert_true(rig_add(&g, &buf, 1, false) >= 0);
 		n = rig_take(&g, pool, m, 8, &work);
-		if (n != (expected->tx == PACKET ? 2 : 1))
-			fail_msg("%s: %u packets", bad_chain_name(c), n);
+		if (n != (k.expected->tx == PACKET ? 2 : 1))
+			fail_msg("%s: %u packets", bad_chain_name(k.chain), n);
 		for (unsigned d = 0; d < NET_DROP_COUNT; d++)
-			if (work.drops[d] != (d == expected->tx))
-				fail_msg("%s: %u of %s", bad_chain_name(c), work.drops[d],
+			if (work.drops[d] != (d == k.expected->tx))
+				fail_msg("%s: %u of %s", bad_chain_name(k.chain), work.drops[d],
 					 net_drop_text((enum net_drop)d));
 		assert_true(work.descs <= VIRTQ_MAX_CHAIN + 2);
 		assert_int_equal(m[n - 1]->pkt_len, 100);
@@ -120,34 +133,28 @@ static void test_bad_buffers_are_given_back(void **state)
 
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS * BAD_CHAIN_COUNT; f++) {
-		enum bad_chain c = (enum bad_chain)(f / N_FORMATS);
-		const struct fate *expected = &fates[c];
-		uint64_t features = formats[f % N_FORMATS] & ~expected->without;
-		struct rig_conf conf = {.size = RING,
-					.features = features,
-					.region_size = REGION,
-					.start = features & PACKED ? 0x8000 | (RING - 1) : 65535};
 		struct driver_buf buf = {0, 112, true};
-		enum net_result rx = expected->rx;
+		enum net_result rx;
 		struct rte_mbuf *m[2];
 		uint8_t fate[2];
+		struct bad_case k;
 		struct rig g;
 
-		if (!applies(expected, features))
+		if (!open_bad_case(f, &k, &g))
 			continue;
-		rig_open(&g, &conf);
 		buf.gpa = driver_mem_gpa(&g.mem, driver_mem_alloc(&g.mem, 0, BAD_CHAIN_GOOD, 64));
 		m[0] = m[1] = fake_eal_packet(pool, data, sizeof(data), 0);
-		show_bad(&g, c, buf.gpa, true);
+		show_bad(&g, k.chain, buf.gpa, true);
 		assert_true(rig_add(&g, &buf, 1, false) >= 0);
+		rx = k.expected->rx;
 		/* Merged with the good one behind it. */
-		if (rx == NET_BUFFER_SMALL && (features & MRG))
+		if (rx == NET_BUFFER_SMALL && (k.conf.features & MRG))
 			rx = NET_DELIVERED;
 		net_enqueue(&g.net, m, 2, fate, NULL);
 		if (fate[0] != rx)
-			fail_msg("%s: %s", bad_chain_name(c),
+			fail_msg("%s: %s", bad_chain_name(k.chain),
 				 net_result_text((enum net_result)fate[0]));
-		if (expected->rx != NET_BUFFER_SMALL)
+		if (k.expected->rx != NET_BUFFER_SMALL)
 			assert_int_equal(fate[1], NET_DELIVERED);
 		assert_int_equal(virtq_broken(&g.net.q), VIRTQ_BREAK_NONE);
 		rte_pktmbuf_free(m[0]);
