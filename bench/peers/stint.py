@@ -46,8 +46,6 @@ class Stint:
         self.daemon = self._start_daemon(args)
         self.start_seconds = time.monotonic() - began
         self.commands = [command_line(["stintd", *self.daemon.process.args[1:]], self.daemon.folder)]
-        if self.huge and not self.call("version_get")["hugepages"]:
-            raise Refused("stintd found no free hugepages")
         self.socket = self.daemon.path("port-%d.sock")
         for vni, name in enumerate(self.tenants, 1):
             self._set_up("tenant_create", name=name)
@@ -57,6 +55,8 @@ class Stint:
             for i in numbers:
                 self.add_port(i, name)
         self.create_seconds = time.monotonic() - began
+        if self.huge and not self.call("version_get")["hugepages"]:  # packet memory comes with the VMs
+            raise Refused("stintd found no free hugepages")
 
     def _start_daemon(self, args):
         class Daemon(self.driver.Stintd):
