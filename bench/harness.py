@@ -158,8 +158,8 @@ class Bench:
             try:
                 switch.start()
             except (OSError, RuntimeError, subprocess.SubprocessError, Refused) as e:
-                kind = Refused if peer is Stint else PeerRefused
-                raise kind(f"{peer.name} does not start: {e}") from e
+                kind = Refused if isinstance(switch, Stint) else PeerRefused
+                raise kind(f"{switch.name} does not start: {e}") from e
             self._note_commands(switch, options)
             yield switch
         finally:

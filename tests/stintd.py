@@ -40,9 +40,9 @@ def wait_for(condition, timeout, what):
 
 class Stintd:
     """One daemon. Its configuration is kept, so that kill() and start() play a crash. `prefix` is a command
-    that runs it, `env` what is added to its environment."""
+    that runs it, `env` what is added to its environment, `build` where it was built."""
 
-    def __init__(self, workers=None, args=(), prefix=(), env=None):
+    def __init__(self, workers=None, args=(), prefix=(), env=None, build=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='stint-test.'))
         self.folder.chmod(0o755)
         self.socket = self.folder / 'rpc.sock'
@@ -51,6 +51,7 @@ class Stintd:
         self.workers = workers or str(max(os.sched_getaffinity(0)))
         self.args = list(args)
         self.prefix = list(prefix)
+        self.build = pathlib.Path(build or BUILD)
         self.env = {**os.environ, **(env or {})}
         self.process = None
         self.start()
@@ -58,7 +59,7 @@ class Stintd:
     def start(self):
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                [*self.prefix, BUILD / 'stintd', '--socket', self.socket, '--config', self.config,
+                [*self.prefix, self.build / 'stintd', '--socket', self.socket, '--config', self.config,
                  '--workers', self.workers, '--memory', '512', *self.args],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         wait_for(self.answers, 30, 'stintd answers')

@@ -26,9 +26,11 @@ class Stint:
     name = "stint"
     warmup = None
 
-    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tenants=None, args=()):
-        """tenants: {name: numbers of its VMs}, each with a network of its own; args: more for stintd."""
+    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tenants=None, args=(), build=None):
+        """tenants: {name: numbers of its VMs}, each with a network of its own; args: more for stintd; build: where
+        it was built, if not with this version."""
         self.args = list(args)
+        self.build = build
         self.tenants = tenants or {"bench": range(ports)}
         self.driver = load_driver(os.environ.get("STINT_BUILD", "build"))
         self.ports = ports
@@ -68,7 +70,7 @@ class Stint:
                     raise
 
         with all_cores():  # it takes no core that it may not use, and pins its threads itself
-            return Daemon(workers=str(WORKER_CORE), args=args)
+            return Daemon(workers=str(WORKER_CORE), args=args, build=self.build)
 
     def add_port(self, number, tenant):
         """A VM of its own with one port."""
