@@ -57,7 +57,8 @@ class Stint:
             for i in numbers:
                 self.add_port(i, name)
         self.create_seconds = time.monotonic() - began
-        if self.huge and not self.call("version_get")["hugepages"]:  # packet memory comes with the VMs
+        # Packet memory comes with the VMs.
+        if self.huge and self.ports and not self.call("version_get")["hugepages"]:
             raise Refused("stintd found no free hugepages")
 
     def _start_daemon(self, args):
