@@ -195,6 +195,20 @@ void virtq_walk_write(const struct virtq_seg *segs, struct virtq_pos *pos, const
 	}
 }
 
+void virtq_walk_write_sum(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
+			  uint32_t len, struct checksum *sum)
+{
+	const uint8_t *src = from;
+	uint8_t *dst;
+	uint32_t n;
+
+	for (; len > 0; len -= n, src += n) {
+		n = len;
+		dst = piece(segs, pos, &n);
+		checksum_copy(sum, dst, src, n);
+	}
+}
+
 struct virtq_pos virtq_walk_seek(const struct virtq_seg *segs, uint32_t offset)
 {
 	struct virtq_pos pos = {0, offset};

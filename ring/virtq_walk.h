@@ -3,6 +3,7 @@
 #ifndef RING_VIRTQ_WALK_H
 #define RING_VIRTQ_WALK_H
 
+#include "pkt/checksum.h"
 #include "ring/virtq_entry.h"
 
 /* A descriptor that crosses from one memory region into the next takes one segment more. */
@@ -51,6 +52,10 @@ enum virtq_walked virtq_walk_chain(struct virtq *q, const struct virtq_cursor *c
 void virtq_walk_read(const struct virtq_seg *segs, struct virtq_pos *pos, void *to, uint32_t len);
 void virtq_walk_write(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
 		      uint32_t len);
+
+/* The same, with what was copied added to *sum. */
+void virtq_walk_write_sum(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
+			  uint32_t len, struct checksum *sum);
 
 /* The position `offset` bytes into the segments. */
 struct virtq_pos virtq_walk_seek(const struct virtq_seg *segs, uint32_t offset);

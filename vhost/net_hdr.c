@@ -27,6 +27,12 @@
 #define TUNNEL_FLAGS \
 	(RTE_MBUF_F_TX_TUNNEL_MASK | RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
 
+/* 0 would mean "no checksum" to UDP, and is the same number to everyone else. */
+uint16_t net_hdr_l4_checksum(uint16_t sum)
+{
+	return sum == UINT16_MAX ? UINT16_MAX : (uint16_t)~sum;
+}
+
 /* --- from a guest -------------------------------------------------------------------------------
  */
 
@@ -39,9 +45,7 @@ static int fill_csum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 	if (start + offset + sizeof(sum) > rte_pktmbuf_data_len(m))
 		return -EINVAL;
 	field = rte_pktmbuf_mtod_offset(m, uint16_t *, start + offset);
-	sum = (uint16_t)~pkt_sum(m, start);
-	/* 0 would mean "no checksum" to UDP, and is the same number to everyone else. */
-	sum = sum ? sum : 0xffff;
+	sum = net_hdr_l4_checksum(pkt_sum(m, start));
 	memcpy(field, &sum, sizeof(sum));
 	return 0;
 }
@@ -80,7 +84,10 @@ static int set_gso(const struct virtio_net_hdr *h, uint64_t features, const stru
 	} else {
 		return -EINVAL;
 	}
-	if (!(features & need) || !(info->flags & family) || h->gso_size < NET_HDR_MIN_GSO_SIZE ||
+	if (h->gso_type & VIRTIO_NET_HDR_GSO_ECN)
+		need |= BIT(VIRTIO_NET_F_HOST_ECN);
+	if ((features & need) != need || !(info->flags & family) ||
+	    h->gso_size < NET_HDR_MIN_GSO_SIZE ||
 	    !is_l4_csum(h, info, IPPROTO_TCP, TCP_CSUM_OFFSET))
 		return -EINVAL;
 	/* One that fits one segment is a plain packet, whatever it was called. */
@@ -120,15 +127,8 @@ int net_hdr_to_mbuf(const struct virtio_net_hdr *h, uint64_t features, struct rt
 /* --- to a guest ---------------------------------------------------------------------------------
  */
 
-static void add_patch(struct net_hdr_patch *patch, uint32_t offset, uint16_t value)
-{
-	patch->at[patch->n].offset = offset;
-	patch->at[patch->n].value = value;
-	patch->n++;
-}
-
 /* The IPv4 header's checksum, as if its field were 0. */
-static int patch_ip_csum(const struct rte_mbuf *m, struct net_hdr_patch *patch)
+static int sum_ip_hdr(const struct rte_mbuf *m, struct net_hdr_sums *sums)
 {
 	uint32_t field = m->l2_len + offsetof(struct rte_ipv4_hdr, hdr_checksum);
 	uint32_t sum;
@@ -142,43 +142,50 @@ static int patch_ip_csum(const struct rte_mbuf *m, struct net_hdr_patch *patch)
 	sum += (uint16_t)~old;
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	add_patch(patch, field, (uint16_t)~sum);
+	sums->ip_at = field;
+	sums->ip = (uint16_t)~sum;
 	return 0;
 }
 
-static void patch_l4_csum(const struct rte_mbuf *m, uint32_t start, uint32_t offset,
-			  struct net_hdr_patch *patch)
+/* Whether only the first segment of the packet is to have CWR (RFC 3168, 6.1.2), which who segments
+ * it has to know. */
+static bool has_cwr(const struct rte_mbuf *m)
 {
-	uint16_t sum = (uint16_t)~pkt_sum(m, start);
+	uint32_t at = (uint32_t)m->l2_len + m->l3_len + offsetof(struct rte_tcp_hdr, tcp_flags);
 
-	add_patch(patch, start + offset, sum ? sum : 0xffff);
+	return at < rte_pktmbuf_data_len(m) &&
+	       (*rte_pktmbuf_mtod_offset(m, const uint8_t *, at) & RTE_TCP_CWR_FLAG);
 }
 
 static int put_gso(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h)
 {
-	bool is_v4 = m->ol_flags & RTE_MBUF_F_TX_IPV4;
+	bool is_v4 = m->ol_flags & RTE_MBUF_F_TX_IPV4, is_ecn = has_cwr(m);
 	uint64_t need = is_v4 ? BIT(VIRTIO_NET_F_GUEST_TSO4) : BIT(VIRTIO_NET_F_GUEST_TSO6);
 
 	need |= BIT(VIRTIO_NET_F_GUEST_CSUM);
+	if (is_ecn)
+		need |= BIT(VIRTIO_NET_F_GUEST_ECN);
 	if ((features & need) != need || m->tso_segsz == 0)
 		return -ENOTSUP;
 	h->gso_type = is_v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+	if (is_ecn)
+		h->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	h->gso_size = m->tso_segsz;
 	h->hdr_len = m->l2_len + m->l3_len + m->l4_len;
 	return 0;
 }
 
 int net_hdr_from_mbuf(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h,
-		      struct net_hdr_patch *patch)
+		      struct net_hdr_sums *sums)
 {
 	uint32_t start = (uint32_t)m->l2_len + m->l3_len, offset;
 	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 
 	memset(h, 0, sizeof(*h));
-	patch->n = 0;
+	memset(sums, 0, sizeof(*sums));
 	if (m->ol_flags & (TUNNEL_FLAGS | RTE_MBUF_F_TX_UDP_SEG))
 		return -ENOTSUP;
-	if ((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) && patch_ip_csum(m, patch) < 0)
+	if ((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) && sum_ip_hdr(m, sums) < 0)
 		return -ENOTSUP;
 
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
@@ -195,7 +202,8 @@ int net_hdr_from_mbuf(const struct rte_mbuf *m, uint64_t features, struct virtio
 		if (put_gso(m, features, h) < 0)
 			return -ENOTSUP;
 	} else if (!(features & BIT(VIRTIO_NET_F_GUEST_CSUM))) {
-		patch_l4_csum(m, start, offset, patch);
+		sums->l4_from = start;
+		sums->l4_at = start + offset;
 		return 0;
 	}
 	h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;

@@ -18,13 +18,12 @@ struct rte_mbuf;
 /* Smaller segments are refused: each costs the switch a packet (Linux's smallest MSS is 48). */
 #define NET_HDR_MIN_GSO_SIZE 48
 
-/* Bytes to change in the copy that a guest gets. */
-struct net_hdr_patch {
-	uint32_t n;
-	struct {
-		uint32_t offset;
-		uint16_t value; /* as it stands in the packet */
-	} at[2];
+/* Checksums to fill in where a guest gets its copy: offsets into the packet, 0 for none. */
+struct net_hdr_sums {
+	uint32_t ip_at;   /* field of the IPv4 header's */
+	uint16_t ip;      /* and its value, as it stands in the packet */
+	uint32_t l4_from; /* the sum of all that follows this */
+	uint32_t l4_at;   /* goes there */
 };
 
 /* Turns what a guest asked for in a header into the mbuf's flags; the packet's length and segments
@@ -32,10 +31,13 @@ struct net_hdr_patch {
  * request does not fit the packet or was not negotiated. [worker] */
 int net_hdr_to_mbuf(const struct virtio_net_hdr *h, uint64_t features, struct rte_mbuf *m);
 
-/* Writes the header of a packet for a guest that negotiated `features`. Checksums that the guest
- * cannot be left with are computed into *patch. -ENOTSUP when the packet needs segmenting and the
- * guest did not negotiate it. [worker] */
+/* Writes the header of a packet for a guest that negotiated `features`, and to *sums the checksums
+ * that the guest cannot be left with. -ENOTSUP when the packet needs segmenting and the guest did
+ * not negotiate it. [worker] */
 int net_hdr_from_mbuf(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h,
-		      struct net_hdr_patch *patch);
+		      struct net_hdr_sums *sums);
+
+/* A checksum of TCP or UDP from the sum of what it covers, its field included. [any] */
+uint16_t net_hdr_l4_checksum(uint16_t sum);
 
 #endif

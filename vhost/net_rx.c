@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From mbufs into a guest's receive ring.
  *
- * The common case is a packet of one or two mbufs without offloads and a buffer of one descriptor
+ * The common case is a packet without offloads and a buffer of one descriptor
  * that holds it. Runs of those are placed in two plain loops: find_buffers (read descriptors,
  * prefetch the memory), then write_run. Everything else is placed packet by packet: buffers are
  * collected until the packet fits, and only then is anything written. One thread owns the ring;
@@ -73,7 +73,7 @@ static __rte_always_inline void find_buffers(struct net_ring *r, struct rte_mbuf
 	for (i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 
-		if (unlikely(m->nb_segs > 1 + NET_LENT_PIECES || (m->ol_flags & WORK_FLAGS)))
+		if (unlikely(m->ol_flags & WORK_FLAGS))
 			break;
 		if (unlikely(!virtq_peek(q, &c, &e, packed)))
 			break;
@@ -212,22 +212,51 @@ static void give_back_room(struct virtq *q, const struct room *room, uint32_t le
 	q->avail_wrap = room->c.wrap;
 }
 
+/* Writes a checksum into its field, `at` bytes into the packet. */
+static void write_checksum(const struct net_ring *r, const struct room *room, uint32_t at,
+			   uint16_t sum)
+{
+	struct virtq_pos pos = virtq_walk_seek(room->w.segs, r->hdr_len + at);
+
+	virtq_walk_write(room->w.segs, &pos, &sum, sizeof(sum));
+}
+
+/* Writes a packet, of which what follows `from` is summed up while it is copied. */
+static uint16_t write_summed(const struct room *room, struct virtq_pos *pos,
+			     const struct rte_mbuf *m, uint32_t from)
+{
+	struct checksum sum = {0};
+
+	for (; m; m = m->next) {
+		const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
+		uint32_t plain = RTE_MIN(from, (uint32_t)m->data_len);
+
+		virtq_walk_write(room->w.segs, pos, at, plain);
+		virtq_walk_write_sum(room->w.segs, pos, at + plain, m->data_len - plain, &sum);
+		from -= plain;
+	}
+	return checksum_fold(&sum);
+}
+
 static void write_packet(const struct net_ring *r, const struct room *room,
 			 const struct rte_mbuf *m, const struct virtio_net_hdr *h,
-			 const struct net_hdr_patch *patch)
+			 const struct net_hdr_sums *sums)
 {
 	struct virtio_net_hdr_mrg_rxbuf hdr = {.hdr = *h, .num_buffers = (uint16_t)room->n_chains};
 	struct virtq_pos pos = {0, 0};
+	uint16_t sum;
 
 	virtq_walk_write(room->w.segs, &pos, &hdr, r->hdr_len);
-	for (; m; m = m->next)
-		virtq_walk_write(room->w.segs, &pos, rte_pktmbuf_mtod(m, const void *),
-				 m->data_len);
-	for (uint32_t i = 0; i < patch->n; i++) {
-		pos = virtq_walk_seek(room->w.segs, r->hdr_len + patch->at[i].offset);
-		virtq_walk_write(room->w.segs, &pos, &patch->at[i].value,
-				 sizeof(patch->at[i].value));
+	if (sums->l4_at > 0) {
+		sum = write_summed(room, &pos, m, sums->l4_from);
+		write_checksum(r, room, sums->l4_at, net_hdr_l4_checksum(sum));
+	} else {
+		for (; m; m = m->next)
+			virtq_walk_write(room->w.segs, &pos, rte_pktmbuf_mtod(m, const void *),
+					 m->data_len);
 	}
+	if (sums->ip_at > 0)
+		write_checksum(r, room, sums->ip_at, sums->ip);
 }
 
 /* Starts loading a packet, and the buffers from the cursor on that it will be written to, while the
@@ -295,7 +324,7 @@ static __rte_noinline enum net_result place_packet(struct net_ring *r, const str
 {
 	struct virtq *q = &r->q;
 	uint32_t need = r->hdr_len + rte_pktmbuf_pkt_len(m);
-	struct net_hdr_patch patch = {.n = 0};
+	struct net_hdr_sums sums = {0};
 	struct virtio_net_hdr h;
 	enum net_result result;
 	struct room room;
@@ -304,7 +333,7 @@ static __rte_noinline enum net_result place_packet(struct net_ring *r, const str
 	if (!is_ready(q))
 		return q->broken ? NET_RING_BROKEN : NET_RING_FULL;
 	memset(&h, 0, sizeof(h));
-	if ((m->ol_flags & WORK_FLAGS) && net_hdr_from_mbuf(m, q->features, &h, &patch) < 0)
+	if ((m->ol_flags & WORK_FLAGS) && net_hdr_from_mbuf(m, q->features, &h, &sums) < 0)
 		return NET_NO_OFFLOAD;
 	result = collect_buffers(r, &room, need);
 	r->excess = (uint16_t)(room.w.descs - RTE_MIN(room.w.descs, need / LEAST_PIECE));
@@ -312,7 +341,7 @@ static __rte_noinline enum net_result place_packet(struct net_ring *r, const str
 	if (result == NET_DELIVERED) {
 		if (next)
 			prefetch_packet(r, room.c, next);
-		write_packet(r, &room, m, &h, &patch);
+		write_packet(r, &room, m, &h, &sums);
 		give_back_room(q, &room, need);
 	} else if (result == NET_BAD_BUFFER) {
 		give_back_room(q, &room, 0);

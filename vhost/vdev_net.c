@@ -21,11 +21,10 @@
 
 #define MAX_PAIRS (VDEV_MAX_RINGS / 2)
 
-/* Offered by the library but not by our rings: UFO and ECN segmentation, translated addresses,
- * dirty logging. */
-#define FEATURES_MASKED                                                                          \
-	(BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_GUEST_UFO) | BIT(VIRTIO_NET_F_HOST_ECN) | \
-	 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL))
+/* Offered by the library but not by our rings: UFO, translated addresses, dirty logging. */
+#define FEATURES_MASKED                                             \
+	(BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_GUEST_UFO) | \
+	 BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL))
 
 /* Of IPv4 and of Ethernet (RFC 791; virtio 1.1, 5.1.4.1). */
 #define LEAST_MTU 68

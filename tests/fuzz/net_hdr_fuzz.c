@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <linux/virtio_net.h>
 
+#include <rte_tcp.h>
+
+#include "pkt/checksum.h"
 #include "tests/fuzz/packet.h"
 #include "vhost/net_hdr.h"
 
 #define F(name)  (1ULL << VIRTIO_NET_F_##name)
-#define SENDER   (F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6))
-#define RECEIVER (F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6))
+#define SENDER   (F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(HOST_ECN))
+#define RECEIVER (F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6) | F(GUEST_ECN))
 #define ANY_CSUM (RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM)
 
 static uint8_t flat[65536];
@@ -46,18 +49,20 @@ static uint16_t at_field(uint32_t field)
 static void check_same(const struct packet *p, const struct virtio_net_hdr *h)
 {
 	const struct rte_mbuf *m = p->seg;
-	struct net_hdr_patch patch;
+	struct net_hdr_sums sums;
 	struct virtio_net_hdr got;
 
-	MUST(net_hdr_from_mbuf(m, RECEIVER, &got, &patch) == 0);
-	MUST(patch.n == 0);
+	MUST(net_hdr_from_mbuf(m, RECEIVER, &got, &sums) == 0);
+	MUST(sums.l4_at == 0 && sums.ip_at == 0);
 	MUST(got.flags == VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	MUST(got.csum_start == h->csum_start && got.csum_offset == h->csum_offset);
 	if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {
 		MUST(got.gso_type == VIRTIO_NET_HDR_GSO_NONE && got.gso_size == 0);
 		return;
 	}
-	MUST(got.gso_type == (h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN));
+	MUST((got.gso_type ^ h->gso_type) % VIRTIO_NET_HDR_GSO_ECN == 0);
+	MUST(!(got.gso_type & VIRTIO_NET_HDR_GSO_ECN) ==
+	     !(flat[h->csum_start + 13] & RTE_TCP_CWR_FLAG));
 	MUST(got.gso_size == h->gso_size && got.hdr_len <= m->data_len);
 }
 
@@ -65,19 +70,19 @@ static void check_same(const struct packet *p, const struct virtio_net_hdr *h)
 static void check_filled(const struct packet *p, uint32_t start, uint32_t offset)
 {
 	const struct rte_mbuf *m = p->seg;
-	struct net_hdr_patch patch;
+	struct net_hdr_sums sums;
 	struct virtio_net_hdr got;
-	uint16_t value;
+	uint16_t sum;
 
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
-		MUST(net_hdr_from_mbuf(m, 0, &got, &patch) == -ENOTSUP);
+		MUST(net_hdr_from_mbuf(m, 0, &got, &sums) == -ENOTSUP);
 		return;
 	}
-	MUST(net_hdr_from_mbuf(m, 0, &got, &patch) == 0);
+	MUST(net_hdr_from_mbuf(m, 0, &got, &sums) == 0);
 	MUST(got.flags == 0 && got.gso_type == VIRTIO_NET_HDR_GSO_NONE);
-	MUST(patch.n == 1 && patch.at[0].offset == start + offset);
-	memcpy(&value, &patch.at[0].value, sizeof(value));
-	MUST(rte_be_to_cpu_16(value) == checksum(start, p->len));
+	MUST(sums.ip_at == 0 && sums.l4_from == start && sums.l4_at == start + offset);
+	sum = net_hdr_l4_checksum(pkt_sum(m, start));
+	MUST(rte_be_to_cpu_16(sum) == checksum(start, p->len));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sums over packets in pieces against a sum byte by byte. */
+/* Sums over packets in pieces, and of what is copied, against a sum byte by byte. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,9 +66,64 @@ static void no_carry_is_lost(void **state)
 	}
 }
 
+/* Every short length at every alignment, and long ones: nothing beside them is written. */
+static void copies_are_summed(void **state)
+{
+	static uint8_t from[9100], to[9100];
+	uint32_t lens[310], n_lens = 0;
+
+	(void)state;
+	for (uint32_t len = 0; len <= 300; len++)
+		lens[n_lens++] = len;
+	lens[n_lens++] = 1448;
+	lens[n_lens++] = 4095;
+	lens[n_lens++] = 9001;
+	for (int fill = 0; fill < 2; fill++) {
+		rig_pattern(from, sizeof(from), 3);
+		if (fill)
+			memset(from, 0xff, sizeof(from));
+		for (uint32_t i = 0; i < n_lens * 64; i++) {
+			uint32_t len = lens[i / 64], at = i % 64, there = 1 + i % 33;
+			struct checksum c = {0};
+
+			memset(to, 0xa5, there + len + 64);
+			checksum_copy(&c, to + there, from + at, len);
+			assert_int_equal(rte_be_to_cpu_16(checksum_fold(&c)),
+					 sum_bytes(from + at, len));
+			assert_memory_equal(to + there, from + at, len);
+			assert_int_equal(to[there - 1], 0xa5);
+			assert_int_equal(to[there + len], 0xa5);
+		}
+	}
+}
+
+/* Pieces of any length make the sum of the whole. */
+static void copies_in_pieces(void **state)
+{
+	static uint8_t from[4000], to[4000];
+
+	(void)state;
+	rig_pattern(from, sizeof(from), 5);
+	for (uint32_t piece = 1; piece < 140; piece++) {
+		struct checksum copied = {0}, added = {0};
+
+		for (uint32_t at = 0; at < sizeof(from); at += piece) {
+			uint32_t n = RTE_MIN(piece, (uint32_t)sizeof(from) - at);
+
+			checksum_copy(&copied, to + at, from + at, n);
+			checksum_add(&added, from + at, n);
+		}
+		assert_int_equal(rte_be_to_cpu_16(checksum_fold(&copied)),
+				 sum_bytes(from, sizeof(from)));
+		assert_int_equal(checksum_fold(&added), checksum_fold(&copied));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(copies_are_summed),
+		cmocka_unit_test(copies_in_pieces),
 		cmocka_unit_test(sums_over_pieces),
 		cmocka_unit_test(no_carry_is_lost),
 	};

@@ -144,10 +144,12 @@ static void test_segmentation_becomes_flags(void **state)
 						      RTE_MBUF_F_TX_TCP_SEG);
 		assert_int_equal(m->tso_segsz, 1448);
 		assert_int_equal(m->l4_len, 20);
-		/* ECN changes nothing for us. */
+		/* With CWR, which we see ourselves. */
 		m->ol_flags = 0;
 		h.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-		assert_int_equal(net_hdr_to_mbuf(&h, HOST, m), 0);
+		assert_int_equal(net_hdr_to_mbuf(&h, HOST, m), -EINVAL);
+		m->ol_flags = 0;
+		assert_int_equal(net_hdr_to_mbuf(&h, HOST | F(HOST_ECN), m), 0);
 		assert_true(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
 		rte_pktmbuf_free(m);
 
@@ -263,12 +265,13 @@ static void test_flags_become_a_header(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		bool v6 = i & 1, gso = i & 2;
-		struct net_hdr_patch patch;
+		struct net_hdr_sums sums;
 		struct virtio_net_hdr h;
 		struct rte_mbuf *m = offloaded(&f, v6, IPPROTO_TCP, 20000, gso ? 1400 : 0);
 
-		assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &patch), 0);
-		assert_int_equal(patch.n, 0);
+		assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &sums), 0);
+		assert_int_equal(sums.l4_at, 0);
+		assert_int_equal(sums.ip_at, 0);
 		assert_int_equal(h.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
 		assert_int_equal(h.csum_start, f.l4);
 		assert_int_equal(h.csum_offset, 16);
@@ -281,29 +284,53 @@ static void test_flags_become_a_header(void **state)
 	}
 }
 
+/* Where a packet has CWR, a guest has to know what to do about it. */
+static void test_congestion_is_told(void **state)
+{
+	static struct frame f;
+
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct rte_mbuf *m = offloaded(&f, v6, IPPROTO_TCP, 20000, 1400);
+		uint8_t *flags = rte_pktmbuf_mtod_offset(m, uint8_t *, f.l4 + 13);
+		struct net_hdr_sums sums;
+		struct virtio_net_hdr h;
+
+		*flags |= RTE_TCP_CWR_FLAG;
+		assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &sums), -ENOTSUP);
+		assert_int_equal(net_hdr_from_mbuf(m, GUEST | F(GUEST_ECN), &h, &sums), 0);
+		assert_int_equal(h.gso_type,
+				 VIRTIO_NET_HDR_GSO_ECN | (v6 ? VIRTIO_NET_HDR_GSO_TCPV6
+							      : VIRTIO_NET_HDR_GSO_TCPV4));
+		*flags = RTE_TCP_ECE_FLAG;
+		assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &sums), 0);
+		rte_pktmbuf_free(m);
+	}
+}
+
 static void test_offloads_that_a_guest_lacks(void **state)
 {
 	static struct frame f;
-	struct net_hdr_patch patch;
+	struct net_hdr_sums sums;
 	struct virtio_net_hdr h;
 	struct rte_mbuf *m;
 
 	(void)state;
 	m = offloaded(&f, false, IPPROTO_TCP, 20000, 1400);
-	assert_int_equal(net_hdr_from_mbuf(m, 0, &h, &patch), -ENOTSUP);
-	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_CSUM), &h, &patch), -ENOTSUP);
-	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_TSO4), &h, &patch), -ENOTSUP);
-	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_CSUM) | F(GUEST_TSO6), &h, &patch), -ENOTSUP);
-	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_CSUM) | F(GUEST_TSO4), &h, &patch), 0);
+	assert_int_equal(net_hdr_from_mbuf(m, 0, &h, &sums), -ENOTSUP);
+	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_CSUM), &h, &sums), -ENOTSUP);
+	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_TSO4), &h, &sums), -ENOTSUP);
+	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_CSUM) | F(GUEST_TSO6), &h, &sums), -ENOTSUP);
+	assert_int_equal(net_hdr_from_mbuf(m, F(GUEST_CSUM) | F(GUEST_TSO4), &h, &sums), 0);
 	m->ol_flags |= RTE_MBUF_F_TX_TUNNEL_VXLAN;
-	assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &patch), -ENOTSUP);
+	assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &sums), -ENOTSUP);
 	m->ol_flags = RTE_MBUF_F_TX_SCTP_CKSUM;
-	assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &patch), -ENOTSUP);
+	assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &sums), -ENOTSUP);
 	m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM;
 	m->l2_len = 127;
 	m->l3_len = 511;
 	m->pkt_len = m->data_len = 600;
-	assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &patch), -ENOTSUP);
+	assert_int_equal(net_hdr_from_mbuf(m, GUEST, &h, &sums), -ENOTSUP);
 	rte_pktmbuf_free(m);
 }
 
@@ -406,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_requests_that_do_not_fit_are_refused),
 		cmocka_unit_test(test_other_checksums_are_filled_in),
 		cmocka_unit_test(test_flags_become_a_header),
+		cmocka_unit_test(test_congestion_is_told),
 		cmocka_unit_test(test_offloads_that_a_guest_lacks),
 		cmocka_unit_test(test_a_guest_without_checksums_gets_them),
 		cmocka_unit_test(test_a_header_goes_through_rings),
