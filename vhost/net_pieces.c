@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Chains of a few pieces. Bounds: NET_LENT_PIECES and one descriptor for the header. */
+/* Chains of some pieces. Bounds: NET_LENT_PIECES and one descriptor for the header. */
 #include "vhost/net_pieces.h"
 
 #include <rte_prefetch.h>
@@ -28,7 +28,7 @@ static bool add(struct net_ring *r, const struct virtq_entry *e, struct net_piec
 	}
 	if (e->len == skip)
 		return true;
-	if (p->n == NET_LENT_PIECES)
+	if (p->n == NET_LENT_PIECES || p->n == p->room)
 		return false;
 	/* What is copied of a lent packet, most of which is in the first piece or the second. */
 	if (p->len < NET_LENT_BYTES) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the ring engine: chains of a few pieces, which are what drivers make of packets that are
- * not in one: the header, a page or two, directly or in an indirect table. */
+/* Inside the ring engine: chains of some pieces, which are what drivers make of packets that are
+ * not in one: the header and pages, directly or in an indirect table. */
 #ifndef VHOST_NET_PIECES_H
 #define VHOST_NET_PIECES_H
 
@@ -15,12 +15,13 @@ struct net_pieces {
 	uint16_t id;
 	uint16_t slots; /* of the ring */
 	uint16_t descs; /* with those of the table */
-	struct virtq_seg seg[NET_LENT_PIECES];
+	struct virtq_seg *seg;
+	uint16_t room; /* at `seg` */
 };
 
-/* Reads the chain at the cursor, whose first descriptor is *first, and starts loading what it
- * begins with. False when it is of another shape, or malformed: for virtq_walk_chain to find out.
- */
+/* Reads the chain at the cursor, whose first descriptor is *first, into p->seg, and starts loading
+ * what it begins with. False when it is of another shape or does not fit p->room, or is malformed:
+ * for virtq_walk_chain to find out. */
 bool net_read_pieces(struct net_ring *r, const struct virtq_cursor *c,
 		     const struct virtq_entry *first, struct net_pieces *p);
 

@@ -77,11 +77,11 @@ const char *net_result_text(enum net_result result);
 const char *net_drop_text(enum net_drop drop);
 
 /* Takes packets that the guest sent, within the limits (limits->packets may exceed NET_MAX_BURST,
- * pkts needs no more room than that). Packets in a few pieces that ask for nothing are lent
- * (vhost/net_lent.h) if `lent` is not NULL, which must have been given back; all others are copied
- * to mbufs from the pool, of POOL_MBUF_ROOM, which are the caller's. ol_flags and tx_offload follow
- * vhost/net_hdr.h. Malformed chains are dropped and counted in *taken. Returns the number of
- * packets; of each struct pkt only `m` is set. [worker] */
+ * pkts needs no more room than that). Packets in some pieces are lent (vhost/net_lent.h) if `lent`
+ * is not NULL, which must have been given back; all others are copied to mbufs from the pool, of
+ * POOL_MBUF_ROOM, which are the caller's. ol_flags and tx_offload follow vhost/net_hdr.h. Malformed
+ * chains are dropped and counted in *taken. Returns the number of packets; of each struct pkt only
+ * `m` is set. [worker] */
 uint16_t net_dequeue(struct net_ring *r, struct rte_mempool *pool, struct net_lent *lent,
 		     struct pkt *pkts, const struct net_limits *limits, struct net_taken *taken);
 

@@ -2,7 +2,7 @@
 /* From a guest's transmit ring into mbufs.
  *
  * The common chain is one descriptor, or one for the header and one for the packet, each in one
- * piece of memory, and its packet fits one mbuf; or it has a few pieces (vhost/net_pieces.h).
+ * piece of memory, and its packet fits one mbuf; or it has some pieces (vhost/net_pieces.h).
  * Runs of those are taken in two plain loops: find_run (read descriptors, prefetch what they name)
  * and take_run (lend, or copy). A chain of any other shape ends the run and is taken by itself. One
  * thread owns the ring; memory is the caller's, and the stack. */
@@ -58,8 +58,10 @@ struct run {
 	struct net_extent extent[NET_MAX_BURST];
 	uint32_t len[NET_MAX_BURST];
 	const uint8_t *hdr[NET_MAX_BURST];
-	const uint8_t *at[NET_MAX_BURST]; /* NULL: in a few pieces */
+	const uint8_t *at[NET_MAX_BURST]; /* NULL: in some pieces */
 	struct net_pieces pieces[NET_MAX_BURST];
+	uint16_t n_segs;
+	struct virtq_seg seg[NET_LENT_BURST_PIECES]; /* of all those pieces */
 };
 
 static inline void mbuf_start(struct rte_mbuf *m, uint32_t len)
@@ -93,7 +95,7 @@ static __rte_always_inline bool read_second(const struct virtq *q, const struct 
 	return true;
 }
 
-/* Writes the chain that begins with *first into the run as its nth, if it is of a few pieces.
+/* Writes the chain that begins with *first into the run as its nth, if it is of some pieces.
  * Returns how much of the ring it takes up, 0 when it is not. */
 static __rte_noinline uint16_t add_pieces(struct net_ring *r, struct run *run, uint16_t n,
 					  const struct virtq_cursor *c,
@@ -103,9 +105,12 @@ static __rte_noinline uint16_t add_pieces(struct net_ring *r, struct run *run, u
 
 	if (first->flags == VRING_DESC_F_INDIRECT && n == 0)
 		net_prefetch_tables(&r->q, c);
+	p->seg = &run->seg[run->n_segs];
+	p->room = NET_LENT_BURST_PIECES - run->n_segs;
 	if (!net_read_pieces(r, c, first, p) || p->len < RTE_ETHER_HDR_LEN ||
 	    p->len > NET_MAX_PACKET)
 		return 0;
+	run->n_segs += p->n;
 	run->hdr[n] = p->hdr;
 	run->at[n] = NULL;
 	run->len[n] = p->len;
@@ -176,6 +181,7 @@ static __rte_always_inline bool find_run(struct net_ring *r, struct take *t, str
 	uint16_t n = 0, n_slots = 0, slots = 1;
 	struct virtq_entry e;
 
+	run->n_segs = 0;
 	if (!packed && c.at == q->avail_seen)
 		virtq_look(q);
 	virtq_prefetch(q, &c, most, packed);
@@ -216,12 +222,12 @@ struct net_lent *net_lent_create(void)
 		struct net_lent_pkt *v = &lent->pkt[i];
 
 		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
-		for (unsigned j = 0; j < NET_LENT_PIECES; j++)
-			*(mbuf_word *)(void *)&v->rest[j].rearm_data =
-				MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		*(mbuf_word *)(void *)&v->rest.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
 		v->head.buf_addr = v->bytes;
 		v->head.buf_len = NET_LENT_BYTES;
 	}
+	for (unsigned i = 0; i < NET_LENT_BURST_PIECES; i++)
+		*(mbuf_word *)(void *)&lent->more[i].rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
 	return lent;
 }
 
@@ -235,6 +241,13 @@ void net_lent_destroy(struct net_lent *lent)
 static __rte_always_inline void touch_page(const uint8_t *at)
 {
 	(void)*(const volatile uint8_t *)at;
+}
+
+static void touch_pages(const uint8_t *at, uint32_t len)
+{
+	for (uint32_t o = 0; o < len; o += LEAST_PAGE)
+		touch_page(at + o);
+	touch_page(at + len - 1);
 }
 
 static __rte_always_inline bool in_one_page(const uint8_t *a, const uint8_t *b)
@@ -256,15 +269,16 @@ static __rte_always_inline struct rte_mbuf *lend_packet(struct net_lent_pkt *v, 
 	uint32_t copied = RTE_MIN(len, (uint32_t)NET_LENT_BYTES);
 	uint16_t segs = len > copied ? 2 : 1;
 
+	v->head.ol_flags = 0;
 	v->head.pkt_len = len;
 	v->head.data_len = (uint16_t)copied;
 	if (unlikely(v->head.nb_segs != segs)) {
 		v->head.nb_segs = segs;
-		v->head.next = segs == 2 ? &v->rest[0] : NULL;
-		v->rest[0].next = NULL;
+		v->head.next = segs == 2 ? &v->rest : NULL;
+		v->rest.next = NULL;
 	}
 	if (segs == 2) {
-		set_rest(&v->rest[0], at + copied, len - copied);
+		set_rest(&v->rest, at + copied, len - copied);
 		if (unlikely(!in_one_page(at, at + len - 1)))
 			touch_page(at + len - 1);
 	}
@@ -286,13 +300,13 @@ static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool
 
 /* Copies a packet of `len` bytes from segments, from *pos on, into as many mbufs as it takes. NULL
  * when the pool has not enough. */
-static struct rte_mbuf *copy_segments(struct take *t, const struct virtq_seg *segs,
+static struct rte_mbuf *copy_segments(struct rte_mempool *pool, const struct virtq_seg *segs,
 				      struct virtq_pos *pos, uint32_t len)
 {
 	uint32_t n = (len + POOL_MBUF_ROOM - 1) / POOL_MBUF_ROOM, part;
 	struct rte_mbuf *seg[MAX_PACKET_MBUFS];
 
-	if (rte_mempool_get_bulk(t->pool, (void **)seg, n) < 0)
+	if (rte_mempool_get_bulk(pool, (void **)seg, n) < 0)
 		return NULL;
 	for (uint32_t i = 0, left = len; i < n; i++, left -= part) {
 		part = left < POOL_MBUF_ROOM ? left : POOL_MBUF_ROOM;
@@ -306,39 +320,51 @@ static struct rte_mbuf *copy_segments(struct take *t, const struct virtq_seg *se
 	return seg[0];
 }
 
-/* Lends a packet in a few pieces. */
-static struct rte_mbuf *lend_pieces(struct net_lent_pkt *v, const struct net_pieces *p)
+/* Lends a packet in some pieces. There is one in *lent for each. */
+static struct rte_mbuf *lend_pieces(struct net_lent *lent, uint16_t index,
+				    const struct net_pieces *p)
 {
+	struct net_lent_pkt *v = &lent->pkt[index];
 	uint32_t copied = RTE_MIN(p->len, (uint32_t)NET_LENT_BYTES);
 	struct rte_mbuf *last = &v->head;
 	struct virtq_pos pos = {0, 0};
 
 	virtq_walk_read(p->seg, &pos, v->bytes, copied);
+	v->head.ol_flags = 0;
 	v->head.pkt_len = p->len;
 	v->head.data_len = (uint16_t)copied;
 	v->head.nb_segs = 1;
 	for (; pos.seg < p->n; pos = (struct virtq_pos){pos.seg + 1, 0}) {
 		const struct virtq_seg *s = &p->seg[pos.seg];
 
-		last->next = &v->rest[v->head.nb_segs - 1];
+		last->next = v->head.nb_segs == 1 ? &v->rest : &lent->more[lent->n_more++];
 		last = last->next;
 		set_rest(last, s->at + pos.offset, s->len - pos.offset);
-		touch_page(s->at + pos.offset);
-		touch_page(s->at + s->len - 1);
+		touch_pages(s->at + pos.offset, s->len - pos.offset);
 		v->head.nb_segs++;
 	}
 	last->next = NULL;
 	return &v->head;
 }
 
-static __rte_noinline struct rte_mbuf *make_of_pieces(struct take *t, uint16_t index,
-						      const struct net_pieces *p, bool asks)
+/* Lends the run's nth packet, as the one of that index. */
+static __rte_always_inline struct rte_mbuf *lend(struct net_lent *lent, uint16_t index,
+						 const struct run *run, uint16_t n)
+{
+	if (unlikely(!run->at[n]))
+		return lend_pieces(lent, index, &run->pieces[n]);
+	return lend_packet(&lent->pkt[index], run->at[n], run->len[n]);
+}
+
+/* Copies the run's nth packet. NULL when the pool has not enough mbufs. */
+static __rte_always_inline struct rte_mbuf *copy(struct rte_mempool *pool, const struct run *run,
+						 uint16_t n)
 {
 	struct virtq_pos pos = {0, 0};
 
-	if (t->lent && !asks)
-		return lend_pieces(&t->lent->pkt[index], p);
-	return copy_segments(t, p->seg, &pos, p->len);
+	if (unlikely(!run->at[n]))
+		return copy_segments(pool, run->pieces[n].seg, &pos, run->len[n]);
+	return copy_packet(pool, run->at[n], run->len[n]);
 }
 
 /* Applies the header of a packet that asks for offloads. False when it does not fit the packet,
@@ -349,6 +375,35 @@ static bool apply_hdr(const struct net_ring *r, const struct virtio_net_hdr *h, 
 		return true;
 	rte_pktmbuf_free(m);
 	return false;
+}
+
+/* Lends the run's nth packet, which asks for offloads, or copies it where its headers are too long
+ * to be lent. NULL when the pool has not enough mbufs, or *is_bad is set: its header does not fit
+ * the packet. */
+static __rte_noinline struct rte_mbuf *take_asking(const struct net_ring *r, struct take *t,
+						   const struct run *run, uint16_t n,
+						   uint16_t index, bool *is_bad)
+{
+	struct virtio_net_hdr h;
+	struct rte_mbuf *m;
+
+	memcpy(&h, run->hdr[n], sizeof(h));
+	rte_compiler_barrier(); /* what is checked is this copy */
+	if (t->lent) {
+		m = lend(t->lent, index, run, n);
+		if (net_hdr_to_mbuf(&h, r->q.features, m) == 0)
+			return m;
+		if (run->len[n] <= NET_LENT_BYTES) {
+			*is_bad = true;
+			return NULL;
+		}
+	}
+	m = copy(t->pool, run, n);
+	if (m && !apply_hdr(r, &h, m)) {
+		*is_bad = true;
+		return NULL;
+	}
+	return m;
 }
 
 /* The chain is given back with the others that are lent, of which it is the ith. */
@@ -388,33 +443,27 @@ static __rte_always_inline bool take_run(struct net_ring *r, struct take *t, con
 	struct deadline *const d = t->deadline;
 	struct net_lent *const lent = t->lent;
 	uint16_t n = 0, n_pkts = t->n_pkts, n_lent = lent ? lent->n : 0;
-	struct virtio_net_hdr h;
 
 	do {
-		uint32_t len = run->len[n];
 		/* Flags and gso_type are the header's first two bytes. */
 		bool asks = reads_hdr && *(const volatile hdr_start *)run->hdr[n] != 0;
+		bool is_bad = false;
 		struct rte_mbuf *m;
 
-		if (unlikely(!run->at[n]))
-			m = make_of_pieces(t, n_lent, &run->pieces[n], asks);
-		else if (likely(lent && !asks))
-			m = lend_packet(&lent->pkt[n_lent], run->at[n], len);
+		if (unlikely(asks))
+			m = take_asking(r, t, run, n, n_lent, &is_bad);
+		else if (likely(lent))
+			m = lend(lent, n_lent, run, n);
 		else
-			m = copy_packet(t->pool, run->at[n], len);
+			m = copy(t->pool, run, n);
 		if (unlikely(!m)) {
-			t->work->no_mbuf++;
-			break;
-		}
-		if (unlikely(asks)) {
-			memcpy(&h, run->hdr[n], sizeof(h));
-			rte_compiler_barrier(); /* what is checked is this copy */
-			if (!apply_hdr(r, &h, m)) {
-				if (n_lent > 0)
-					break;
-				t->work->drops[NET_DROP_BAD_OFFLOAD]++;
-				m = NULL;
+			if (is_bad && n_lent > 0)
+				break;
+			if (!is_bad) {
+				t->work->no_mbuf++;
+				break;
 			}
+			t->work->drops[NET_DROP_BAD_OFFLOAD]++;
 		}
 		t->pkts[n_pkts].m = m;
 		n_pkts += m != NULL;
@@ -450,7 +499,7 @@ static bool take_packet(const struct net_ring *r, struct take *t, const struct v
 	}
 	len = (uint32_t)w->len - r->hdr_len;
 	virtq_walk_read(w->segs, &pos, &h, r->hdr_len);
-	m = copy_segments(t, w->segs, &pos, len);
+	m = copy_segments(t->pool, w->segs, &pos, len);
 	if (!m)
 		return false;
 	t->work->bytes += len;
@@ -543,6 +592,7 @@ void net_give_back(struct net_ring *r, struct net_lent *lent)
 			virtq_give_back_all(q, lent->used, lent->n, false);
 	}
 	lent->n = 0;
+	lent->n_more = 0;
 }
 
 uint16_t net_dequeue(struct net_ring *r, struct rte_mempool *pool, struct net_lent *lent,

@@ -15,6 +15,7 @@ BARS = {
     "before.64": ("<=", 1.03),
     "before.1500": ("<=", 1.03),
     "before.64_vms": ("<=", 1.03),
+    "before.64k": ("<=", 1.03),
 }
 FLOOD = "rate=100000 ring=1024"
 PAIRS = ["from=0-31 to=32-63 mode=closed window=64 size=64"]
@@ -22,6 +23,7 @@ LOADS = {  # ports, streams, options of the VMs
     "64": (2, [], f"attack=small {FLOOD}"),
     "1500": (2, [], f"attack=mtu {FLOOD}"),
     "64_vms": (64, PAIRS, "type=fe"),
+    "64k": (2, [], f"attack=large {FLOOD}"),
 }
 
 

@@ -32,7 +32,7 @@ static const struct net_limits no_limits = {NET_MAX_BURST, UINT32_MAX, UINT32_MA
 
 struct stage {
 	struct rig from;
-	struct net_lent *loan;
+	struct net_lent *lent;
 	struct rte_mbuf *m[NET_MAX_BURST];
 	struct net_taken work;
 };
@@ -44,13 +44,13 @@ static void open_stage(struct stage *s, uint64_t features)
 
 	memset(s, 0, sizeof(*s));
 	rig_open(&s->from, &conf);
-	s->loan = net_lent_create();
-	assert_non_null(s->loan);
+	s->lent = net_lent_create();
+	assert_non_null(s->lent);
 }
 
 static void close_stage(struct stage *s)
 {
-	net_lent_destroy(s->loan);
+	net_lent_destroy(s->lent);
 	rig_close(&s->from, pool);
 }
 
@@ -92,7 +92,7 @@ static void send_apart(struct stage *s, uint32_t size)
 static uint16_t take(struct stage *s)
 {
 	struct pkt taken[NET_MAX_BURST];
-	uint16_t n = net_dequeue(&s->from.net, pool, s->loan, taken, &no_limits, &s->work);
+	uint16_t n = net_dequeue(&s->from.net, pool, s->lent, taken, &no_limits, &s->work);
 
 	for (uint16_t i = 0; i < n; i++)
 		s->m[i] = taken[i].m;
@@ -121,13 +121,13 @@ static void test_given_back_when_settled(void **state)
 		for (unsigned i = 0; i < 5; i++)
 			send(&s, SIZE, 1);
 		assert_int_equal(take(&s), 5);
-		assert_int_equal(s.loan->n, 5);
+		assert_int_equal(s.lent->n, 5);
 		for (unsigned i = 0; i < 5; i++)
 			assert_true(pkt_is_lent(s.m[i]));
 		assert_true(rte_mempool_full(pool));
 		assert_int_equal(given_back(&s), 0);
-		net_give_back(&s.from.net, s.loan);
-		assert_int_equal(s.loan->n, 0);
+		net_give_back(&s.from.net, s.lent);
+		assert_int_equal(s.lent->n, 0);
 		assert_int_equal(given_back(&s), 5);
 		close_stage(&s);
 	}
@@ -141,15 +141,15 @@ static void assert_lent(struct stage *s, const uint8_t *data, uint32_t size, uin
 	assert_int_equal(take(s), 1);
 	assert_true(pkt_is_lent(s->m[0]));
 	assert_int_equal(s->m[0]->pkt_len, size);
-	assert_int_equal(s->loan->extent[0].descs, descs);
+	assert_int_equal(s->lent->extent[0].descs, descs);
 	got = rte_pktmbuf_read(s->m[0], 0, size, copy);
 	assert_non_null(got);
 	assert_memory_equal(got, data, size);
-	net_give_back(&s->from.net, s->loan);
+	net_give_back(&s->from.net, s->lent);
 	assert_int_equal(given_back(s), 1);
 }
 
-/* Packets in a few pieces are lent too, from the ring and from tables, also when they are longer
+/* Packets in some pieces are lent too, from the ring and from tables, also when they are longer
  * than an mbuf has room for, and when the bytes that are copied are in several pieces. */
 static void test_pieces_are_lent(void **state)
 {
@@ -161,7 +161,10 @@ static void test_pieces_are_lent(void **state)
 
 		open_stage(&s, formats[f]);
 		for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-			for (unsigned n = 1; n <= NET_LENT_PIECES; n++)
+			/* The header is in one piece. */
+			for (unsigned n = 1; n <= NET_LENT_PIECES &&
+					     n * s.from.hdr_len <= s.from.hdr_len + sizes[i];
+			     n++)
 				for (int table = 0; table <= (formats[f] & IND ? 1 : 0); table++) {
 					uint8_t *at = send_cut(&s, sizes[i], n, table);
 
@@ -202,40 +205,128 @@ static void test_the_head_does_not_change(void **state)
 		assert_memory_equal(to + r.hdr_len, sent, head);
 		for (uint32_t b = head; b < sizes[i]; b++)
 			assert_int_equal(to[r.hdr_len + b], 0xaa);
-		net_give_back(&s.from.net, s.loan);
+		net_give_back(&s.from.net, s.lent);
 		assert_int_equal(given_back(&s), 1);
 		rig_close(&r, NULL);
 		close_stage(&s);
 	}
 }
 
-/* What asks for offloads is parsed and may be kept for long: it is copied. */
-static void test_offloads_are_copied(void **state)
+/* Makes the frame a TCP packet; returns the header that asks for its segmentation. */
+static struct virtio_net_hdr make_tcp(uint8_t *frame, uint32_t size, unsigned vlans)
 {
-	const struct virtio_net_hdr h = {
-		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16};
-	struct stage s;
-	uint8_t *at;
+	uint32_t l3 = 14 + 4 * vlans, l4 = l3 + 20;
+	struct virtio_net_hdr h = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				   .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				   .gso_size = 200,
+				   .csum_start = (uint16_t)l4,
+				   .csum_offset = 16};
 
-	(void)state;
-	open_stage(&s, V1 | RIG_F(VIRTIO_NET_F_CSUM));
-	send(&s, SIZE, 1);
-	at = send(&s, SIZE, 1);
-	memcpy(at, &h, sizeof(h));
-	send(&s, SIZE, 1);
-	assert_int_equal(take(&s), 3);
-	assert_true(pkt_is_lent(s.m[0]));
-	assert_false(pkt_is_lent(s.m[1]));
-	assert_true(pkt_is_lent(s.m[2]));
-	assert_int_equal(s.loan->n, 3);
-	net_give_back(&s.from.net, s.loan);
-	assert_int_equal(given_back(&s), 3);
-	rte_pktmbuf_free(s.m[1]);
-	close_stage(&s);
+	memset(frame, 0, l4 + 20);
+	for (unsigned i = 0; i < vlans; i++)
+		frame[12 + 4 * i] = 0x81;
+	frame[l3 - 2] = 0x08;
+	frame[l3] = 0x45;
+	frame[l3 + 2] = (uint8_t)((size - l3) >> 8);
+	frame[l3 + 3] = (uint8_t)(size - l3);
+	frame[l3 + 9] = 6;
+	frame[l4 + 12] = 5 << 4;
+	return h;
 }
 
-/* A chain of more pieces than a view has waits for those before it to be given back. */
-static void test_an_odd_chain_ends_a_loan(void **state)
+#define TSO (RIG_F(VIRTIO_NET_F_CSUM) | RIG_F(VIRTIO_NET_F_HOST_TSO4))
+
+/* In one piece and in the most; and one behind it that asks for nothing is as it was. */
+static void test_offloads_are_lent(void **state)
+{
+	(void)state;
+	for (unsigned f = 0; f < N_FORMATS; f++) {
+		for (unsigned n = 1; n <= NET_LENT_PIECES; n += NET_LENT_PIECES - 1) {
+			struct virtio_net_hdr h;
+			struct stage s;
+			uint8_t *at;
+
+			open_stage(&s, formats[f] | TSO);
+			send(&s, SIZE, 1);
+			at = send(&s, SIZE, n);
+			h = make_tcp(at + s.from.hdr_len, SIZE, 1);
+			memcpy(at, &h, sizeof(h));
+			assert_int_equal(take(&s), 2);
+			assert_true(pkt_is_lent(s.m[0]) && pkt_is_lent(s.m[1]));
+			assert_int_equal(s.m[0]->ol_flags, 0);
+			assert_true(s.m[1]->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
+			assert_int_equal(s.m[1]->l2_len, 18);
+			assert_int_equal(s.m[1]->tso_segsz, 200);
+			net_give_back(&s.from.net, s.lent);
+			/* In the same places, packets that ask for nothing. */
+			send(&s, SIZE, n);
+			send(&s, SIZE, 1);
+			assert_int_equal(take(&s), 2);
+			assert_int_equal(s.m[0]->ol_flags, 0);
+			assert_int_equal(s.m[1]->ol_flags, 0);
+			net_give_back(&s.from.net, s.lent);
+			assert_int_equal(given_back(&s), 4);
+			close_stage(&s);
+		}
+	}
+}
+
+/* Headers that are not all in the bytes that are copied. */
+static void test_what_has_long_headers_is_copied(void **state)
+{
+	(void)state;
+	for (unsigned f = 0; f < N_FORMATS; f++) {
+		struct virtio_net_hdr h = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					   .csum_start = NET_LENT_BYTES,
+					   .csum_offset = 16};
+		struct stage s;
+
+		open_stage(&s, formats[f] | TSO);
+		send(&s, SIZE, 1);
+		memcpy(send(&s, SIZE, 1), &h, sizeof(h));
+		send(&s, SIZE, 1);
+		assert_int_equal(take(&s), 3);
+		assert_true(pkt_is_lent(s.m[0]));
+		assert_false(pkt_is_lent(s.m[1]));
+		assert_true(pkt_is_lent(s.m[2]));
+		assert_int_equal(s.lent->n, 3);
+		net_give_back(&s.from.net, s.lent);
+		assert_int_equal(given_back(&s), 3);
+		rte_pktmbuf_free(s.m[1]);
+		close_stage(&s);
+	}
+}
+
+/* A burst ends where there are no more pieces to lend its packets in. */
+static void test_pieces_of_a_burst(void **state)
+{
+	const unsigned each = 13;
+
+	(void)state;
+	for (unsigned f = 0; f < 2; f++) {
+		unsigned n = 0;
+		struct stage s;
+
+		open_stage(&s, formats[f]);
+		for (unsigned i = 0; i < 60; i++)
+			send_cut(&s, SIZE, each, true);
+		while (n < 60) {
+			uint16_t got = take(&s);
+
+			assert_in_range(got, 1, NET_LENT_BURST_PIECES / (each - 1));
+			for (uint16_t i = 0; i < got; i++)
+				assert_true(pkt_is_lent(s.m[i]));
+			net_give_back(&s.from.net, s.lent);
+			n += given_back(&s);
+		}
+		assert_int_equal(n, 60);
+		assert_true(rte_mempool_full(pool));
+		close_stage(&s);
+	}
+}
+
+/* A chain of too many pieces waits for those before it to be given back. */
+static void test_an_odd_chain_ends_a_burst(void **state)
 {
 	(void)state;
 	for (unsigned f = 0; f < N_FORMATS; f++) {
@@ -246,13 +337,13 @@ static void test_an_odd_chain_ends_a_loan(void **state)
 		send(&s, SIZE, NET_LENT_PIECES + 1);
 		send(&s, SIZE, 1);
 		assert_int_equal(take(&s), 1);
-		assert_int_equal(s.loan->n, 1);
-		net_give_back(&s.from.net, s.loan);
+		assert_int_equal(s.lent->n, 1);
+		net_give_back(&s.from.net, s.lent);
 		assert_int_equal(take(&s), 2);
 		assert_false(pkt_is_lent(s.m[0]));
 		assert_true(pkt_is_lent(s.m[1]));
-		assert_int_equal(s.loan->n, 1);
-		net_give_back(&s.from.net, s.loan);
+		assert_int_equal(s.lent->n, 1);
+		net_give_back(&s.from.net, s.lent);
 		assert_int_equal(given_back(&s), 3);
 		rte_pktmbuf_free(s.m[0]);
 		close_stage(&s);
@@ -260,7 +351,7 @@ static void test_an_odd_chain_ends_a_loan(void **state)
 }
 
 /* One whose header makes no sense is dropped, and waits for those before it too. */
-static void test_a_bad_header_ends_a_loan(void **state)
+static void test_a_bad_header_ends_a_burst(void **state)
 {
 	const struct virtio_net_hdr h = {
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 0xffff, .csum_offset = 16};
@@ -275,11 +366,11 @@ static void test_a_bad_header_ends_a_loan(void **state)
 		send(&s, SIZE, 1);
 		assert_int_equal(take(&s), 1);
 		assert_int_equal(s.work.drops[NET_DROP_BAD_OFFLOAD], 0);
-		net_give_back(&s.from.net, s.loan);
+		net_give_back(&s.from.net, s.lent);
 		assert_int_equal(take(&s), 1);
 		assert_int_equal(s.work.drops[NET_DROP_BAD_OFFLOAD], 1);
-		assert_int_equal(s.loan->n, 1);
-		net_give_back(&s.from.net, s.loan);
+		assert_int_equal(s.lent->n, 1);
+		net_give_back(&s.from.net, s.lent);
 		assert_int_equal(given_back(&s), 3);
 		close_stage(&s);
 	}
@@ -312,9 +403,9 @@ static void test_what_is_returned_comes_again(void **state)
 			descs = 0;
 			for (uint16_t i = n - back; i < n; i++)
 				descs += 1 + (taken + i) % 3;
-			assert_int_equal(net_untake(&s.from.net, s.loan, back), descs);
-			assert_int_equal(s.loan->n, n - back);
-			net_give_back(&s.from.net, s.loan);
+			assert_int_equal(net_untake(&s.from.net, s.lent, back), descs);
+			assert_int_equal(s.lent->n, n - back);
+			net_give_back(&s.from.net, s.lent);
 			assert_int_equal(given_back(&s), n - back);
 			taken += n - back;
 		}
@@ -332,12 +423,12 @@ static void test_a_broken_ring_is_left_alone(void **state)
 	send(&s, SIZE, 1);
 	assert_int_equal(take(&s), 1);
 	s.from.ring.avail->idx = 1000;
-	net_give_back(&s.from.net, s.loan);
+	net_give_back(&s.from.net, s.lent);
 	assert_int_equal(take(&s), 0);
 	assert_true(virtq_broken(&s.from.net.q));
-	s.loan->n = 1;
-	net_give_back(&s.from.net, s.loan);
-	assert_int_equal(s.loan->n, 0);
+	s.lent->n = 1;
+	net_give_back(&s.from.net, s.lent);
+	assert_int_equal(s.lent->n, 0);
 	assert_int_equal(s.from.ring.used->idx, 0);
 	close_stage(&s);
 }
@@ -345,9 +436,9 @@ static void test_a_broken_ring_is_left_alone(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	if (fake_eal_init("vring_loan_test") < 0)
+	if (fake_eal_init("vring_lent_test") < 0)
 		return -1;
-	pool = fake_eal_pool("loan", 255);
+	pool = fake_eal_pool("lent", 255);
 	return 0;
 }
 
@@ -357,9 +448,11 @@ int main(void)
 		cmocka_unit_test(test_given_back_when_settled),
 		cmocka_unit_test(test_pieces_are_lent),
 		cmocka_unit_test(test_the_head_does_not_change),
-		cmocka_unit_test(test_offloads_are_copied),
-		cmocka_unit_test(test_an_odd_chain_ends_a_loan),
-		cmocka_unit_test(test_a_bad_header_ends_a_loan),
+		cmocka_unit_test(test_offloads_are_lent),
+		cmocka_unit_test(test_what_has_long_headers_is_copied),
+		cmocka_unit_test(test_pieces_of_a_burst),
+		cmocka_unit_test(test_an_odd_chain_ends_a_burst),
+		cmocka_unit_test(test_a_bad_header_ends_a_burst),
 		cmocka_unit_test(test_what_is_returned_comes_again),
 		cmocka_unit_test(test_a_broken_ring_is_left_alone),
 	};

@@ -15,6 +15,7 @@
 
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
+#include "vhost/net_lent.h"
 #include "vswitch/attach.h"
 
 static void wake_up_once(struct scene *s)
@@ -132,7 +133,7 @@ static void test_an_idle_turn_says_so(void **state)
 /* A packet in so many pieces that it has to be copied. */
 static void send_in_pieces(struct scene *s)
 {
-	enum { PIECES = 8, SIZE = 64 };
+	enum { PIECES = NET_LENT_PIECES + 1, SIZE = 64 };
 	struct scene_guest *g = &s->guest[0];
 	uint8_t *p = vhost_fe_alloc(&g->fe, PIECES * SIZE, 64);
 	struct driver_buf b[PIECES];
