@@ -43,14 +43,15 @@ uint32_t segment_count(const struct segmenter *s)
 	return (s->left + s->mss - 1) / s->mss;
 }
 
-/* Copies payload, and moves on behind it. */
-static void take_payload(struct segmenter *s, uint8_t *to, uint32_t n)
+/* Copies payload, adds it to the sum, and moves on behind it. */
+static void take_payload(struct segmenter *s, uint8_t *to, uint32_t n, struct checksum *sum)
 {
 	s->left -= n;
 	while (n > 0) {
 		uint32_t part = RTE_MIN(n, s->at->data_len - s->offset);
 
-		memcpy(to, rte_pktmbuf_mtod_offset(s->at, const void *, s->offset), part);
+		checksum_copy(sum, to, rte_pktmbuf_mtod_offset(s->at, const void *, s->offset),
+			      part);
 		to += part;
 		n -= part;
 		s->offset += part;
@@ -61,14 +62,15 @@ static void take_payload(struct segmenter *s, uint8_t *to, uint32_t n)
 	}
 }
 
-/* The sum of the pseudo header, for l4_len bytes of TCP (RFC 9293, 3.1; RFC 8200, 8.1). */
-static uint32_t pseudo_sum(const uint8_t *l3, bool is_v6, uint32_t l4_len)
+/* Adds the pseudo header, for l4_len bytes of TCP (RFC 9293, 3.1; RFC 8200, 8.1). */
+static void add_pseudo(struct checksum *sum, const uint8_t *l3, bool is_v6, uint32_t l4_len)
 {
 	const uint8_t *addrs = l3 + (is_v6 ? offsetof(struct rte_ipv6_hdr, src_addr)
 					   : offsetof(struct rte_ipv4_hdr, src_addr));
+	const rte_be16_t rest[2] = {RTE_BE16(IPPROTO_TCP), rte_cpu_to_be_16((uint16_t)l4_len)};
 
-	return (uint32_t)rte_raw_cksum(addrs, is_v6 ? 32 : 8) + RTE_BE16(IPPROTO_TCP) +
-	       rte_cpu_to_be_16((uint16_t)l4_len);
+	checksum_add(sum, addrs, is_v6 ? 32 : 8);
+	checksum_add(sum, rest, sizeof(rest));
 }
 
 static void set_ip(const struct segmenter *s, uint8_t *l3, uint32_t l4_len)
@@ -93,9 +95,10 @@ static void set_ip(const struct segmenter *s, uint8_t *l3, uint32_t l4_len)
 	memcpy(l3, &v4, sizeof(v4));
 }
 
-static void set_tcp(const struct segmenter *s, struct rte_mbuf *m)
+/* `sum` is that of the payload, which begins at an even place of what it covers. */
+static void set_tcp(const struct segmenter *s, struct rte_mbuf *m, struct checksum *sum)
 {
-	uint32_t at = (uint32_t)s->l2_len + s->l3_len, sum;
+	uint32_t at = (uint32_t)s->l2_len + s->l3_len;
 	const uint8_t *l3 = rte_pktmbuf_mtod_offset(m, const uint8_t *, s->l2_len);
 	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, at);
 	struct rte_tcp_hdr tcp;
@@ -108,14 +111,17 @@ static void set_tcp(const struct segmenter *s, struct rte_mbuf *m)
 		tcp.tcp_flags &= (uint8_t)~LAST_FLAGS;
 	tcp.cksum = 0;
 	memcpy(l4, &tcp, sizeof(tcp));
-	sum = pseudo_sum(l3, s->is_v6, m->pkt_len - at) + pkt_sum(m, at);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	tcp.cksum = (uint16_t) ~((sum & UINT16_MAX) + (sum >> 16));
+	sum->is_odd = false;
+	checksum_add(sum, l4, s->hdr_len - at);
+	add_pseudo(sum, l3, s->is_v6, m->pkt_len - at);
+	tcp.cksum = (uint16_t)~checksum_fold(sum);
 	memcpy(l4, &tcp, sizeof(tcp));
 }
 
-/* Headers and the next `n` bytes of payload, in as many buffers as they take. */
-static struct rte_mbuf *copy_segment(struct segmenter *s, uint32_t n, struct rte_mempool *pool)
+/* Headers and the next `n` bytes of payload, whose sum goes to *sum, in as many buffers as they
+ * take. */
+static struct rte_mbuf *copy_segment(struct segmenter *s, uint32_t n, struct rte_mempool *pool,
+				     struct checksum *sum)
 {
 	struct rte_mbuf *first = rte_pktmbuf_alloc(pool), *last = first;
 
@@ -125,7 +131,8 @@ static struct rte_mbuf *copy_segment(struct segmenter *s, uint32_t n, struct rte
 	while (n > 0) {
 		uint32_t part = RTE_MIN(n, (uint32_t)rte_pktmbuf_tailroom(last));
 
-		take_payload(s, rte_pktmbuf_mtod_offset(last, uint8_t *, last->data_len), part);
+		take_payload(s, rte_pktmbuf_mtod_offset(last, uint8_t *, last->data_len), part,
+			     sum);
 		last->data_len += (uint16_t)part;
 		first->pkt_len += part;
 		n -= part;
@@ -142,11 +149,24 @@ static struct rte_mbuf *copy_segment(struct segmenter *s, uint32_t n, struct rte
 	return first;
 }
 
+void segment_skip(struct segmenter *s, uint32_t n)
+{
+	uint32_t bytes = RTE_MIN(s->left, n * (uint32_t)s->mss);
+
+	s->n += (uint16_t)((bytes + s->mss - 1) / s->mss);
+	s->done += bytes;
+	s->left -= bytes;
+	for (bytes += s->offset; bytes >= s->at->data_len && s->at->next; s->at = s->at->next)
+		bytes -= s->at->data_len;
+	s->offset = bytes;
+}
+
 struct rte_mbuf *segment_next(struct segmenter *s, struct rte_mempool *pool)
 {
 	const struct rte_mbuf *at = s->at;
 	uint32_t offset = s->offset, left = s->left, n = RTE_MIN(left, (uint32_t)s->mss);
-	struct rte_mbuf *m = n > 0 ? copy_segment(s, n, pool) : NULL;
+	struct checksum sum = {0};
+	struct rte_mbuf *m = n > 0 ? copy_segment(s, n, pool, &sum) : NULL;
 	uint8_t *l3;
 
 	if (!m) {
@@ -157,7 +177,7 @@ struct rte_mbuf *segment_next(struct segmenter *s, struct rte_mempool *pool)
 	}
 	l3 = rte_pktmbuf_mtod_offset(m, uint8_t *, s->l2_len);
 	set_ip(s, l3, m->pkt_len - s->l2_len - s->l3_len);
-	set_tcp(s, m);
+	set_tcp(s, m, &sum);
 	s->done += n;
 	s->n++;
 	return m;

@@ -31,6 +31,9 @@ struct segmenter {
  * not all in its first mbuf, too long, or no payload follows. [worker] */
 int segment_begin(struct segmenter *s, const struct rte_mbuf *m);
 
+/* Goes on behind the next `n` segments, which were made before. n * mss is below 2^32. [worker] */
+void segment_skip(struct segmenter *s, uint32_t n);
+
 /* How many segments are still to come. [worker] */
 uint32_t segment_count(const struct segmenter *s);
 

@@ -36,6 +36,7 @@ struct batch {
 	bool was_counted;    /* the only packet, in an earlier part */
 	uint16_t flood_next; /* where the flood that ended the part goes on */
 	bool is_flood_cut;   /* there is one */
+	uint16_t segments;   /* of a job's packet that were delivered, and not all: 0 otherwise */
 };
 
 /* How the packets of an outbox go on. */
@@ -53,6 +54,7 @@ struct outbox {
 	enum outbox_way way;
 	uint16_t n;
 	uint16_t work_each; /* to place a packet */
+	uint16_t segments;  /* of its first packet that were delivered before */
 	uint32_t bytes;
 	struct rte_mbuf *pkt[BATCH_MAX];
 	uint8_t index[BATCH_MAX]; /* of each packet in the batch */

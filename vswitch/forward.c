@@ -349,6 +349,7 @@ static void begin_part(struct batch *b)
 	b->has_deadline = true;
 	b->was_counted = false;
 	b->is_flood_cut = false;
+	b->segments = 0;
 }
 
 /* Makes a job of a packet: to its port, or to all from `cursor` on. Returns DROP_COUNT, or why
@@ -465,28 +466,37 @@ static void add_job(struct batch *b, const struct job *job)
 	b->pkt[b->n++] = (struct pkt){.m = job->m, .reason = job->reason};
 }
 
-/* Puts the first deliveries of a backlog into outboxes. */
+/* Puts the first deliveries of a backlog into outboxes. A large TCP packet is one by itself: it may
+ * have to be cut into segments, and go on in another part. */
 static void gather_deliveries(struct worker *w, struct backlog *backlog, struct batch *b)
 {
 	for (; b->n < backlog->n && b->n < BATCH_MAX && b->work < MAX_WORK;) {
 		const struct job *job = backlog_at(backlog, b->n);
 		struct vport *to = same_port(w, job->to, job->to_epoch);
 
-		if (job->kind != JOB_DELIVER || job->pair != b->pair)
+		bool is_large = job->m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+
+		if (job->kind != JOB_DELIVER || job->pair != b->pair || (is_large && b->n > 0))
 			break;
 		add_job(b, job);
 		b->pkt[b->n - 1].asked = 1;
 		if (likely(to && to->worker == w)) {
-			outbox_put(outbox_find(w, to, b), b, b->n - 1);
+			struct outbox *o = outbox_find(w, to, b);
+
+			o->segments = job->cursor;
+			outbox_put(o, b, b->n - 1);
 		} else {
 			b->pkt[b->n - 1].missed = 1;
 			b->pkt[b->n - 1].reason = DROP_PORT_GONE;
 		}
+		if (is_large)
+			break;
 	}
 }
 
 /* Does the first deliveries of a backlog. They are not put off again: they come in parts of little
- * work, whatever pages are missing. Returns how many jobs are done. */
+ * work, whatever pages are missing. A packet that is cut into segments goes on where it stands.
+ * Returns how many jobs are done. */
 static uint16_t deliver_jobs(struct worker *w, uint16_t vm, struct backlog *backlog)
 {
 	struct batch *b = w->job_batch;
@@ -495,6 +505,10 @@ static uint16_t deliver_jobs(struct worker *w, uint16_t vm, struct backlog *back
 	b->has_deadline = false;
 	gather_deliveries(w, backlog, b);
 	outbox_deliver_all(w, b, vm);
+	if (unlikely(b->segments > 0)) {
+		backlog_at(backlog, 0)->cursor = b->segments;
+		return 0;
+	}
 	for (uint16_t i = 0; i < b->n; i++) {
 		const struct job *job = backlog_at(backlog, i);
 		struct port_counters *c = counters_of(w, job);

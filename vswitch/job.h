@@ -23,7 +23,7 @@ struct job {
 	uint16_t to;         /* port; of a flood the sender, whose network it is */
 	uint16_t from;       /* port, whose counters say what became of the packet */
 	uint16_t vm;         /* that pays */
-	uint16_t cursor;     /* flood: ports with lower ids are done with */
+	uint16_t cursor;     /* flood: ports with lower ids are done with; else segments that are */
 	uint8_t pair;
 	uint8_t kind;
 	uint8_t reason;   /* flood: why the last delivery that failed did */

@@ -2,6 +2,8 @@
 /* From a batch into receivers' rings. */
 #include "vswitch/outbox.h"
 
+#include <string.h>
+
 #include "base/counter.h"
 #include "tcp/segment.h"
 #include "vswitch/backlog.h"
@@ -12,7 +14,7 @@
  * any driver has reason to make. */
 #define EXCESS_THAT_PAYS 80
 
-/* Segments that are made before they are delivered. */
+/* Segments that are made before they are delivered, and between two looks at the clock. */
 #define SEGMENTS_AT_ONCE 16
 
 /* How many outboxes ahead the descriptors and the buffers are loaded. */
@@ -30,6 +32,7 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const
 	o->to = to;
 	o->n = 0;
 	o->bytes = 0;
+	o->segments = 0;
 	o->work_each = 1;
 	o->worker = to->worker;
 	o->way = OUT_WORKER;
@@ -82,23 +85,31 @@ static enum drop_reason count_segments(struct outbox *o, struct rte_mbuf *const 
 	return why;
 }
 
-/* Cuts a packet that the receiver does not take whole into segments, and delivers those in order.
- * After a loss no more are made. The sender's buffers are used. Returns DROP_COUNT, or why one was
- * lost. */
+/* Cuts a packet that the receiver does not take whole into segments, and delivers those in order,
+ * from number o->segments on. After a loss no more are made. When time is up before the last one,
+ * o->segments says where to go on; otherwise it is 0 afterwards. The sender's buffers are used.
+ * Returns DROP_COUNT, or why one was lost. */
 static enum drop_reason deliver_segments(struct worker *w, struct outbox *o, struct rte_mbuf *m,
 					 uint16_t vm)
 {
+	uint16_t before = o->segments;
 	struct rte_mempool *pool = pkt_is_lent(m) ? w->service[vm].pool : m->pool;
 	struct rte_mbuf *part[SEGMENTS_AT_ONCE];
 	enum drop_reason why = DROP_COUNT;
 	uint8_t result[SEGMENTS_AT_ONCE];
 	struct segmenter s;
 
+	o->segments = 0;
 	if (segment_begin(&s, m) < 0)
 		return DROP_NO_OFFLOAD;
+	segment_skip(&s, before);
 	while (segment_count(&s) > 0 && why == DROP_COUNT) {
 		uint16_t n = 0;
 
+		if (s.n > before && deadline_is_over(&w->deadline)) {
+			o->segments = s.n;
+			break;
+		}
 		while (n < SEGMENTS_AT_ONCE && (part[n] = segment_next(&s, pool)))
 			n++;
 		if (n == 0)
@@ -146,6 +157,11 @@ static __rte_noinline void fill_with_care(struct worker *w, struct outbox *o, st
 	while (at < o->n) {
 		enum drop_reason why = deliver_segments(w, o, o->pkt[at], vm);
 
+		if (o->segments > 0) {
+			memset(&f->result[at], NET_NO_TIME, o->n - at);
+			f->untried = RTE_MIN(f->untried, at);
+			return;
+		}
 		f->result[at] = why == DROP_COUNT ? NET_DELIVERED : NET_NO_OFFLOAD;
 		if (why != DROP_COUNT)
 			outbox_miss(w, o->to, b, o->index[at], why);
@@ -221,7 +237,7 @@ static void hand_over_pkt(struct worker *w, const struct outbox *o, struct batch
 }
 
 /* Hands over what is left in an outbox: to the worker that serves the port, which may be this one.
- * Not what was handed over before, and not to a port that is in another network by now. */
+ * Not to a port that is in another network by now. */
 static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 {
 	struct job job = {
@@ -231,7 +247,7 @@ static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 		.pair = (uint8_t)b->pair,
 	};
 
-	if (unlikely(!b->from || o->to->bridge != b->from->bridge)) {
+	if (unlikely(o->to->bridge != b->from->bridge)) {
 		for (uint16_t i = 0; i < o->n; i++)
 			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_GONE);
 		return;
@@ -239,10 +255,27 @@ static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 	job.from = b->from->id;
 	job.from_epoch = b->from->first_epoch;
 	job.vm = b->from->vm;
-	for (uint16_t i = 0; i < o->n; i++)
+	for (uint16_t i = 0; i < o->n; i++) {
+		job.cursor = i == 0 ? o->segments : 0;
 		hand_over_pkt(w, o, b, i, &job);
+	}
 	if (o->worker != w)
 		worker_wake(o->worker);
+}
+
+/* What is left in the outboxes becomes jobs. A job's packet that is left, in part, stays one. */
+static void go_on_later(struct worker *w, struct batch *b)
+{
+	for (uint16_t i = 0; i < w->n_outboxes; i++) {
+		struct outbox *o = &w->outbox[i];
+
+		if (o->n == 0)
+			continue;
+		if (b->from)
+			hand_over(w, o, b);
+		else
+			b->segments = o->segments;
+	}
 }
 
 /* Shows the receivers what they got. */
@@ -276,8 +309,7 @@ void outbox_deliver_all(struct worker *w, struct batch *b, uint16_t vm)
 			deliver_here(w, o, b, vm);
 		is_left |= o->n > 0;
 	}
-	for (uint16_t i = 0; unlikely(is_left) && i < w->n_outboxes; i++)
-		if (w->outbox[i].n > 0)
-			hand_over(w, &w->outbox[i], b);
+	if (unlikely(is_left))
+		go_on_later(w, b);
 	publish(w);
 }

@@ -17,6 +17,8 @@
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
 #include "vswitch/attach.h"
+#include "vswitch/backlog.h"
+#include "vswitch/loop.h"
 
 static uint16_t loser; /* of an address, by fdb_learn() */
 
@@ -296,6 +298,70 @@ static void test_large_packets_are_segmented(void **state)
 	assert_true(rte_mempool_full(s->guest[0].vm.pool));
 }
 
+static void take_long(struct scene *s)
+{
+	s->now += 5000;
+}
+
+/* Guest 1 gets what test_segmentation_goes_on_later sends. */
+static void assert_segments_between(struct scene *s, unsigned n)
+{
+	uint32_t len;
+
+	assert_int_equal(scene_receive(&s->guest[1], &len), 1);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(scene_receive(&s->guest[1], &len), RTE_IPV4_VHL_DEF);
+		assert_int_equal(len, TSO_HDR + TSO_MSS);
+	}
+	assert_int_equal(scene_receive(&s->guest[1], &len), 3);
+	assert_int_equal(scene_receive(&s->guest[1], &len), -1);
+}
+
+/* A slice ends within a packet: the next service goes on with it, before what came later. */
+static void test_segmentation_goes_on_later(void **state)
+{
+	struct scene *s = *state;
+	struct backlog *b = &s->w->backlog[s->guest[0].vm.id];
+
+	offer_tso(s);
+	scene_introduce(s, 1);
+	scene_send_to(s, 0, 1, 1);
+	send_tso(s, 60, 2);
+	scene_send_to(s, 0, 1, 3);
+	s->meanwhile = take_long;
+	for (unsigned i = 0; i < 50 && b->n == 0; i++)
+		loop_turn(s->w);
+	assert_int_equal(b->n, 1);
+	assert_int_equal(backlog_at(b, 0)->cursor % 16, 0);
+	assert_in_range(backlog_at(b, 0)->cursor, 16, 48);
+	for (unsigned i = 0; i < 50; i++)
+		loop_turn(s->w);
+	s->meanwhile = NULL;
+	assert_segments_between(s, 60);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 3);
+	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+}
+
+/* And where another worker cuts it, which has no more time. */
+static void test_segmentation_by_another_worker(void **state)
+{
+	struct scene *s = *state;
+
+	offer_tso(s);
+	scene_introduce(s, 1);
+	scene_move(s, 1);
+	scene_send_to(s, 0, 1, 1);
+	send_tso(s, 60, 2);
+	scene_send_to(s, 0, 1, 3);
+	scene_turns(s, 10);
+	s->meanwhile = take_long;
+	for (unsigned i = 0; i < 100; i++)
+		loop_turn(s->w2);
+	s->meanwhile = NULL;
+	assert_segments_between(s, 60);
+	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+}
+
 /* Of a packet that does not arrive whole, the first loss says why. */
 static void test_segments_may_be_lost(void **state)
 {
@@ -313,11 +379,9 @@ static void test_segments_may_be_lost(void **state)
 	assert_int_equal(scene_dropped(s, 0, DROP_RING_FULL), 1);
 	assert_int_equal(scene_counters(s, 1)->queue[0].tx_packets, SCENE_RING_SIZE);
 	scene_offer_again(s, 1);
-	/* It is taken with 20 buffers, and then there are none for its segments. */
+	/* It is taken without buffers, and then there are none for its segments. */
 	while (n < 512 && (taken[n] = rte_pktmbuf_alloc(pool)))
 		n++;
-	for (unsigned i = 0; i < 20; i++)
-		rte_pktmbuf_free(taken[--n]);
 	send_tso(s, 40, 3);
 	scene_turns(s, 10);
 	assert_int_equal(scene_dropped(s, 0, DROP_NO_BUFFER), 1);
@@ -539,6 +603,8 @@ int main(void)
 		SCENE_CASE(test_a_port_learns_up_to_its_limit),
 		SCENE_CASE(test_what_is_dropped_says_why),
 		SCENE_CASE(test_large_packets_are_segmented),
+		SCENE_CASE(test_segmentation_goes_on_later),
+		SCENE_CASE(test_segmentation_by_another_worker),
 		SCENE_CASE(test_segments_may_be_lost),
 		SCENE_CASE(test_the_lost_segment_says_why),
 		SCENE_CASE(test_a_guarded_port_sends_from_its_own_address),
