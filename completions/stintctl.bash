@@ -26,6 +26,7 @@ _stintctl_values() {
 	port_create:network) _stintctl_names network_list name ;;
 	port_create:mode) echo server client ;;
 	port_create:mac-guard|port_create:mac_guard) echo off on ;;
+	port_create:offloads) echo none checksum all ;;
 	port_delete:name) _stintctl_names port_list name ;;
 	port_set:name) _stintctl_names port_list name ;;
 	port_set:network) _stintctl_names network_list name ;;
@@ -126,7 +127,7 @@ _stintctl() {
 	"network delete") method=network_delete options="" positional=(name) ;;
 	"network set") method=network_set options="--mtu --mac-ageing-s" positional=(name) ;;
 	"network list") method=network_list options="" positional=(name) ;;
-	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac --mac-guard" positional=(name) ;;
+	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac --mac-guard --offloads" positional=(name) ;;
 	"port delete") method=port_delete options="" positional=(name) ;;
 	"port set") method=port_set options="--network --mac-limit --mac --mac-guard" positional=(name) ;;
 	"port list") method=port_list options="--vm --network" positional=(name) ;;

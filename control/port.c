@@ -197,6 +197,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->conf.socket.is_client = conf->is_client;
 	port->conf.socket.mode = conf->mode;
 	port->conf.max_pairs = conf->queue_pairs;
+	port->conf.offloads = conf->offloads;
 	return port;
 }
 

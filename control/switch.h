@@ -189,6 +189,7 @@ struct port_conf {
 	uint32_t mac_limit;
 	uint64_t mac; /* 0: none */
 	bool mac_guard;
+	enum vdev_net_offloads offloads;
 };
 
 struct port *port_find(struct vswitch *sw, const char *name);

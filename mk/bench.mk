@@ -4,7 +4,7 @@
 LOADGEN_SRCS := $(wildcard bench/loadgen/*.c) base/preempt.c $(addprefix tests/fake/,vhost_fe.c driver_ring.c bad_chain.c)
 LOADGEN_OBJS := $(LOADGEN_SRCS:%.c=$(BUILD)/obj/%.o)
 LOADGEN := $(BUILD)/bench/loadgen
-SCENARIOS := switch density latency idle integrity memory isolation shares overhead efficiency
+SCENARIOS := switch tcp density latency idle integrity memory isolation shares overhead efficiency
 
 $(LOADGEN): $(LOADGEN_OBJS)
 	@mkdir -p $(@D)

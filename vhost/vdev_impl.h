@@ -38,6 +38,7 @@ struct vdev {
 	void *ctx;
 
 	struct gate_port_conf socket;
+	uint64_t withheld; /* features that are not offered, beside those that the kind has not */
 	struct gate_port *port;
 	struct ring_place *places; /* where packed rings stand, NULL when nobody keeps that */
 

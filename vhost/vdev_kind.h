@@ -34,7 +34,7 @@ enum vdev_handled {
 struct vdev_kind {
 	const char *driver; /* the guest's, as people call it */
 
-	/* The features that are offered. Those of virtio are a function, for what the vhost library
+	/* The features that there are. Those of virtio are a function, for what the vhost library
 	 * has is known at run time only. */
 	uint64_t (*features)(void);
 	uint64_t protocol;

@@ -26,6 +26,18 @@
 	(BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_GUEST_UFO) | \
 	 BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL))
 
+#define SEGMENTATION                                                                              \
+	(BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) | \
+	 BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |                            \
+	 BIT(VIRTIO_NET_F_GUEST_ECN))
+#define CHECKSUMS (BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM))
+
+static const uint64_t withheld[] = {
+	[VDEV_NET_OFFLOADS_ALL] = 0,
+	[VDEV_NET_OFFLOADS_CHECKSUM] = SEGMENTATION,
+	[VDEV_NET_OFFLOADS_NONE] = SEGMENTATION | CHECKSUMS,
+};
+
 /* Of IPv4 and of Ethernet (RFC 791; virtio 1.1, 5.1.4.1). */
 #define LEAST_MTU 68
 #define MOST_MTU  65535
@@ -196,6 +208,7 @@ struct vdev *vdev_net_create(struct gate *gate, const struct vdev_net_conf *conf
 		return NULL;
 	net->dev.kind = &net_kind;
 	net->dev.n_rings = 2u * conf->max_pairs;
+	net->dev.withheld = withheld[conf->offloads];
 	net->dev.changed = ops->changed;
 	net->dev.ctx = ctx;
 	net->ops = ops;

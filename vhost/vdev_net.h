@@ -11,8 +11,16 @@
 #include "vhost/net_ring.h"
 #include "vhost/vdev.h"
 
+/* The offloads that are offered, in both directions (virtio 1.1, 5.1.3). */
+enum vdev_net_offloads {
+	VDEV_NET_OFFLOADS_ALL,
+	VDEV_NET_OFFLOADS_CHECKSUM, /* no segmentation */
+	VDEV_NET_OFFLOADS_NONE,
+};
+
 struct vdev_net_conf {
 	struct gate_port_conf socket;
+	enum vdev_net_offloads offloads;
 	uint16_t max_pairs; /* queue pairs served; a front end is told so, and refused more */
 };
 

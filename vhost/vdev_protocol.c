@@ -55,9 +55,14 @@ static struct vdev_ring *stopped_ring(struct vdev *dev, uint32_t i, struct err *
 /* --- features and status -------------------------------------------------------------------------
  */
 
+static uint64_t offered(const struct vdev *dev)
+{
+	return dev->kind->features() & ~dev->withheld;
+}
+
 static enum vdev_handled set_features(struct vdev *dev, const struct message *m, struct err *e)
 {
-	uint64_t features = m->payload.u64, unknown = features & ~dev->kind->features();
+	uint64_t features = m->payload.u64, unknown = features & ~offered(dev);
 
 	if (unknown) {
 		err_set(e, ERR_INVALID, NULL, "features 0x%llx are not offered",
@@ -243,7 +248,7 @@ static enum vdev_handled handle(struct vdev *dev, struct message *m, struct err 
 {
 	switch ((enum request)m->request) {
 	case REQUEST_GET_FEATURES:
-		return vdev_answer(m, dev->kind->features());
+		return vdev_answer(m, offered(dev));
 	case REQUEST_SET_FEATURES:
 		return set_features(dev, m, e);
 	case REQUEST_GET_PROTOCOL_FEATURES:

@@ -20,12 +20,13 @@ class Testpmd:
     warmup = None
     name = "testpmd_io"
 
-    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None):
+    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tso=False):
         assert ports <= MAX_PORTS and ports % 2 == 0 and pairs is None
         self.dir = tmp
         self.ports = ports
         self.queues = queue_pairs
         self.huge = huge
+        self.tso = tso
         self.socket = os.path.join(tmp, self.name + "-%d.sock")
         self.process = None
         self.commands = []
@@ -34,7 +35,7 @@ class Testpmd:
         memory = ["--in-memory"] if self.huge else ["--no-huge", "--no-shconf"]
         vdevs = []
         for i in range(self.ports):
-            vdevs += ["--vdev", f"net_vhost{i},iface={self.socket % i},queues={self.queues}"]
+            vdevs += ["--vdev", f"net_vhost{i},iface={self.socket % i},queues={self.queues},tso={int(self.tso)}"]
         # Line by line: what it prints is waited for.
         return ["stdbuf", "-oL", "dpdk-testpmd", "--lcores", f"0@{GENERATOR_CORE},1@{WORKER_CORE}", "--no-pci",
                 "--no-telemetry", f"--file-prefix=bench-{self.name}-{os.getpid()}", "-m", str(MEMORY_MB), *memory, *vdevs,

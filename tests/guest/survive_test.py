@@ -38,6 +38,7 @@ def they_come_and_go():
 
 def a_guest_is_reset(w, a, b, c):
     pings = Pings(a, b.ip())
+    pings.wait_answer()
     c.start(f'ping -i 0.01 -s 1400 {a.ip()} > /dev/null')
     w.wait_sent('c-0', 100)
     c.reboot()
@@ -51,6 +52,7 @@ def a_guest_is_reset(w, a, b, c):
 def qemu_is_killed(w, a, b, c):
     files = w.stintd.open_files()
     pings = Pings(a, b.ip())
+    pings.wait_answer()
     flood = c.start(f'ping -i 0.01 -s 1400 {a.ip()} > /dev/null')
     w.wait_sent('c-0', 100)
     assert c.poll(flood) is None
@@ -93,6 +95,7 @@ def stintd_is_stopped_and_started(w, a, b, c):
 
 def a_port_is_deleted(w, a, b, c):
     pings = Pings(a, b.ip())
+    pings.wait_answer()
     flood = c.start(f'ping -i 0.01 -s 1400 {a.ip()} > /dev/null')
     w.wait_sent('c-0', 100)
     w.stintd.call('port_delete', name='c-0')

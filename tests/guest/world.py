@@ -36,14 +36,15 @@ class World:
         self.vni += 1
         self.stintd.call('network_create', name=name, tenant=tenant, vni=self.vni, **options)
 
-    def guest(self, name, *interfaces, tenant='acme', **options):
-        """Defines a guest and makes its VM and ports; each interface names its network."""
+    def guest(self, name, *interfaces, tenant='acme', port=None, **options):
+        """Defines a guest and makes its VM and ports; each interface names its network, `port` is what else its ports
+        are made with."""
         guest = self.lab.define(name=name, interfaces=list(interfaces), **options)
         self.stintd.call('vm_create', name=name, tenant=tenant)
         for index, interface in enumerate(guest.description['interfaces']):
             self.stintd.call('port_create', name=f'{name}-{index}', vm=name, network=interface['network'],
                              socket=interface['socket'], socket_mode='0666',
-                             mode='server' if interface['mode'] == 'client' else 'client')
+                             mode='server' if interface['mode'] == 'client' else 'client', **(port or {}))
         return guest
 
     def boot(self, *guests):
@@ -71,10 +72,18 @@ class World:
         try:
             self.lab.__exit__(*what)
         finally:
-            log = self.stintd.read_log()
+            if what[0] is not None:
+                self.describe()
             self.stintd.close()
-        if what[0] is not None:
-            print(log, flush=True)
+
+    def describe(self):
+        """Prints what may explain a failure."""
+        print(self.stintd.read_log(), flush=True)
+        try:
+            for port in self.stintd.call('stats_ports'):
+                print({key: value for key, value in port.items() if value and key != 'queues'}, flush=True)
+        except OSError as e:
+            print(f'no statistics: {e}', flush=True)
 
 
 def loss(output):
@@ -103,11 +112,12 @@ class Pings:
         wait_for(lambda: self.last() > before, 30, f'{self.guest.name} gets answers')
 
     def stop(self):
-        """The numbers of those that were lost. What was sent after the last answer may still be under way."""
+        """The numbers of those that were lost since the first answer: before that, addresses have to be resolved.
+        What was sent after the last answer may still be under way."""
         self.guest.check('killall -INT ping')
         self.guest.wait(self.pid)
         answered = answers(self.guest.check('cat /tmp/ping'))
-        return sorted(set(range(max(answered, default=0))) - answered)
+        return sorted(set(range(min(answered, default=0), max(answered, default=0))) - answered)
 
 
 def answers(output):

@@ -60,7 +60,7 @@ def populate(d):
     d.call('network_create', name='red', tenant='acme', vni=11)
     d.call('vm_create', name='web', tenant='acme', uuid='6d0b3c5e-0f5e-4d0f-9f5b-1f0f5a0c7a11')
     d.call('port_create', name='web0', vm='web', network='blue', socket=d.path('web0.sock'),
-           socket_mode='0660', queue_pairs=2, mac='52:54:00:aa:bb:cc')
+           socket_mode='0660', queue_pairs=2, mac='52:54:00:aa:bb:cc', offloads='checksum')
     d.call('fdb_add', network='blue', mac='52:54:00:00:00:07', port='web0')
 
 
@@ -89,6 +89,8 @@ def refusals_name_the_field_and_change_nothing():
             ('tenant_create', {'name': 'x' * 64}, -32602, 'name'),
             ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': d.path('p.sock'), 'mac_guard': 'on'},
              -32602, 'mac_guard'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': d.path('p.sock'), 'offloads': 'tso'},
+             -32602, 'offloads'),
             ('port_set', {'name': 'web0', 'mac': '', 'mac_guard': 'on'}, -32602, 'mac_guard'),
             ('tenant_create', {'name': '-x'}, -32602, 'name'),
             ('tenant_create', {'name': 5}, -32602, 'name'),

@@ -47,7 +47,8 @@ uint64_t vhost_lib_net_features(void)
 {
 	return FE_F(FE_VERSION_1) | FE_F(FE_NET_MRG_RXBUF) | FE_F(FE_INDIRECT) |
 	       FE_F(FE_EVENT_IDX) | FE_F(FE_PACKED) | FE_F(FE_PROTOCOL) | FE_F(FE_NET_MQ) |
-	       FE_F(FE_NET_MTU) | FE_F(FE_NET_CSUM);
+	       FE_F(FE_NET_MTU) | FE_F(FE_NET_CSUM) | FE_F(FE_NET_GUEST_CSUM) |
+	       FE_F(FE_NET_HOST_TSO4) | FE_F(FE_NET_GUEST_TSO4);
 }
 
 struct vhost_lib *vhost_lib_open(uint64_t features, const struct message *m,
@@ -149,9 +150,12 @@ static inline void on_changed(void *ctx, enum vdev_state state, const char *text
 
 static const struct vdev_net_ops ops = {.change = on_change, .changed = on_changed};
 
+static enum vdev_net_offloads offloads;
+
 static inline int setup(void **state)
 {
 	struct vdev_net_conf conf = {.max_pairs = 2,
+				     .offloads = offloads,
 				     .socket = {.owner = (uid_t)-1, .group = (gid_t)-1}};
 	struct err e = {0};
 

@@ -330,6 +330,31 @@ static void features_are_settled_by_started_rings(void **state)
 	expect_text("refused SET_PROTOCOL_FEATURES: protocol features 0x1000 are not offered");
 }
 
+static void offloads_may_be_withheld(void **state)
+{
+	static const uint64_t tso = FE_F(FE_NET_HOST_TSO4) | FE_F(FE_NET_GUEST_TSO4),
+			      csum = FE_F(FE_NET_CSUM) | FE_F(FE_NET_GUEST_CSUM);
+	static const uint64_t offered[] = {[VDEV_NET_OFFLOADS_ALL] = tso | csum,
+					   [VDEV_NET_OFFLOADS_CHECKSUM] = csum,
+					   [VDEV_NET_OFFLOADS_NONE] = 0};
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t features;
+
+		teardown(state);
+		offloads = (enum vdev_net_offloads)i;
+		setup(state);
+		assert_int_equal(vhost_fe_connect(&fe, path), 0);
+		assert_int_equal(vhost_fe_get_u64(&fe, FE_GET_FEATURES, &features), 0);
+		assert_int_equal(features & (tso | csum), offered[i]);
+		assert_true(features & FE_F(FE_NET_MRG_RXBUF));
+	}
+	offloads = VDEV_NET_OFFLOADS_ALL;
+	/* What is not offered is refused. */
+	(void)vhost_fe_set_u64(&fe, FE_SET_FEATURES, FE_F(FE_VERSION_1) | csum);
+	expect_text("refused SET_FEATURES: features 0x3 are not offered");
+}
+
 static void mtus_are_noted(void **state)
 {
 	(void)state;
@@ -364,6 +389,7 @@ int main(void)
 		TEST(a_front_end_comes_back_at_once),
 		TEST(a_removed_socket_comes_back),
 		TEST(features_are_settled_by_started_rings),
+		TEST(offloads_may_be_withheld),
 		TEST(mtus_are_noted),
 	};
 

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Offloads of Linux guests, switched off in every way that there is: by the port, by libvirt, in the guest. What
+arrives is what was sent."""
+import sys
+import time
+
+from world import World, ping, run_tests, wait_for
+
+PORT = 5300
+MIB = 8
+SENDERS = {  # what ethtool switches off
+    'all offloads': '',
+    'no segmentation': 'tso off',
+    'no segmentation, of any kind': 'tso off gso off',
+    'no checksums': 'tx off',
+}
+
+
+def give_ipv6(guest, number):
+    guest.check('echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6 && '
+                f'ip -6 address add fd00::{number}/64 dev eth0')
+
+
+def send(sender, receiver, address):
+    """Sends the sender's file, and compares what was received."""
+    server = receiver.serve(f"nc -l -p {PORT} -e sh -c 'cat > /tmp/got'", PORT)
+    sender.check(f'nc {address} {PORT} < /tmp/sent')
+    assert receiver.wait(server).status == 0
+    sent, got = (guest.check(f'sha256sum < /tmp/{name}') for guest, name in ((sender, 'sent'), (receiver, 'got')))
+    assert sent == got, (sender.name, receiver.name, address)
+
+
+def longest_mean(w, port, before):
+    """Bytes a packet that the port was sent since."""
+    after = w.stintd.counters(port)
+    packets, size = (after[key] - before[key] for key in ('tx_packets', 'tx_bytes'))
+    return size / packets
+
+
+def each_offload_on_and_off():
+    with World() as w:
+        w.network('net')
+        sender = w.guest('all', {'network': 'net', 'ip': '10.0.0.1/24'})
+        receivers = [w.guest('checksum', {'network': 'net', 'ip': '10.0.0.2/24'}, port={'offloads': 'checksum'}),
+                     w.guest('none', {'network': 'net', 'ip': '10.0.0.3/24'}, port={'offloads': 'none'}),
+                     w.guest('whole', {'network': 'net', 'ip': '10.0.0.4/24'})]
+        w.boot(sender, *receivers)
+        for number, guest in enumerate((sender, *receivers), 1):
+            give_ipv6(guest, number)
+            guest.check(f'dd if=/dev/urandom of=/tmp/sent bs=1M count={MIB}')
+        for number in (2, 3, 4):
+            wait_for(lambda address=f'fd00::{number}': ping(sender, address, 1, '-6'), 30, 'IPv6 works')
+        features = {name: w.stintd.port(f'{name}-0')['features'] for name in ('all', 'checksum', 'none')}
+        assert {'csum', 'guest_csum', 'host_tso4', 'guest_tso6', 'host_ecn', 'guest_ecn'} <= set(features['all'])
+        assert {'csum', 'guest_csum'} <= set(features['checksum'])
+        assert not any('tso' in name or 'ecn' in name for name in features['checksum']), features
+        assert not any('tso' in name or 'csum' in name for name in features['none']), features
+        for what, switches in SENDERS.items():
+            start = time.monotonic()
+            if switches:
+                sender.check(f'ethtool -K eth0 {switches}')
+            for number, receiver in enumerate(receivers, 2):
+                before = w.stintd.counters(f'{receiver.name}-0')
+                for address in (receiver.ip(), f'fd00::{number}'):
+                    send(sender, receiver, address)
+                mean = longest_mean(w, f'{receiver.name}-0', before)
+                assert receiver.name == 'whole' or mean <= 1514, (what, receiver.name, mean)
+            print(f'  {what} ({time.monotonic() - start:.1f} s)', flush=True)
+        for receiver in receivers:
+            for address in (sender.ip(), 'fd00::1'):
+                send(receiver, sender, address)
+        w.check_counters()
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([each_offload_on_and_off]))
