@@ -15,6 +15,12 @@ static void append(struct worker *w, const struct job *job)
 	*backlog_at(b, b->n++) = *job;
 }
 
+/* What the job is of its VM's share. It does not change: the packet is the job's own. */
+static uint32_t share_of(const struct job *job)
+{
+	return 1 + job->m->nb_segs / BACKLOG_BUFFERS_PER_JOB;
+}
+
 /* `put` is written by the VM's own worker alone, `done` by the one that has the backlog: their
  * difference is what is on its way or waits. */
 bool backlog_put(struct worker *to, const struct worker *from, struct job *job)
@@ -22,14 +28,15 @@ bool backlog_put(struct worker *to, const struct worker *from, struct job *job)
 	_Atomic uint32_t *put = &to->jobs_put[job->vm];
 	uint32_t n = atomic_load_explicit(put, memory_order_relaxed);
 	uint32_t done = atomic_load_explicit(&to->jobs_done[job->vm], memory_order_acquire);
+	uint32_t share = share_of(job);
 
-	if (n - done >= BACKLOG_SHARE)
+	if (n - done + share > BACKLOG_SHARE)
 		return false;
 	if (to == from)
 		append(to, job);
 	else if (rte_ring_enqueue_elem(to->jobs, job, sizeof(*job)) < 0)
 		return false;
-	atomic_store_explicit(put, n + 1, memory_order_relaxed);
+	atomic_store_explicit(put, n + share, memory_order_relaxed);
 	return true;
 }
 
@@ -61,11 +68,14 @@ void backlog_pop(struct worker *w, uint16_t vm, uint16_t n)
 {
 	_Atomic uint32_t *done = &w->jobs_done[vm];
 	struct backlog *b = &w->backlog[vm];
+	uint32_t share = 0;
 
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
+		share += share_of(backlog_at(b, i));
 		pkt_free(backlog_at(b, i)->m);
+	}
 	b->first = (b->first + n) % BACKLOG_SHARE;
 	b->n -= n;
-	atomic_store_explicit(done, atomic_load_explicit(done, memory_order_relaxed) + n,
+	atomic_store_explicit(done, atomic_load_explicit(done, memory_order_relaxed) + share,
 			      memory_order_release);
 }

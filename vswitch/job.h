@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Most jobs of one VM that may be on their way to, or wait with, one worker. */
-#define BACKLOG_SHARE 128
+/* Most jobs of one VM that may be on their way to, or wait with, one worker. A job with a packet of
+ * many buffers counts as several, so that 64 KiB packets do not take all buffers of the VM. */
+#define BACKLOG_SHARE           128
+#define BACKLOG_BUFFERS_PER_JOB 4
 
 enum job_kind {
 	JOB_DELIVER, /* to one port */

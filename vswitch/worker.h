@@ -97,7 +97,8 @@ struct worker {
 	_Atomic bool stop;
 
 	/* Jobs put into and done from each VM's backlog: their difference is what is on its way or
-	 * waits. The VM's own worker writes `jobs_put`, this one `jobs_done`. */
+	 * waits, in units of the VM's share. The VM's own worker writes `jobs_put`, this one
+	 * `jobs_done`. */
 	_Atomic uint32_t *jobs_put;  /* [MAX_VMS] */
 	_Atomic uint32_t *jobs_done; /* [MAX_VMS] */
 

@@ -362,6 +362,33 @@ static void test_segmentation_by_another_worker(void **state)
 	assert_true(rte_mempool_full(s->guest[0].vm.pool));
 }
 
+/* Large packets take as much of the sender's share as their buffers do of its pool. */
+static void test_large_packets_take_more_of_a_share(void **state)
+{
+	const unsigned large = 8, fit = BACKLOG_SHARE - large * (1 + 20 / BACKLOG_BUFFERS_PER_JOB);
+	struct scene *s = *state;
+	uint16_t vm = s->guest[0].vm.id;
+
+	offer_tso(s);
+	scene_introduce(s, 1);
+	scene_move(s, 1);
+	for (unsigned i = 0; i < large; i++) {
+		send_tso(s, 40, 2); /* 20 buffers */
+		scene_turns(s, 3);
+	}
+	for (unsigned i = 0; i < fit + 10; i++) {
+		scene_send_to(s, 0, 1, 1);
+		scene_turns(s, 1);
+		scene_reclaim(s, 0);
+	}
+	assert_int_equal(scene_dropped(s, 0, DROP_HANDOFF_FULL), 10);
+	assert_int_equal(scene_dropped(s, 0, DROP_NO_BUFFER), 0);
+	for (unsigned i = 0; i < 50; i++)
+		loop_turn(s->w2);
+	assert_int_equal(s->w2->jobs_put[vm], s->w2->jobs_done[vm]);
+	assert_true(rte_mempool_full(s->guest[0].vm.pool));
+}
+
 /* Of a packet that does not arrive whole, the first loss says why. */
 static void test_segments_may_be_lost(void **state)
 {
@@ -605,6 +632,7 @@ int main(void)
 		SCENE_CASE(test_large_packets_are_segmented),
 		SCENE_CASE(test_segmentation_goes_on_later),
 		SCENE_CASE(test_segmentation_by_another_worker),
+		SCENE_CASE(test_large_packets_take_more_of_a_share),
 		SCENE_CASE(test_segments_may_be_lost),
 		SCENE_CASE(test_the_lost_segment_says_why),
 		SCENE_CASE(test_a_guarded_port_sends_from_its_own_address),
