@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Budgets: what an operator grants a tenant or a VM of a worker's time. */
+/* Budgets: the part of a worker's time that an operator grants a tenant or a VM. */
 #ifndef POLICY_BUDGET_H
 #define POLICY_BUDGET_H
 
@@ -12,20 +12,20 @@ struct budget {
 	uint32_t limit_percent; /* hard ceiling, 100: none */
 	uint32_t guarantee_us;  /* granted in each period, 0: none */
 	uint32_t period_us;
-	uint32_t burst_us; /* unused time that may be saved up */
-	uint64_t rate_bps; /* of what is sent, 0: none */
-	uint64_t rate_pps; /* 0: none */
+	uint32_t burst_us; /* unused time of the guarantee that may be saved up */
+	uint64_t rate_bps; /* bits sent per second, 0: no limit */
+	uint64_t rate_pps; /* packets sent per second, 0: no limit */
 };
 
-/* What a tenant or VM has when nothing is said. [any] */
+/* The budget of a tenant or VM for which none was set. [any] */
 struct budget budget_default(void);
 
-/* Whether the numbers make sense, by themselves and together. Negative errno with the field named.
+/* Checks the budget's numbers, each alone and together. Negative errno with the field named.
  * [any] */
 int budget_validate(const struct budget *b, struct err *e);
 
 /* Whether a worker can keep the guarantees of all `others` and of `b`: their sum must leave a tenth
- * of its time for the switch itself. -ENOSPC with what is left in words. [control] */
+ * of its time for the switch itself. -ENOSPC, with what is left to grant in the text. [control] */
 int budget_admit(const struct budget *const *others, unsigned n, const struct budget *b,
 		 struct err *e);
 

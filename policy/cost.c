@@ -4,12 +4,12 @@
 
 #define ONE (1u << COST_FRAC_BITS)
 
-/* Before anything is known. */
+/* Coefficients before anything is known. */
 #define FIRST_PACKET (600 * ONE)
 #define FIRST_BYTE   ONE
 #define FIRST_DESC   (150 * ONE)
 
-/* Between these the numbers stay. */
+/* Bounds of the coefficients. */
 #define MIN_PACKET (20 * ONE)
 #define MIN_BYTE   (ONE / 32)
 #define MIN_DESC   (10 * ONE)
@@ -18,9 +18,9 @@
 #define MAX_DESC   ((1u << 16) * ONE)
 
 #define WARMUP       32 /* services */
-#define SINK_SHIFT   8  /* a cheaper service lowers a number by 1/256 of what is too much, */
-#define HASTY_SHIFT  4  /* by 1/16 while nothing much is known yet or when it was far off */
-#define HOLD         32 /* services, doubled with each surprise */
+#define SINK_SHIFT   8  /* a cheaper service lowers a coefficient by 1/256 of the excess, */
+#define HASTY_SHIFT  4  /* by 1/16 in warm-up or below a quarter of the prediction */
+#define HOLD         32 /* services, doubled by each surprise, the first one included */
 #define MAX_RISE     4
 #define MAX_SURPRISE 5
 
@@ -36,7 +36,7 @@ void cost_reset(struct cost *c)
 	};
 }
 
-/* One of the model's numbers, how many units the service had, and between what it must stay. */
+/* A coefficient of the model, how many of its units the service had, and its bounds. */
 struct part {
 	uint32_t *number;
 	uint32_t units;
@@ -44,7 +44,7 @@ struct part {
 	uint32_t max;
 };
 
-/* The number that most of a prediction comes from: the one to correct. */
+/* The coefficient that contributed most to a prediction. It is the one to correct. */
 static struct part main_part(struct cost *c, uint32_t packets, uint32_t bytes, uint32_t descs)
 {
 	uint64_t p = (uint64_t)packets * c->packet;
@@ -89,7 +89,9 @@ static void calm_down(struct cost *c)
 		c->hold = (uint16_t)(HOLD << c->surprises);
 }
 
-/* Keeps c->calm: 0 after a service that took twice what was predicted, or more. */
+/* Whether a service was a lone surprise: it took more than twice what was predicted, for the first
+ * time in COST_LONE services. Keeps c->calm, which a surprise sets to 0. There are none in
+ * warm-up. */
 static bool is_lone_surprise(struct cost *c, uint64_t used, uint64_t predicted)
 {
 	uint8_t before = c->calm;
@@ -116,7 +118,7 @@ void cost_learn(struct cost *c, uint64_t used_tsc, uint32_t packets, uint32_t by
 	uint64_t predicted;
 
 	if (packets == 0)
-		return; /* the time went into something else than taking packets */
+		return; /* its time did not go into taking packets */
 	predicted = (uint64_t)packets * c->packet + (uint64_t)bytes * c->byte +
 		    (uint64_t)descs * c->desc;
 	part = main_part(c, packets, bytes, descs);
@@ -141,7 +143,8 @@ static uint64_t average_packet(const struct cost *c)
 	       (uint64_t)c->descs_per_packet * c->desc;
 }
 
-/* What of the time left is planned with: the less, the more a VM surprised of late. */
+/* The time that bursts are planned with: what is left, halved for each recent surprise, at most
+ * COST_MAX_DOUBT times. */
 static uint64_t trusted(const struct cost *c, uint64_t left_tsc)
 {
 	unsigned doubt = c->surprises < COST_MAX_DOUBT ? c->surprises : COST_MAX_DOUBT;
@@ -154,8 +157,8 @@ bool cost_fits(const struct cost *c, uint64_t left_tsc)
 	return average_packet(c) <= left_tsc << COST_FRAC_BITS;
 }
 
-/* Each part gets what the average packet needs; what is left then, half may go to longer packets
- * and half to more descriptors. */
+/* The limits allow `n` packets of the average kind. Of the time that these leave, half is for
+ * longer packets and half for more descriptors. */
 struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc)
 {
 	uint64_t left = trusted(c, left_tsc), each = average_packet(c);
@@ -166,7 +169,7 @@ struct cost_limits cost_limits(const struct cost *c, uint64_t left_tsc)
 		n = n ? n : 1;
 	}
 	spare = left > n * each ? (left - n * each) / 2 : 0;
-	/* Most of the time there is room for all: a division less. */
+	/* Mostly there is time for the bytes of a whole burst, which saves the division. */
 	bytes = spare >= (uint64_t)COST_BURST_BYTES * c->byte ? COST_BURST_BYTES : spare / c->byte;
 	bytes += n * c->bytes_per_packet;
 	descs = n * c->descs_per_packet + spare / c->desc;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A guard against forged sources. Reads the first bytes of packets, which are there in any. */
+/* A guard against forged source addresses. It reads the Ethernet header only, which every packet
+ * has. */
 #include "policy/guard.h"
 
 #include <string.h>

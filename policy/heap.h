@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A binary heap of small numbers, each with a key; the smallest key on top.
+/* A binary min-heap of 16-bit ids, each with a key.
  *
- * Keys are times, real or virtual, and wrap: they are compared by their distance, so those in one
- * heap must be less than half the range apart. The memory is the owner's: it gives an array of
- * nodes and one of positions, by id, all zero at first; heaps with no id in common may share the
- * latter. */
+ * Keys are times, real or virtual, and wrap: they are compared by their signed distance, so keys in
+ * one heap must be less than half the range apart. The caller provides the memory: an array of
+ * nodes and one of positions, indexed by id and all zero at first. Heaps that have no id in common
+ * may share the latter. */
 #ifndef POLICY_HEAP_H
 #define POLICY_HEAP_H
 
@@ -18,7 +18,7 @@ struct heap_node {
 
 struct heap {
 	struct heap_node *node;
-	uint16_t *at; /* where the id is, from 1; 0: not in */
+	uint16_t *at; /* positions by id, counted from 1; 0: not in the heap */
 	unsigned n;
 };
 
@@ -51,7 +51,7 @@ static inline void heap_up(struct heap *h, unsigned i, struct heap_node x)
 	heap_put(h, i, x);
 }
 
-/* An equal key goes below: who comes later waits, so that equals take turns. */
+/* A node sinks below those with an equal key, so that equals take turns. */
 static inline void heap_down(struct heap *h, unsigned i, struct heap_node x)
 {
 	for (;;) {

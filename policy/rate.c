@@ -36,7 +36,7 @@ uint64_t rate_ready_tsc(const struct rate *r)
 		return r->last_tsc;
 	need = ((unsigned __int128)(uint64_t)(1 - r->level) << RATE_FRAC_BITS) - r->frac;
 	need = (need + r->per_tsc - 1) / r->per_tsc;
-	/* Never more than half the clock's range: beyond that it could not be told from the past.
-	 */
+	/* At most 2^62 ahead: a time more than half of the clock's range ahead would compare as
+	 * past. */
 	return r->last_tsc + (need >> 62 ? (uint64_t)1 << 62 : (uint64_t)need);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Token buckets that may go into debt: guarantees, ceilings and rate limits are all of this kind.
+/* Token buckets that may go into debt. Guarantees, ceilings and rate limits are all of this kind.
  *
- * Integers only, and exact: what rounding leaves over is kept for the next refill, so that a bucket
- * refilled every 100 cycles yields the same as one refilled every second. */
+ * Integers only: the fraction of a token that rounding leaves over is kept for the next refill, so
+ * that a bucket refilled every 100 cycles yields the same as one refilled every second. */
 #ifndef POLICY_RATE_H
 #define POLICY_RATE_H
 
@@ -13,20 +13,21 @@
 
 struct rate {
 	int64_t level;     /* tokens; negative: debt */
-	uint64_t last_tsc; /* when it was refilled */
+	uint64_t last_tsc; /* time of the last refill */
 	uint64_t per_tsc; /* tokens per cycle, with RATE_FRAC_BITS bits of fraction; 0: no bucket */
-	uint64_t frac;    /* of a token, not yet paid out */
+	uint64_t frac;    /* fraction of a token left over by the last refill */
 	int64_t cap;
-	int64_t floor; /* debt beyond this is forgiven */
+	int64_t floor; /* lower bound of the level: debt beyond it is forgiven */
 };
 
-/* Sets the rate to `tokens` per `cycles` (at most 2^15 tokens per cycle). The level stays, within
- * the new limits; a bucket that was not in use begins full. tokens 0 puts it out of use. [worker]
- */
+/* Sets the rate to `tokens` per `cycles` (at most 2^15 tokens per cycle). The level is kept, within
+ * `floor` and `cap`; a bucket that was not in use begins full. With tokens 0 it is not in use.
+ * [worker] */
 void rate_set(struct rate *r, uint64_t tokens, uint64_t cycles, int64_t cap, int64_t floor,
 	      uint64_t now);
 
-/* When the level will be above 0, for a bucket in use which has been refilled. [worker] */
+/* The time at which the level will be above 0, for a bucket in use which has been refilled.
+ * [worker] */
 uint64_t rate_ready_tsc(const struct rate *r);
 
 static inline bool rate_in_use(const struct rate *r)
@@ -34,8 +35,8 @@ static inline bool rate_in_use(const struct rate *r)
 	return r->per_tsc != 0;
 }
 
-/* Pays out what has come since the last time, up to `cap` (r->cap, or more for who may not be
- * blamed for having saved it up). A clock that stands still or goes back pays nothing. [worker] */
+/* Adds the tokens that accrued since the last refill, up to `cap`: r->cap, or more where the owner
+ * had no chance to use them. A clock that stands still or goes back adds none. [worker] */
 static inline void rate_refill(struct rate *r, uint64_t now, int64_t cap)
 {
 	uint64_t passed = now - r->last_tsc;

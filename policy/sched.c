@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whom a worker serves next: the part that runs for every service. */
+/* The scheduler: the part that runs for every service. */
 #include "policy/sched_impl.h"
 
 /* A service ends when less than this part of its slice is left: bursts get small towards the end,
- * and each costs as much as some packets. */
+ * and each has a fixed cost of some packets. */
 #define LAST_BURST 16
 
 #define CACHE_LINE 64
@@ -36,7 +36,8 @@ static void ring_remove(struct sched *s, uint16_t id)
 	s->ring[id] = (struct link){id, id};
 }
 
-/* Times never go back, but for a jump of the clock itself. */
+/* Advances the scheduler's time. It goes back only when the clock itself jumped, by more than a
+ * second. */
 static void advance(struct sched *s, uint64_t now)
 {
 	int64_t passed = (int64_t)(now - s->now);
@@ -49,7 +50,7 @@ static void advance(struct sched *s, uint64_t now)
 	}
 }
 
-/* The later of `ready` and the time when the bucket is above 0; 0 stands for now. */
+/* The later of `ready` and the time when the bucket's level is above 0; 0 stands for now. */
 static uint64_t wait_for(struct rate *r, uint64_t now, uint64_t ready)
 {
 	uint64_t at;
@@ -63,7 +64,7 @@ static uint64_t wait_for(struct rate *r, uint64_t now, uint64_t ready)
 	return ready == 0 || heap_before(ready, at) ? at : ready;
 }
 
-/* When the allowance's limits allow a service; 0: now. */
+/* The time when the allowance's limits allow a service; 0: now. */
 static uint64_t gate(const struct sched *s, struct allowance *p)
 {
 	uint64_t ready = 0;
@@ -76,8 +77,8 @@ static uint64_t gate(const struct sched *s, struct allowance *p)
 	return wait_for(&p->packets, s->now, ready);
 }
 
-/* Sets the virtual time of who comes to a clock: nobody brings time saved up, nor more debt than
- * the clamp. */
+/* Sets the virtual time of a VM or tenant that joins others, whose virtual time is `clock`. It
+ * brings neither saved-up time nor more debt than the clamp. */
 static void come_to(const struct sched *s, struct allowance *p, uint64_t clock)
 {
 	p->vtime = clock + allowance_ahead(s, p, clock);
@@ -101,9 +102,9 @@ static uint16_t tree_top(const struct tenant_account *t)
 	return t->tree.node[0].id;
 }
 
-/* Where a VM stands in its tenant's tree, and a tenant among the tenants. Virtual time alone would
- * do for fairness. What the next service will take comes on top, so that of those who have used no
- * more than their share, who keeps others waiting the least goes first. */
+/* Keys of a VM in its tenant's tree, and of a tenant in the heap of tenants. Virtual time alone
+ * would be fair. The length of the next service is predicted and added so that, of VMs that have
+ * used no more than their share, the one that keeps others waiting the least goes first. */
 static uint64_t vm_key(const struct account *a)
 {
 	return a->allowance.vtime + a->typical_tsc * VTIME_PER_TYPICAL;
@@ -114,7 +115,7 @@ static uint64_t tenant_key(const struct sched *s, const struct tenant_account *t
 	return t->allowance.vtime + s->vm[tree_top(t)].typical_tsc * VTIME_PER_TYPICAL;
 }
 
-/* The top of the tenant's tree, or its virtual time, is another one now. */
+/* Updates the tenant's key after a change of its tree's top or of its virtual time. */
 static void rekey_tenant(struct sched *s, uint16_t tenant)
 {
 	if (heap_has(&s->tenants, tenant))
@@ -186,8 +187,8 @@ void sched_place(struct sched *s, uint16_t vm)
 		return;
 	}
 	if (s->mode == SCHED_MODE_TIME) {
-		/* Who waits for its turn has not saved up what it could not use: no cap of its own.
-		 */
+		/* A VM that waits for its turn cannot use its credit, so the credit is not capped
+		 * at the VM's own burst meanwhile. */
 		if (rate_in_use(credit))
 			rate_refill(credit, s->now, s->credit_room);
 		if (credit->level <= 0) {
@@ -218,7 +219,8 @@ void sched_unplace(struct sched *s, uint16_t vm)
 	a->place = PLACE_NONE;
 }
 
-/* Credit of a time without work, or held back by a limit, goes up to the VM's own cap only. */
+/* Credit that accrues while the VM has no work, or a limit holds it back, is capped at the VM's own
+ * burst. */
 static void refill_capped(struct sched *s, struct account *a)
 {
 	struct rate *credit = &a->allowance.credit;
@@ -289,7 +291,8 @@ void sched_sleep(struct sched *s, uint16_t vm)
 	refill_capped(s, a);
 }
 
-/* The first in the ring whose tenant's limits allow a service; the others are parked. -1: none. */
+/* The first VM in the ring whose tenant's limits allow a service; VMs before it are parked. -1:
+ * none. */
 static int ring_first(struct sched *s)
 {
 	while (!ring_is_empty(s)) {
@@ -312,13 +315,13 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return heap_before(a, b) ? b : a;
 }
 
-/* How long ago `since` was; 0 when that is still to come. */
+/* The time from `since` to `now`; 0 when `since` is later. */
 static uint64_t passed(uint64_t since, uint64_t now)
 {
 	return heap_before(since, now) ? now - since : 0;
 }
 
-/* When the VM began to wait for the service that is to come, or under way. */
+/* The time when the VM began to wait for its next service, or for the one in progress. */
 static uint64_t waits_since(const struct sched *s, const struct account *a)
 {
 	return later(a->waiting_since, s->tenant[a->tenant].held_until);
@@ -348,14 +351,14 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 	}
 	g->vm = (uint16_t)vm;
 	g->slice_tsc = s->slice_tsc;
-	/* Packets are counted after a service: one burst, which is sized by what the limits allow.
-	 */
+	/* Packets are counted after a service, so this one is a single burst, sized by what the
+	 * rates allow. */
 	if (s->mode != SCHED_MODE_NONE && (s->vm[vm].allowance.is_rated || t->allowance.is_rated))
 		g->slice_tsc = 1;
 	return true;
 }
 
-/* Of many VMs, what charging touches is in nobody's first cache. */
+/* With many VMs, what sched_charge touches is not in the first-level cache. */
 void sched_expect_charge(const struct sched *s, uint16_t vm, uint64_t now)
 {
 	const struct account *a = &s->vm[vm];
@@ -366,13 +369,14 @@ void sched_expect_charge(const struct sched *s, uint16_t vm, uint64_t now)
 	hist_expect(&s->hist[vm][SCHED_HIST_SERVICE], a->typical_tsc);
 }
 
-/* Whether the kernel took the core away since then. */
+/* Whether the worker was preempted after `since`. */
 static bool was_interrupted(const struct sched *s, uint64_t since)
 {
 	return s->has_interrupt && heap_before(since, s->interrupt_tsc);
 }
 
-/* For what the bound is made of, or compared with. */
+/* Records the longest of the times that the bound is computed from or compared with. Times in which
+ * the worker was preempted are left out. */
 static void keep_longest(const struct sched *s, uint64_t *longest, uint64_t since, uint64_t until)
 {
 	uint64_t took = passed(since, until);
@@ -420,8 +424,8 @@ static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t u
 	count_used(s, vm, start, used);
 }
 
-/* A long service is remembered at once, and forgotten over some short ones. One that found nothing
- * to take tells nothing. */
+/* A long service is remembered at once, and forgotten over some short ones. A service that took no
+ * packets does not count as short. */
 static void learn_typical(const struct sched *s, struct account *a, uint64_t used, uint32_t packets)
 {
 	used = used < s->slice_tsc ? used : s->slice_tsc;
@@ -431,8 +435,8 @@ static void learn_typical(const struct sched *s, struct account *a, uint64_t use
 		a->typical_tsc -= (a->typical_tsc - used + 7) / 8;
 }
 
-/* What came during a service is paid out first: debt that the clamp leaves is there to be repaid.
- */
+/* Refills the bucket, then charges it. In the other order, tokens that accrued during the service
+ * would repay debt that the clamp has already cut. */
 static void spend(const struct sched *s, struct rate *r, int64_t cap, uint64_t used)
 {
 	if (!rate_in_use(r))
@@ -441,7 +445,8 @@ static void spend(const struct sched *s, struct rate *r, int64_t cap, uint64_t u
 	rate_take(r, used);
 }
 
-/* Bills time: to the VM's guarantee, else to its tenant's, else to the virtual times. */
+/* Bills time. The VM's guarantee pays; else the VM's virtual time and its tenant's guarantee; else
+ * the virtual times of both. Limits are charged in any case. */
 static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, uint64_t used)
 {
 	struct tenant_account *t = &s->tenant[a->tenant];
@@ -470,12 +475,12 @@ static void count_rates(struct allowance *p, uint32_t packets, uint32_t bytes)
 		rate_take(&p->packets, packets);
 }
 
-/* Puts a VM that has paid where it belongs now. */
+/* Moves a VM that was charged to its new place. */
 static void replace_vm(struct sched *s, uint16_t vm)
 {
 	struct account *a = &s->vm[vm];
 
-	/* The most common case by far: it only moves within its tree. */
+	/* The most common case by far: the VM only moves within its tree. */
 	if (a->place == PLACE_TREE && !a->allowance.is_gated &&
 	    !rate_in_use(&a->allowance.credit)) {
 		heap_move(&s->tenant[a->tenant].tree, vm, vm_key(a));
@@ -485,7 +490,7 @@ static void replace_vm(struct sched *s, uint16_t vm)
 	}
 }
 
-/* The same of the tenant, whose tree may have changed besides. */
+/* The same for its tenant, whose tree may have changed too. */
 static void replace_tenant(struct sched *s, uint16_t tenant)
 {
 	struct tenant_account *t = &s->tenant[tenant];
@@ -559,7 +564,7 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 	a->stats.used_tsc += used_tsc;
 	if (!a->is_used || s->mode != SCHED_MODE_TIME)
 		return;
-	/* It may have been away for long. */
+	/* Virtual times of a VM or tenant that is not queued may be from long ago. */
 	if (a->place != PLACE_TREE)
 		come_to(s, &a->allowance, a->is_awake ? t->floor : t->clock);
 	if (!heap_has(&s->tenants, a->tenant))
@@ -567,7 +572,8 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 	pay(s, a, a->allowance.credit.level > 0, ring_has(s, TENANT_ID(a->tenant)), used_tsc);
 	clamp_debt(s, &a->allowance, t->clock);
 	clamp_debt(s, &t->allowance, s->clock);
-	/* Who is funded keeps its turn: nobody sends another one to the end of the ring. */
+	/* A funded VM keeps its position in the ring: what others cause must not move it to the
+	 * end. */
 	if (a->place == PLACE_RING && a->allowance.credit.level > 0 && gate(s, &a->allowance) == 0)
 		return;
 	if (a->is_awake) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whom a worker serves next: set-up, budgets, modes and what can be read. */
+/* The scheduler: set-up, budgets, modes and statistics. */
 #include "policy/sched_impl.h"
 
 #include <errno.h>
@@ -81,7 +81,7 @@ static void allowance_set(struct sched *s, struct allowance *p, const struct bud
 		 -debt, s->now);
 	rate_set(&p->limit, b->limit_percent < 100 ? b->limit_percent : 0, 100,
 		 (int64_t)s->slice_tsc, -debt, s->now);
-	/* The most that a burst can exceed what was left by. */
+	/* The floors of the rates are the most that a burst can exceed what was left by. */
 	rate_set(&p->bits, b->rate_bps, s->tsc_hz, (int64_t)bits,
 		 -(int64_t)(COST_MAX_BYTES + PACKET_BYTES) * 8, s->now);
 	rate_set(&p->packets, b->rate_pps, s->tsc_hz, (int64_t)packets, -COST_MAX_PACKETS, s->now);
@@ -94,7 +94,7 @@ static void allowance_set(struct sched *s, struct allowance *p, const struct bud
 static const struct budget no_budget = {
 	.weight = 1, .limit_percent = 100, .period_us = 1000, .burst_us = 10};
 
-/* Takes the VMs of a tenant (-1: all) out of their places, or puts those with work in. */
+/* Take the VMs with work of a tenant (-1: of all) out of their places, and put them back. */
 static void unplace_all(struct sched *s, int tenant)
 {
 	for (uint16_t i = 0; i < SCHED_MAX_VMS; i++)
@@ -122,7 +122,7 @@ int sched_set_conf(struct sched *s, enum sched_mode mode, uint32_t slice_us)
 	unplace_all(s, -1);
 	s->mode = mode;
 	set_slice(s, slice_us);
-	/* What follows from the slice is in the allowances. */
+	/* Caps and floors in the allowances depend on the slice. */
 	for (uint16_t i = 0; i < SCHED_MAX_TENANTS; i++)
 		if (s->tenant[i].is_used)
 			allowance_set(s, &s->tenant[i].allowance, &s->tenant[i].allowance.budget);
@@ -215,7 +215,8 @@ void sched_remove_vm(struct sched *s, uint16_t vm)
 	s->vm[vm].is_used = false;
 }
 
-/* What a guarantee or a ceiling has left, or how far a VM is ahead of its fair share. */
+/* What is left of a guarantee, else of a ceiling; without either how far the VM is ahead of its
+ * fair share, as a debt. */
 static int64_t balance(const struct sched *s, const struct account *a)
 {
 	struct rate r = rate_in_use(&a->allowance.credit) ? a->allowance.credit
@@ -289,8 +290,8 @@ unsigned sched_bound_services(const struct sched *s)
 	return s->n_guarantees;
 }
 
-/* The service in progress, then one of each other that may be in the ring, and what the worker does
- * after each of them; docs/budgets.md. */
+/* The bound: the service in progress, then one of each other VM or tenant that may be in the ring,
+ * each followed by a pause; docs/budgets.md. */
 uint64_t sched_bound_tsc(const struct sched *s, uint16_t vm, uint64_t packet_tsc)
 {
 	if (vm >= SCHED_MAX_VMS || !rate_in_use(&s->vm[vm].allowance.credit))

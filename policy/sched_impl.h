@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The scheduler's inside, for policy/sched*.c only.
+/* The scheduler's internals, for policy/sched*.c only.
  *
  * A VM that has work is in one place:
- * - the ring: those with a positive balance of their own guarantee, first come first served. In the
- *   modes none and rate everybody with work is in it;
- * - its tenant's tree: the others, by virtual time. A tenant with a tree that is not empty is in
- * the ring itself while its own guarantee has a positive balance, else among the tenants, by
- * virtual time;
- * - parked: those whose limit is used up, until their event.
- * An event is also due when a balance turns positive again. All memory is allocated at creation;
- * what is not used is never touched. */
+ * - the ring: VMs with a positive balance of their own guarantee, in FIFO order. In the modes none
+ *   and rate every VM with work is in it;
+ * - its tenant's tree: the other VMs, ordered by virtual time. A tenant whose tree is not empty is
+ *   in the ring itself while its own guarantee has a positive balance, else in the heap of tenants,
+ *   ordered by virtual time, and in neither while its limit is used up;
+ * - parked: VMs whose limit is used up or whose work has to wait, until their event.
+ * Another event is due when the balance of a guarantee turns positive again. All memory is
+ * allocated at creation; unused parts are never touched. */
 #ifndef POLICY_SCHED_IMPL_H
 #define POLICY_SCHED_IMPL_H
 
@@ -18,32 +18,34 @@
 #include "policy/rate.h"
 #include "policy/sched.h"
 
-/* Ids in the ring and among the events: VMs, then tenants. */
+/* Ids in the ring and in the heap of events: VMs, then tenants. */
 #define TENANT_ID(t) ((uint16_t)(SCHED_MAX_VMS + (t)))
 #define ID_COUNT     (SCHED_MAX_VMS + SCHED_MAX_TENANTS)
 #define RING_HEAD    ID_COUNT
 
-/* Virtual time moves by this over the weight for each cycle used. */
+/* Virtual time advances by VTIME_ONE / weight for each cycle used. */
 #define VTIME_ONE ((uint64_t)1 << 24)
 
-/* By how much virtual time a VM goes after others of the same virtual time for each cycle that its
- * services typically take: the same for all weights. */
+/* Virtual time that is added to a VM's key for each cycle that its services typically take: the
+ * same for all weights. Of VMs with the same virtual time, the one with the shortest services goes
+ * first. */
 #define VTIME_PER_TYPICAL (VTIME_ONE / 50)
 
-/* The clock of whoever sleeps stands still while those of others move on, and would seem to be
- * ahead of theirs once they are half a round away: two minutes at 5 GHz and weight 1. */
+/* Virtual times older than this are ignored. A sleeping VM's virtual time stands still while the
+ * others advance; after half of the 64-bit range (two minutes at 5 GHz and weight 1) it would
+ * compare as later than theirs. */
 #define VTIME_LIFE_S 10
 
 enum place { PLACE_NONE, PLACE_RING, PLACE_TREE, PLACE_PARKED };
 
-/* The budget of a VM or a tenant at work. */
+/* A budget at work: the virtual time and token buckets of a VM or a tenant. */
 struct allowance {
 	struct budget budget;
 	uint64_t inv_weight; /* VTIME_ONE / weight */
 	uint64_t vtime;
 	uint64_t vtime_tsc; /* when it was last set */
-	bool is_gated;      /* has any of the last three */
-	bool is_rated;      /* has one of the last two */
+	bool is_gated;      /* has `limit`, `bits` or `packets` in use */
+	bool is_rated;      /* has `bits` or `packets` in use */
 	struct rate credit;
 	struct rate limit;
 	struct rate bits;
@@ -57,7 +59,7 @@ struct account {
 	uint16_t tenant;
 	uint64_t waiting_since;
 	uint64_t funded_since;
-	uint64_t typical_tsc; /* what its services took of late, a slice at most */
+	uint64_t typical_tsc; /* length of its recent services, a slice at most */
 	struct allowance allowance;
 	struct cost cost;
 	struct sched_vm_stats stats;
@@ -67,8 +69,9 @@ struct tenant_account {
 	bool is_used;
 	struct allowance allowance;
 	uint16_t n_awake;
-	uint64_t held_until; /* by its limits, the last time that they held it */
-	uint64_t clock;      /* virtual times within the tenant, as those among tenants below */
+	uint64_t held_until; /* when its last event was due: a limit let it go, or its balance
+				turned positive */
+	uint64_t clock;      /* virtual times within the tenant; see those among tenants below */
 	uint64_t floor;
 	struct heap tree;
 };
@@ -83,17 +86,18 @@ struct sched {
 	uint64_t slice_tsc;
 	uint64_t debt_tsc;     /* debt beyond this is forgiven */
 	int64_t credit_room;   /* the sum of all credit caps */
-	uint32_t n_guarantees; /* VMs and tenants that have one */
+	uint32_t n_guarantees; /* VMs and tenants that have a guarantee */
 	enum sched_mode mode;
 	uint64_t now;
 	uint64_t served_until; /* the end of the last service */
 	uint64_t longest_overrun_tsc;
-	uint64_t longest_pause_tsc; /* between it and the next one, while that one was waited for */
-	uint64_t instead_tsc;       /* of the service under way, paid by others */
+	uint64_t longest_pause_tsc; /* between two services, of which the second was waited for */
+	uint64_t instead_tsc;       /* part of the service in progress that other VMs pay */
 	bool has_interrupt;
-	uint64_t interrupt_tsc; /* when the kernel last took the core away, or later */
-	/* Virtual times among tenants: that of who was served last, where those who wake up begin;
-	 * and the least that anybody who goes on can have, where those who were held back do. */
+	uint64_t interrupt_tsc; /* when the worker's last preemption was reported */
+	/* Virtual times among tenants. `clock` is that of the tenant served last from the heap,
+	 * where tenants that wake up begin. `floor` is the least that any waiting tenant can have,
+	 * where tenants begin that a limit or a guarantee kept out of the heap. */
 	uint64_t clock;
 	uint64_t floor;
 	struct heap tenants;
@@ -102,7 +106,7 @@ struct sched {
 	struct account vm[SCHED_MAX_VMS];
 	struct tenant_account tenant[SCHED_MAX_TENANTS];
 
-	/* The heaps' memory. A VM is in one tree at most: trees share the positions. */
+	/* The heaps' memory. A VM is in one tree at most, so trees share the array of positions. */
 	uint16_t tree_at[SCHED_MAX_VMS];
 	uint16_t tenants_at[SCHED_MAX_TENANTS];
 	uint16_t events_at[ID_COUNT];
@@ -112,8 +116,9 @@ struct sched {
 	struct hist hist[SCHED_MAX_VMS][SCHED_HIST_COUNT];
 };
 
-/* How far the allowance is ahead of a clock, which is what it owes those who follow the clock:
- * never more than the clamp, and nothing that is older than VTIME_LIFE_S. */
+/* How far the allowance's virtual time is ahead of `clock`, which is its debt to those that the
+ * clock stands for. Never more than the clamp (debt_tsc), and 0 when it is older than
+ * VTIME_LIFE_S. */
 static inline uint64_t allowance_ahead(const struct sched *s, const struct allowance *p,
 				       uint64_t clock)
 {
@@ -125,12 +130,13 @@ static inline uint64_t allowance_ahead(const struct sched *s, const struct allow
 	return (uint64_t)ahead < most ? (uint64_t)ahead : most;
 }
 
-/* Puts a VM that has work where it belongs now, takes it out of where it is, does both. */
+/* Put a VM with work into its place (ring, tree or parked), take it out of its place, and do both
+ * for a tenant. */
 void sched_place(struct sched *s, uint16_t vm);
 void sched_unplace(struct sched *s, uint16_t vm);
 void sched_place_tenant(struct sched *s, uint16_t tenant);
 
-/* After the clock has jumped back. */
+/* Places all VMs with work anew, after the clock has jumped back. */
 void sched_replace_all(struct sched *s);
 
 #endif

@@ -24,7 +24,7 @@ const char *watch_reason_help(enum watch_reason reason)
 	return helps[reason];
 }
 
-/* How far a counter came; nothing when it began anew, on another worker. */
+/* The increase of a counter; 0 when it restarted, on another worker. */
 static uint64_t advance(uint64_t *before, uint64_t now)
 {
 	uint64_t passed = now > *before ? now - *before : 0;
@@ -44,7 +44,8 @@ bool watch_look(struct watch *w, const struct budget *b, enum sched_mode mode, u
 		now = WATCH_LIMIT;
 	else if (mode == SCHED_MODE_TIME && granted > 0 && (double)used > 1.1 * granted)
 		now = WATCH_GUARANTEE;
-	/* From one reason to another it stays over: only the way there and back is told. */
+	/* A VM that is over for another reason stays over: only going over and coming back are
+	 * reported. */
 	if ((now == WATCH_NONE) == (w->reason == WATCH_NONE)) {
 		w->streak = 0;
 		return false;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tells when a VM stays over its budget, from looks at its counters in regular intervals. */
+/* Detection of VMs that stay over their budgets, from their counters in regular intervals. */
 #ifndef POLICY_WATCH_H
 #define POLICY_WATCH_H
 
 #include "policy/sched.h"
 
 #define WATCH_INTERVAL_MS 250
-#define WATCH_PATIENCE    6 /* looks in a row that make it so: five intervals at the least */
+#define WATCH_PATIENCE    6 /* consecutive looks that make a change: five intervals at the least */
 
-/* What a VM is over: how it came to be, in the words of X(name, text, help). */
+/* Why a VM is over its budget, as X(name, text, help). */
 #define WATCH_REASONS                                                \
 	X(NONE, "none", "within its budget")                         \
 	X(LIMIT, "limit", "held back by its limit, or its tenant's") \
@@ -22,18 +22,19 @@ enum watch_reason {
 
 struct watch {
 	struct sched_vm_stats seen; /* to be filled before each look */
-	uint64_t used_tsc;          /* at the look before */
+	uint64_t used_tsc;          /* counters at the look before */
 	uint64_t throttled;
-	uint8_t streak; /* looks in a row that spoke against `reason` */
+	uint8_t streak; /* consecutive looks that contradicted `reason` */
 	enum watch_reason reason;
 };
 
 const char *watch_reason_text(enum watch_reason reason);
 const char *watch_reason_help(enum watch_reason reason);
 
-/* One look, `passed_tsc` after the one before. True when w->reason is another one now: the VM is
- * over its budget when it was throttled, or used a tenth more than its guarantee, in each of
- * WATCH_PATIENCE intervals, and within it again when it was in none of as many. [control] */
+/* One look, `passed_tsc` after the one before. True when the VM went over its budget or came back
+ * within it; w->reason is the new state. It is over its budget when it was throttled, or in mode
+ * time used a tenth more than its guarantee, in each of WATCH_PATIENCE intervals, and within it
+ * again when in none of as many. [control] */
 bool watch_look(struct watch *w, const struct budget *b, enum sched_mode mode, uint64_t passed_tsc);
 
 #endif
