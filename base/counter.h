@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Counters with one writer, which others may read at any time: plain 64-bit numbers, stored and
- * loaded whole. A reader sees each at some moment, and several not at the same one. */
+/* Counters with one writer, which any thread may read at any time: 64-bit numbers, stored and
+ * loaded whole. Several counters are not read at the same instant. */
 #ifndef BASE_COUNTER_H
 #define BASE_COUNTER_H
 

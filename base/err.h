@@ -22,7 +22,7 @@ struct err {
 int err_set(struct err *e, enum err_code code, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* The JSON-RPC 2.0 error code, and the words, of an error code. [any] */
+/* The JSON-RPC 2.0 error code of an error code, and its text. [any] */
 int err_rpc_code(enum err_code code);
 const char *err_code_text(enum err_code code);
 

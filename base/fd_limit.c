@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How many files this process may have open. */
+/* The limit on this process's open files. */
 #include "base/fd_limit.h"
 
 #include <limits.h>
 #include <sys/resource.h>
 
-/* Clients of both JSON-RPC sockets, the configuration's files, and what a thread opens for a
- * moment. */
+/* Descriptors for clients of both JSON-RPC sockets, the configuration's files, and files that a
+ * thread opens for a moment. */
 #define RESERVE 160
 
 static int for_guests = INT_MAX;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Histograms of times: log-linear, of fixed size, exact to a sixteenth of the value. */
+/* Histograms of times: log-linear, of fixed size, with a resolution of a sixteenth of the value. */
 #ifndef BASE_HIST_H
 #define BASE_HIST_H
 
@@ -11,7 +11,8 @@
 	42 /* values from 2^42 on (about half an hour of cycles) share the last bucket */
 #define HIST_BUCKETS ((HIST_MAX_BITS - HIST_SUB_BITS + 1) * HIST_SUB)
 
-/* One writer. A reader on another thread sees numbers that may be of slightly different ages. */
+/* A histogram has one writer. A reader on another thread sees numbers of slightly different
+ * ages. */
 struct hist {
 	uint64_t count;
 	uint64_t sum;
@@ -42,7 +43,7 @@ static inline void hist_record(struct hist *h, uint64_t value)
 	h->bucket[hist_index(value)]++;
 }
 
-/* Starts loading what recording a value like this one touches. A hint. [any] */
+/* Prefetches what recording a value like this one touches. A hint. [any] */
 static inline void hist_expect(const struct hist *h, uint64_t value)
 {
 	__builtin_prefetch(h, 1);
@@ -57,8 +58,8 @@ void hist_reset(struct hist *h);
 /* Adds what is in *from to *to. [any] */
 void hist_merge(struct hist *to, const struct hist *from);
 
-/* The value that `num` of `den` values do not exceed (99 of 100: the p99), rounded up to the end of
- * its bucket but never above the longest; 0 when there are none. [any] */
+/* The quantile: the value that `num` of `den` recorded values do not exceed (99 of 100: the p99),
+ * rounded up to the end of its bucket but never above the longest; 0 when there are none. [any] */
 uint64_t hist_quantile(const struct hist *h, uint64_t num, uint64_t den);
 
 #endif

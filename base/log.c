@@ -20,7 +20,7 @@ static const char *const names[LOG_LEVEL_COUNT] = {
 #undef X
 };
 
-/* syslog(3) priorities, as sd-daemon(3) wants them in front of a line. */
+/* syslog(3) priorities, which sd-daemon(3) reads at the start of a line. */
 static const int priorities[LOG_LEVEL_COUNT] = {3, 4, 6, 7};
 
 void log_set_level(enum log_level level)
@@ -56,13 +56,13 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool is_running;
-	bool is_writing; /* the thread is in write(2), with what it took */
+	bool is_writing; /* the thread is in write(2), with the text that it took */
 	size_t used;
 	uint64_t lost;
 	char text[65536];
 } writer = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-/* Puts the time or journald's prefix before a line and ends it. */
+/* Formats a line: the time, or journald's prefix, before the text, and a newline after it. */
 static size_t finish_line(enum log_level level, const char *text, char *line, size_t size)
 {
 	struct timespec now;
@@ -139,7 +139,7 @@ int log_start(void)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* With the lock, so that the thread finds out what came of it. */
+	/* The lock makes the thread wait until is_running is set. */
 	pthread_mutex_lock(&writer.lock);
 	ret = pthread_create(&thread, &attr, write_on, NULL);
 	writer.is_running = ret == 0;
@@ -163,7 +163,8 @@ void log_stop(void)
 	pthread_mutex_unlock(&writer.lock);
 }
 
-/* True when the line is the thread's to write, or is lost. */
+/* Queues a line for the writer thread. True when it was queued or, for lack of room, lost; false
+ * when there is no thread. */
 static bool hand_over(const char *line, size_t size)
 {
 	bool is_running;

@@ -17,23 +17,22 @@ enum log_level {
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* A level from its name ("error" ... "debug"), negative errno when there is none; and back. [any]
- */
+/* The level of a name ("error" ... "debug"), negative errno when there is none; and the name of a
+ * level. [any] */
 int log_level_parse(const char *text, enum log_level *level);
 const char *log_level_text(enum log_level level);
 
-/* Writes one line. Control bytes in it are escaped: guests and clients choose parts of what is
- * logged. Never call it from a worker's per-packet path; what a worker may reach goes through
- * counters and events. [any] */
+/* Writes one line. Control bytes in it become question marks, since guests and clients choose parts
+ * of what is logged. Never call it from a worker's per-packet path; what a worker may reach goes
+ * through counters and events. [any] */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* From now on lines are written by a thread of the log's own, so that no caller ever waits for
- * whoever reads them: what does not fit in 64 KiB of lines not written yet is lost, and counted in
- * a line that follows. Until then, and after log_stop(), callers write. Negative errno. [control,
- * once] */
+/* Starts a thread that writes the lines, so that no caller waits for the reader of stderr. The
+ * queue holds 64 KiB: lines that do not fit are lost, and counted in a line that follows. Before,
+ * and after log_stop(), callers write their lines themselves. Negative errno. [control, once] */
 int log_start(void);
 
-/* Waits until all is written, for a second at most. [control] */
+/* Stops the thread: waits until the queue is written, for a second at most. [control] */
 void log_stop(void);
 
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)

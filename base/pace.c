@@ -9,7 +9,8 @@ void pace_init(struct pace *p, uint32_t burst, uint64_t interval_ns)
 	*p = (struct pace){.burst = burst, .interval_ns = interval_ns};
 }
 
-/* The bucket is a time at which it was empty: since then a token came in for each interval. */
+/* The bucket is stored as the time when it was empty: a token came in for each interval since
+ * then. */
 static uint64_t oldest(const struct pace *p, uint64_t now_ns)
 {
 	uint64_t full = p->burst * p->interval_ns;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether a thread met a page that was not there. */
+/* Page faults of a thread. */
 #include "base/page_faults.h"
 
 #include <errno.h>
@@ -8,7 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What the kernel writes for each: one size, so that none goes across the ring's end. */
+/* The kernel's record of a page fault. All have the same size, so none wraps around the ring's
+ * end. */
 struct record {
 	struct perf_event_header header;
 	uint64_t addr;
@@ -40,7 +41,9 @@ int page_faults_open(struct page_faults *f)
 	fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	/* What cannot be written to has no reader to wait for. The mapping keeps the event. */
+	/* The kernel overwrites old records in a read-only mapping; in a writable one it would drop
+	 * new ones once the ring is full of unread ones. The mapping keeps the event after
+	 * close(). */
 	shared = mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, 0);
 	rc = shared == MAP_FAILED ? -errno : 0;
 	close(fd);

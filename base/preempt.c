@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether the kernel gave a thread's core to somebody else meanwhile. */
+/* Whether the kernel preempted a thread. */
 #include "base/preempt.h"
 
 #include <stdint.h>
 #include <sys/rseq.h>
 
-/* Begins and ends in memory that is never executed. The kernel wants the signature in front of
- * where it would send a thread that it finds inside. */
+/* An rseq critical section in memory that is never executed. Its abort address must have RSEQ_SIG
+ * in front of it. */
 static const uint32_t nowhere[2] = {RSEQ_SIG, 0};
 static struct rseq_cs never;
 

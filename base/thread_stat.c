@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the kernel took from a thread. */
+/* Preemptions of a thread, and the time that it lost. */
 #include "base/thread_stat.h"
 
 #include <errno.h>
@@ -34,7 +34,8 @@ int thread_stat_read(pid_t tid, struct thread_stat *st)
 
 	if (ret < 0)
 		return ret;
-	/* Nanoseconds on a core, nanoseconds in the run queue, how often. */
+	/* The fields: nanoseconds on a core, nanoseconds in the run queue, number of times on a
+	 * core. */
 	strtoull(line, &rest, 10);
 	st->lost_ns = strtoull(rest, NULL, 10);
 	ret = read_line(tid, "status", PREEMPTIONS, line, sizeof(line));

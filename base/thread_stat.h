@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the kernel took from a thread of this process. */
+/* Preemptions of a thread of this process, and the time that it lost. */
 #ifndef BASE_THREAD_STAT_H
 #define BASE_THREAD_STAT_H
 
@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 struct thread_stat {
-	uint64_t preemptions; /* times it was taken off its core though it wanted to go on */
-	uint64_t lost_ns;     /* that it was ready to run and others ran; a hypervisor's part is
-				 not in it */
+	uint64_t preemptions; /* involuntary context switches */
+	uint64_t lost_ns; /* time in the run queue, while others ran; what a hypervisor takes is not
+			     in it */
 };
 
 /* Reads both from /proc (proc(5)). A negative errno where there is no such thread or no /proc.

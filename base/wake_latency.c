@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How late a core that is idle may wake up. */
+/* The wake-up latency of idle cores. */
 #include "base/wake_latency.h"
 
 #include <errno.h>
