@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Signalling eventfds that a front end holds too. */
+/* Signals to eventfds that a front end holds too. */
 #include "ring/guest_fd.h"
 
 #include <errno.h>
@@ -12,13 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Completions that may lie about before they are collected: a page of them. */
+/* Completions that the kernel keeps until they are collected: a page of them. */
 #define MAX_EVENTS 64
 
-/* What is written to, nothing at a time: a request that completes at once. */
+/* /dev/null, the file that requests write 0 bytes to, so that they complete at once. */
 static int null_fd = -1;
 
-/* Kept for as long as the thread; the kernel frees it with the process. */
+/* Never destroyed: a thread keeps its context, and the kernel frees it with the process. */
 static _Thread_local aio_context_t context;
 
 int guest_fd_warm(void)
@@ -46,7 +46,8 @@ bool guest_fd_is_eventfd(int fd)
 	return n == sizeof(name) - 1 && memcmp(target, name, (size_t)n) == 0;
 }
 
-/* The kernel takes no more requests before what became of the earlier ones was collected. */
+/* Collects completions. The kernel refuses further requests (EAGAIN) while too many are
+ * uncollected. */
 static void collect(void)
 {
 	struct timespec now = {0};

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The eventfds through which front ends and we tell each other of new work. A front end holds the
- * same open file: it may clear O_NONBLOCK at any time and fill the counter, and then a write(2)
- * never returns. So they are signalled by the kernel itself, as it does for its own users, when a
- * request for asynchronous I/O completes (IOCB_FLAG_RESFD, io_submit(2)): that never waits. */
+/* Eventfds by which front ends and the switch notify each other (kick and call). A front end holds
+ * the same open file: it may clear O_NONBLOCK at any time and fill the counter, and then a write(2)
+ * never returns. So the kernel itself signals them, on completion of an asynchronous I/O request
+ * (IOCB_FLAG_RESFD, io_submit(2)), which never waits. */
 #ifndef RING_GUEST_FD_H
 #define RING_GUEST_FD_H
 
 #include <stdbool.h>
 
-/* Once, before any other. -errno where the kernel has no asynchronous I/O, or gives no more of it
- * (fs.aio-max-nr). [control] */
+/* To be called once, before the others. -errno where the kernel has no asynchronous I/O, or has no
+ * contexts left (fs.aio-max-nr). [control] */
 int guest_fd_init(void);
 
-/* Whether it is an eventfd. Does not touch the file: that of a FUSE file system could make us wait.
- * [any] */
+/* Whether `fd` is an eventfd. Does not touch the file, since one of a FUSE file system could make
+ * the caller wait. [any] */
 bool guest_fd_is_eventfd(int fd);
 
 /* Prepares the calling thread, so that its first signal takes no longer than others. [any] */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Guest physical addresses to our own. */
+/* Translation of guest physical addresses to the process's own. */
 #include "ring/guest_mem.h"
 
 const struct guest_region *guest_mem_find(const struct guest_mem *m, uint64_t gpa)
@@ -22,8 +22,8 @@ void *guest_mem_at(const struct guest_mem *m, uint64_t gpa, uint64_t *len)
 	start = r->hva + offset;
 	there = r->size - offset;
 	while (there < *len) {
-		/* `there` stays below *len, and gpa + there wraps to an address that is looked up
-		 * like any other: it only counts when it is mapped right behind. */
+		/* `there` is below *len. If gpa + there wraps, the address is looked up like any
+		 * other; a region counts only if it is mapped right behind. */
 		next = guest_mem_find(m, gpa + there);
 		if (!next || next->gpa != gpa + there || next->hva != start + there)
 			break;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where packed rings stand, over the daemon's death. */
+/* Positions of packed rings, kept across the daemon's death. */
 #include "ring/ring_state.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ static struct device_state *find(const char *socket)
 	return NULL;
 }
 
-/* Room for a new device: never used, or nobody's any more. */
+/* An entry for a new device: one never used, else one that no device has claimed. */
 static struct device_state *find_room(void)
 {
 	struct device_state *dev = find("");
@@ -101,8 +101,8 @@ void ring_state_release(struct ring_place *places)
 			claimed[i] = false;
 }
 
-/* Drivers begin with a ring of zeros; only a device sets this bit, and it stays set or is set again
- * within two rounds. */
+/* Whether a device has used this ring. The driver starts with a ring of zeros, in which the device
+ * is the first to set a USED flag; later the flags stay set or are set again within two rounds. */
 static bool was_used(const struct virtq_conf *conf)
 {
 	const struct vring_packed_desc *ring = conf->desc;
@@ -114,8 +114,9 @@ static bool was_used(const struct virtq_conf *conf)
 	return false;
 }
 
-/* The daemon may have died between its two notes: did the guest get to see the second? The first
- * descriptor of what was used is the one written last. */
+/* The position where the ring stands. If the daemon died between the two notes of publish_packed,
+ * this is `next` only if the guest saw what was published. The flags of the first used descriptor,
+ * which are written last, tell. */
 static uint32_t settle(const struct ring_place *place, const struct virtq_conf *conf)
 {
 	const struct vring_packed_desc *ring = conf->desc;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where packed rings stand, kept in a file over the daemon's death.
+/* Positions of packed rings, kept in a file across the daemon's death.
  *
- * A split ring says itself how far its device came (used->idx). A packed ring does not (virtio 1.1,
- * 2.7), and QEMU repeats the position that it gave at first when it connects again. So the workers
- * note positions in a file that is mapped: a write of theirs is in it at once, also when they are
- * killed right after. */
+ * A split ring contains the device's position (used->idx). A packed ring does not (virtio 1.1,
+ * 2.7), and QEMU repeats the position that it gave at first when it connects again. So workers note
+ * positions in a file that is mapped shared: what they wrote is in it even if they are killed right
+ * after. */
 #ifndef RING_RING_STATE_H
 #define RING_RING_STATE_H
 
@@ -13,24 +13,25 @@
 #include "base/err.h"
 #include "ring/virtq.h"
 
-#define RING_STATE_RINGS 32 /* of a port */
+#define RING_STATE_RINGS 32 /* rings of a port */
 
-/* Maps the file, making it where it is missing or of another layout. Without it nothing is kept and
- * ring_state_of answers NULL. Negative errno with *e filled. [control, once] */
+/* Maps the file, and creates it anew if it is missing or has another layout. Unless this was done,
+ * nothing is kept and ring_state_claim returns NULL. Negative errno with *e filled. [control,
+ * once] */
 int ring_state_open(const char *path, struct err *e);
 
-/* Claims the places of the rings of the device at `socket`, RING_STATE_RINGS of them, kept since
- * whenever; empty ones where it has none, those of a device that is gone where the file is full.
- * NULL when nothing is kept or all are claimed. [control] */
+/* Claims the places of the RING_STATE_RINGS rings of the device at `socket`: those kept for that
+ * socket, however old, else empty ones. When the file is full, these replace those of a device that
+ * is gone. NULL when nothing is kept or all are claimed. [control] */
 struct ring_place *ring_state_claim(const char *socket);
 
-/* Gives places back; they stay as they are, for the day when that socket is served again. NULL is
- * fine. [control] */
+/* Releases places. Their content is kept until that socket is served again. NULL is fine.
+ * [control] */
 void ring_state_release(struct ring_place *places);
 
-/* Puts into *conf where a packed ring goes on: as kept, if this is the ring that was left,
- * otherwise as *conf says. Notes the choice, and has the ring keep its place from now on. NULL and
- * split rings are left alone. [vhost] */
+/* Sets the position in *conf at which a packed ring resumes: the one kept, if this is the same
+ * ring, else the one already in *conf. Notes it in *place, and makes the ring note its position
+ * there from now on. Does nothing for NULL and for split rings. [vhost] */
 void ring_state_resume(struct ring_place *place, struct virtq_conf *conf);
 
 #endif

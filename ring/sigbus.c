@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Survival of guest memory that vanishes.
  *
- * A page is replaced with the size of the mapping's own pages, since part of a huge page cannot be.
- * The rings of a device whose memory was lost are taken out of service when the service ends in
- * which that was met, so the number of pages replaced, each of which takes a mapping of the
- * kernel's, is bounded by what one service touches. */
+ * A missing page is replaced by one of the mapping's own page size, since part of a huge page
+ * cannot be replaced. The rings of a device whose memory was lost are taken out of service at the
+ * end of the service that met it. So the number of pages replaced, each of which takes a mapping in
+ * the kernel, is bounded by what one service touches. */
 #include "ring/sigbus.h"
 
 #include <errno.h>
@@ -18,14 +18,14 @@
 #define PAGE_BYTES 4096UL
 
 struct watched {
-	_Atomic uintptr_t start; /* 0: free */
+	_Atomic uintptr_t start; /* 0: the entry is free */
 	size_t size;
 	size_t page;
 	atomic_bool *is_lost;
 };
 
 static struct watched watched[SIGBUS_MAX];
-static _Atomic unsigned n_watched; /* entries from there on were never used */
+static _Atomic unsigned n_watched; /* entries from this one on were never used */
 static _Atomic uint64_t replaced;
 
 static const struct watched *find(uintptr_t addr)
@@ -39,7 +39,8 @@ static const struct watched *find(uintptr_t addr)
 	return NULL;
 }
 
-/* Only async-signal-safe work: mmap is a system call. */
+/* Replaces a missing page in watched memory. All of it is async-signal-safe: mmap is a system
+ * call. */
 static int replace_page(uintptr_t addr)
 {
 	const struct watched *w = find(addr);
@@ -62,7 +63,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	(void)context;
 	if (replace_page((uintptr_t)info->si_addr) == 0) {
 		atomic_fetch_add_explicit(&replaced, 1, memory_order_relaxed);
-		/* That the service took long is the front end's doing, not the machine's. */
+		/* The signal is no preemption: the time is the front end's doing, not the
+		 * machine's. */
 		preempt_forget();
 		errno = saved;
 		return;

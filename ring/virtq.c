@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A ring's beginning and end, and notifications both ways. */
+/* Opening rings, and notifications in both directions. */
 #include "ring/virtq.h"
 
 #include <errno.h>
@@ -137,14 +137,15 @@ void virtq_get_base(const struct virtq *q, uint16_t *last_avail, uint16_t *last_
 /* --- to the guest --------------------------------------------------------------------------------
  */
 
-/* Whether one of the `n` slots used last is the one that a packed ring's driver waits for. */
+/* Whether one of the last `n` slots used is the one that the driver of a packed ring wants to be
+ * notified of. */
 static bool crosses_event(const struct virtq *q, uint16_t off_wrap, uint32_t n)
 {
 	uint32_t round = 2u * q->size, here, event;
 
 	if ((off_wrap & BASE_AT) >= q->size)
 		return true;
-	/* Positions over two rounds, of wrap counter 1 and 0. */
+	/* Positions count over two rounds, the first with wrap counter 1, the second with 0. */
 	here = q->used_at + (q->used_wrap ? 0 : q->size);
 	event = (off_wrap & BASE_AT) + (off_wrap & BASE_WRAP ? 0u : q->size);
 	return (here + round - event - 1) % round < n;
@@ -181,7 +182,8 @@ static bool notify(struct virtq *q)
 	return true;
 }
 
-/* The notes around it tell a successor whether the guest got to see what was done, whenever this
+/* Publishes used descriptors of a packed ring by writing the flags of the first. The position is
+ * noted before and after, so that a successor can tell whether the guest saw them, whenever this
  * process is killed (ring/ring_state.h). */
 static void publish_packed(struct virtq *q)
 {
@@ -240,7 +242,8 @@ bool virtq_complete(struct virtq *q)
 
 static void set_kick_split(struct virtq *q, bool on)
 {
-	/* With the index it is asked for by number; one that has passed asks for none. */
+	/* With VIRTIO_F_EVENT_IDX a kick is requested at an index; an index already passed
+	 * suppresses kicks. */
 	uint16_t event = on ? q->avail_at : (uint16_t)(q->avail_at - 1);
 
 	if (q->event_idx)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the ring engine: one entry of a ring, read once or given back.
+/* Internals of the ring engine: reading one entry of a ring, and giving it back.
  *
  * Functions that take `packed` are called with a constant, so that each ring format gets its own
- * code from one source. A cursor is where the owner looks in the ring; q->avail_at moves only when
- * what was looked at is consumed. */
+ * code from one source. A cursor is a position up to which the owner has read the ring; q->avail_at
+ * moves only when what was read is consumed. */
 #ifndef RING_VIRTQ_ENTRY_H
 #define RING_VIRTQ_ENTRY_H
 
@@ -19,7 +19,7 @@
 #include "ring/virtq.h"
 #include "ring/deadline.h"
 
-/* Never over. Not changed by anybody. */
+/* A deadline that never comes. Nobody changes it. */
 extern struct deadline deadline_none;
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
@@ -30,11 +30,11 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endi
 #define ENTRY_FLAGS (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)
 #define ENTRY_BAD   8u /* the guest named a descriptor that does not exist */
 
-/* Half a descriptor: the guest may change it at any time, so each is loaded once, whole. Indirect
- * tables may stand at any address. */
+/* Half a descriptor. The guest may change it at any time, so each half is loaded once, as a whole.
+ * Indirect tables may be unaligned. */
 typedef uint64_t virtq_word __attribute__((may_alias, aligned(1)));
 
-/* A descriptor as it was read. */
+/* A copy of a descriptor. */
 struct virtq_entry {
 	uint64_t addr;
 	uint32_t len;
@@ -53,20 +53,20 @@ static inline void virtq_break(struct virtq *q, enum virtq_break reason)
 	__atomic_store_n(&q->broken, (uint8_t)reason, __ATOMIC_RELAXED);
 }
 
-/* A volatile load: for the compiler, __atomic_load_n would change everything that may be shared,
- * and all of *q would be loaded anew for each packet. */
+/* Loads half a descriptor. The load is volatile rather than __atomic_load_n, after which the
+ * compiler would reload all of *q for each packet. */
 static inline uint64_t virtq_load(const void *half)
 {
 	return *(const volatile virtq_word *)half;
 }
 
-/* The head of a chain in a split ring. */
+/* Loads the head of a chain from a split ring. */
 static inline uint16_t virtq_load_head(const struct vring_avail *avail, uint16_t at)
 {
 	return *(const volatile uint16_t *)&avail->ring[at];
 }
 
-/* A split descriptor, or one of an indirect table of either format (whose flags are set apart). */
+/* Reads a descriptor of a split ring, or of an indirect table of one. */
 static inline void virtq_read_split(const void *desc, struct virtq_entry *e)
 {
 	uint64_t rest = virtq_load((const uint8_t *)desc + 8);
@@ -85,8 +85,8 @@ static inline void virtq_decode_packed(uint64_t rest, uint64_t addr, struct virt
 	e->flags = (rest >> 48) & ENTRY_FLAGS;
 }
 
-/* Looks for chains published since the last time, in a split ring. False when there are none. The
- * index may only grow, and never beyond what the ring holds. */
+/* Reads the available index of a split ring. False when there are no new chains. The index may only
+ * grow, and by no more than the ring holds; else the ring is broken. */
 static inline bool virtq_look(struct virtq *q)
 {
 	uint16_t idx = __atomic_load_n(q->avail_idx, __ATOMIC_ACQUIRE);
@@ -112,7 +112,7 @@ static __rte_always_inline bool virtq_peek(struct virtq *q, const struct virtq_c
 
 	if (packed) {
 		d = (const uint8_t *)&q->packed_desc[c->at];
-		/* Length, id and flags come in one load; the address after it. */
+		/* One load gives length, id and flags; the address is loaded after it. */
 		rest = __atomic_load_n((const uint64_t *)(const void *)(d + 8), __ATOMIC_ACQUIRE);
 		if (((rest >> 48) & (PACKED_AVAIL | PACKED_USED)) !=
 		    (c->wrap ? PACKED_AVAIL : PACKED_USED))
@@ -131,8 +131,8 @@ static __rte_always_inline bool virtq_peek(struct virtq *q, const struct virtq_c
 	return true;
 }
 
-/* Starts loading the descriptors of up to `n` chains from the cursor on, and the used ring's
- * entries for them: they stand in cache lines that the guest's core had last. */
+/* Prefetches the descriptors of up to `n` chains from the cursor on, and their entries of the used
+ * ring (split rings): the guest's core had these cache lines last. */
 static __rte_always_inline void virtq_prefetch(struct virtq *q, const struct virtq_cursor *c,
 					       uint16_t n, const bool packed)
 {
@@ -165,7 +165,8 @@ static __rte_always_inline void virtq_advance(const struct virtq *q, struct virt
 	}
 }
 
-/* The owner now stands behind `chains` more chains, which take up `slots` of the ring. */
+/* Consumes `chains` chains, which take up `slots` of the ring: the owner's position moves behind
+ * them. */
 static __rte_always_inline void virtq_consume(struct virtq *q, uint16_t chains, uint16_t slots,
 					      const bool packed)
 {
@@ -179,15 +180,15 @@ static __rte_always_inline void virtq_consume(struct virtq *q, uint16_t chains, 
 	q->avail_wrap = c.wrap;
 }
 
-/* What the guest is told about a chain that is given back. */
+/* Fills the used ring's entry of a chain. */
 static __rte_always_inline void virtq_set_used(struct vring_used_elem *e, uint16_t id, uint32_t len)
 {
 	*e = (struct vring_used_elem){.id = id, .len = len};
 }
 
-/* Gives a chain back, with `len` bytes written into it. Seen by the guest after virtq_complete: in
- * a packed ring the guest looks at used descriptors in order, so holding the first one's flags back
- * holds all of them back. */
+/* Gives a chain back, with `len` bytes written into it. The guest sees it after virtq_publish. In a
+ * packed ring the guest looks at used descriptors in order, so withholding the flags of the first
+ * one withholds all. */
 static __rte_always_inline void virtq_give_back(struct virtq *q, uint16_t id, uint32_t len,
 						uint16_t slots, const bool packed)
 {
@@ -239,8 +240,8 @@ static __rte_always_inline void virtq_give_back_all(struct virtq *q,
 	q->unpublished += n;
 }
 
-/* DPDK's inlined copy wins where packets are small; with long ones libc's, which was chosen for
- * this CPU at start-up, does (by a fifth at 1500 bytes). */
+/* Copies packet data. DPDK's inlined copy is faster for small packets, and libc's, which is chosen
+ * for this CPU at start-up, for long ones (by a fifth at 1500 bytes). */
 static __rte_always_inline void virtq_copy(void *to, const void *from, uint32_t len)
 {
 	if (len <= 512)
@@ -249,22 +250,23 @@ static __rte_always_inline void virtq_copy(void *to, const void *from, uint32_t 
 		memcpy(to, from, len);
 }
 
-/* Starts loading memory: every second line, the hardware brings the one beside it. To be called two
- * packets ahead of the copy. */
+/* Prefetches memory to be read. Every second cache line is enough, as the hardware prefetches its
+ * neighbour. To be called two packets ahead of the copy. */
 static __rte_always_inline void virtq_prefetch_read(const uint8_t *at, uint32_t len)
 {
 	for (uint32_t o = 0; o < len; o += 128)
 		rte_prefetch0(at + o);
 }
 
-/* The same for memory to be written. There every line has to be asked for. */
+/* Prefetches memory to be written. Here every cache line has to be requested. */
 static __rte_always_inline void virtq_prefetch_write(const uint8_t *at, uint32_t len)
 {
 	for (uint32_t o = 0; o < len; o += 64)
 		__builtin_prefetch(at + o, 1);
 }
 
-/* Our address of `len` bytes of guest memory that lie within one region, NULL when they do not. */
+/* The process's address of `len` bytes of guest memory within one region, NULL when they are not in
+ * one. */
 static __rte_always_inline uint8_t *virtq_at(struct virtq *q, uint64_t gpa, uint64_t len)
 {
 	uint64_t offset = gpa - q->near.gpa;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Chains of any shape, as lists of memory segments.
  *
- * The common chain, one descriptor within one region, does not come here. Bounds: VIRTQ_MAX_CHAIN
- * descriptors per chain and per walk, VIRTQ_MAX_SEGS segments, whatever the guest wrote. */
+ * The common chain, one descriptor within one region, does not come here. Bounds, whatever the
+ * guest wrote: VIRTQ_MAX_CHAIN descriptors of a chain in the ring and as many in its indirect
+ * table, and VIRTQ_MAX_SEGS segments of a walk. */
 #include "ring/virtq_walk.h"
 
 #include <string.h>
 
-/* Adds the memory of one descriptor. */
+/* Adds the memory of one descriptor to the walk. */
 static enum virtq_walked add(struct virtq *q, const struct virtq_entry *e, uint16_t flag,
 			     struct virtq_walk *w)
 {
@@ -33,7 +34,8 @@ static enum virtq_walked add(struct virtq *q, const struct virtq_entry *e, uint1
 	return WALKED_OK;
 }
 
-/* Reads entry `at` of an indirect table. In a packed one they all belong to the chain, in order. */
+/* Reads entry `at` of an indirect table. In a packed ring's table all entries belong to the chain,
+ * in order. */
 static void read_table(const struct virtq *q, const uint8_t *d, uint32_t at, uint32_t entries,
 		       struct virtq_entry *e)
 {
@@ -48,8 +50,8 @@ static void read_table(const struct virtq *q, const uint8_t *d, uint32_t at, uin
 	e->next = (uint16_t)(at + 1);
 }
 
-/* The descriptors of the indirect table that *ref names. A split one is a chain within the table, a
- * packed one is the table from its first to its last entry (virtio 1.1, 2.6.5.3 and 2.7.7). */
+/* Walks the indirect table that *ref names. A split ring's table holds a chain, a packed ring's
+ * table is one from its first to its last entry (virtio 1.1, 2.6.5.3 and 2.7.7). */
 static enum virtq_walked walk_indirect(struct virtq *q, const struct virtq_entry *ref,
 				       uint16_t flag, uint64_t enough, struct virtq_walk *w)
 {
@@ -81,7 +83,8 @@ static enum virtq_walked walk_indirect(struct virtq *q, const struct virtq_entry
 	}
 }
 
-/* The last descriptor of a chain may name an indirect table (virtio 1.1, 2.6.5.3.2). */
+/* Walks a chain of a split ring, whose last descriptor may name an indirect table (virtio 1.1,
+ * 2.6.5.3.2). */
 static enum virtq_walked walk_split(struct virtq *q, const struct virtq_entry *first, uint16_t flag,
 				    uint64_t enough, struct virtq_walk *w)
 {
@@ -105,8 +108,9 @@ static enum virtq_walked walk_split(struct virtq *q, const struct virtq_entry *f
 	}
 }
 
-/* The end of a packed chain has to be found even when the chain is malformed: what follows it is
- * the next chain. A descriptor that names an indirect table stands alone (virtio 1.1, 2.7.7). */
+/* Walks a chain of a packed ring. Its end has to be found even when the chain is malformed, since
+ * the next chain follows it. A descriptor that names an indirect table must be alone (virtio 1.1,
+ * 2.7.7). */
 static enum virtq_walked walk_packed(struct virtq *q, struct virtq_cursor c,
 				     const struct virtq_entry *first, uint16_t flag,
 				     uint64_t enough, struct virtq_walk *w,
@@ -152,7 +156,7 @@ enum virtq_walked virtq_walk_chain(struct virtq *q, const struct virtq_cursor *c
 	return walk_split(q, first, flag, enough, w);
 }
 
-/* The next piece of at most `len` bytes, and moves *pos behind it. */
+/* Returns the next piece, of at most `len` bytes, and moves *pos behind it. */
 static uint8_t *piece(const struct virtq_seg *segs, struct virtq_pos *pos, uint32_t *len)
 {
 	const struct virtq_seg *s = &segs[pos->seg];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the ring engine: chains of any shape, as lists of memory segments. */
+/* Internals of the ring engine: chains of any shape, as lists of memory segments. */
 #ifndef RING_VIRTQ_WALK_H
 #define RING_VIRTQ_WALK_H
 
@@ -14,21 +14,21 @@ struct virtq_seg {
 	uint32_t len;
 };
 
-/* Where to go on in a list of segments. */
+/* A position in a list of segments. */
 struct virtq_pos {
 	uint32_t seg;
 	uint32_t offset;
 };
 
-/* One walk may go over several chains: their segments follow each other. */
+/* A walk over one or several chains: their segments follow each other. */
 struct virtq_walk {
 	uint32_t n_segs;
-	uint32_t descs; /* walked, of all chains */
+	uint32_t descs; /* descriptors read, of all chains */
 	uint64_t len;   /* of all segments */
 	struct virtq_seg segs[VIRTQ_MAX_SEGS];
 };
 
-/* A chain that was walked over, whole: what giving it back takes. */
+/* A chain that was walked over: what is needed to give it back. */
 struct virtq_chain {
 	uint16_t id;
 	uint16_t slots;
@@ -37,18 +37,19 @@ struct virtq_chain {
 enum virtq_walked {
 	WALKED_OK,
 	WALKED_BAD,      /* malformed */
-	WALKED_TOO_LONG, /* more descriptors than VIRTQ_MAX_CHAIN, or a loop */
-	WALKED_BROKEN,   /* the ring is broken now */
+	WALKED_TOO_LONG, /* more descriptors or segments than fit, or a loop */
+	WALKED_BROKEN,   /* the ring was marked broken */
 };
 
 /* Walks the chain at the cursor, whose first descriptor was read into *first, and adds its memory
- * to *w. `flag` is VRING_DESC_F_WRITE when the device is to write, else 0. Memory beyond the point
- * where w->len exceeds `enough` is not looked at. *chain is filled unless the ring is broken. */
+ * to *w. `flag` is VRING_DESC_F_WRITE for chains that the device writes to, else 0. Memory beyond
+ * the point where w->len exceeds `enough` is not looked at. *chain is filled unless the ring is
+ * broken. */
 enum virtq_walked virtq_walk_chain(struct virtq *q, const struct virtq_cursor *c,
 				   const struct virtq_entry *first, uint16_t flag, uint64_t enough,
 				   struct virtq_walk *w, struct virtq_chain *chain);
 
-/* Copies between segments and memory, from *pos on; the segments must hold that much. */
+/* Copy between segments and memory, from *pos on; the segments must hold that much. */
 void virtq_walk_read(const struct virtq_seg *segs, struct virtq_pos *pos, void *to, uint32_t len);
 void virtq_walk_write(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
 		      uint32_t len);
