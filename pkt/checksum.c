@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The Internet checksum over packets.
  *
- * The sum of 16-bit words is that of longer ones, folded (RFC 1071, 2 C), so whole vectors are
- * added. Each function is compiled for the least of CPUs and for those with AVX2. */
+ * A sum of longer words, folded, equals the sum of 16-bit words (RFC 1071, 2 C), so whole vectors
+ * are added. The function that copies is compiled twice, for any CPU and for those with AVX2. */
 #include "pkt/checksum.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 
-/* Four words of 64 bits, wherever they lie; their halves are added, so that no carry is lost. */
+/* Four words of 64 bits, unaligned. Their halves of 32 bits are added, so that no carry is lost. */
 typedef uint64_t vec __attribute__((vector_size(32)));
 
 #define LOW_HALF 0xffffffffULL
@@ -32,7 +32,7 @@ static __rte_always_inline void add_vec(vec *sum, const vec *v)
 	*sum += (*v & LOW_HALF) + (*v >> 32);
 }
 
-/* The words of the sum never run over: packets are too short for that. */
+/* The 64-bit words of the sum cannot overflow: packets are too short for that. */
 static __rte_always_inline uint64_t copy_and_add(uint8_t *to, const uint8_t *from, uint32_t len)
 {
 	vec a, b, sum = {0}, more = {0};
@@ -88,7 +88,8 @@ static uint16_t fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* Bytes at odd places are the other halves of their 16 bits (RFC 1071, 2 B). */
+/* Adds the sum of `len` bytes. If they begin at an odd offset, its two bytes are swapped (RFC 1071,
+ * 2 B). */
 static void add_part(struct checksum *c, uint64_t sum, uint32_t len)
 {
 	c->sum += c->is_odd ? rte_bswap16(fold(sum)) : fold(sum);

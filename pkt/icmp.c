@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ICMP errors. All that is read of the packet is in its first segment, which is not the guest's to
- * change any more. */
+/* ICMP errors. Only the packet's first segment is read, which the guest cannot change any more. */
 #include "pkt/icmp.h"
 
 #include <stdbool.h>
@@ -15,13 +14,14 @@
 #include "pkt/parse.h"
 
 #define ICMP_TTL 64
-#define ICMP_LEN 8 /* of the header before what is quoted */
+#define ICMP_LEN 8 /* the ICMP header, before the quoted packet */
 
-/* What every path carries; a smaller MTU is never told. */
+/* Smaller MTUs are never reported, and answers are never longer. Every IPv4 host takes 576 bytes
+ * (RFC 1122, 3.3.2), every IPv6 link carries 1280 (RFC 8200, 5). */
 #define IPV4_MIN_MTU 576
 #define IPV6_MIN_MTU 1280
 
-/* An IPv4 address as a number of the host. */
+/* Whether an IPv4 address can be that of one host: not 0/8, loopback, multicast or reserved. */
 static bool is_host_v4(rte_be32_t addr)
 {
 	uint32_t a = rte_be_to_cpu_32(addr);
@@ -31,12 +31,13 @@ static bool is_host_v4(rte_be32_t addr)
 
 static bool is_host_v6(const uint8_t addr[16])
 {
-	static const uint8_t low[15]; /* of the unspecified and the loopback address */
+	static const uint8_t low[15]; /* common to the unspecified and the loopback address */
 
 	return addr[0] != 0xff && (memcmp(addr, low, sizeof(low)) != 0 || addr[15] > 1);
 }
 
-/* Whether an ICMP message is one that must not be answered by an error. */
+/* Whether the packet is an ICMP message that must not be answered by an error. Of ICMPv4, only echo
+ * and timestamp messages may be. */
 static bool is_error(const struct rte_mbuf *m, const struct pkt_info *info)
 {
 	uint8_t type;
@@ -50,7 +51,7 @@ static bool is_error(const struct rte_mbuf *m, const struct pkt_info *info)
 	return info->ip_proto == IPPROTO_ICMPV6 && !(type & ICMP6_INFOMSG_MASK);
 }
 
-/* An mbuf with the Ethernet header of the answer, and room for the rest. */
+/* Allocates the answer, of l2_len + len bytes, and fills its Ethernet header. */
 static struct rte_mbuf *start(const struct rte_mbuf *m, const struct pkt_info *info, uint32_t len,
 			      struct rte_mempool *pool)
 {
@@ -62,7 +63,7 @@ static struct rte_mbuf *start(const struct rte_mbuf *m, const struct pkt_info *i
 		return NULL;
 	eth = (struct rte_ether_hdr *)(void *)rte_pktmbuf_append(answer,
 								 (uint16_t)(info->l2_len + len));
-	/* With the VLAN tags. */
+	/* The VLAN tags are kept. */
 	memcpy(eth, asked, info->l2_len);
 	eth->src_addr = asked->dst_addr;
 	eth->dst_addr = asked->src_addr;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The one packet parser. No state, no memory; any thread may call it. A packet that contradicts
- * itself keeps the depth of the layers that were sound. */
+/* The packet parser. It has no state and allocates nothing; any thread may call it. For a malformed
+ * packet it returns the depth of the layers that were sound. */
 #include "pkt/parse.h"
 
 #include <string.h>
@@ -35,7 +35,7 @@ static bool is_vlan(uint16_t ether_type)
 	return ether_type == RTE_ETHER_TYPE_VLAN || ether_type == RTE_ETHER_TYPE_QINQ;
 }
 
-/* Ethernet and tags. False when the packet ends within them. */
+/* Parses the Ethernet header and VLAN tags. False when the packet ends within the former. */
 static bool parse_l2(const uint8_t *p, uint32_t len, struct pkt_info *info)
 {
 	if (len < RTE_ETHER_HDR_LEN)
@@ -56,7 +56,7 @@ static bool parse_l2(const uint8_t *p, uint32_t len, struct pkt_info *info)
 	return true;
 }
 
-/* `len` bytes at p are there to be read, of `total` that the packet has from here on. */
+/* Parses an IPv4 header at p: `len` bytes can be read there, of `total` up to the packet's end. */
 static bool parse_ipv4(const uint8_t *p, uint32_t len, uint32_t total, struct pkt_info *info)
 {
 	uint16_t fragment, hlen;
@@ -115,8 +115,8 @@ static void note_fragment(const uint8_t *ext, struct pkt_info *info)
 		info->flags |= PKT_FRAGMENT;
 }
 
-/* Where the headers are too many, ip_proto stays that of an extension header: there is no L4 then.
- */
+/* Parses an IPv6 header and its extension headers. If these are too many or too long, ip_proto is
+ * left at the number of an extension header, so that no L4 header is looked for. */
 static bool parse_ipv6(const uint8_t *p, uint32_t len, uint32_t total, struct pkt_info *info)
 {
 	uint32_t off = sizeof(struct rte_ipv6_hdr);
@@ -142,7 +142,7 @@ static bool parse_ipv6(const uint8_t *p, uint32_t len, uint32_t total, struct pk
 			note_fragment(p + off, info);
 		proto = p[off];
 		off += n;
-		/* What follows in a later fragment is data, whatever it looks like. */
+		/* A later fragment continues with data, whatever it looks like. */
 		if (info->flags & PKT_LATER_FRAGMENT)
 			break;
 	}
@@ -154,7 +154,8 @@ static bool parse_ipv6(const uint8_t *p, uint32_t len, uint32_t total, struct pk
 	return true;
 }
 
-/* Sets l4_len. False when there is no such header, with PKT_MALFORMED when there should be. */
+/* Sets l4_len. False when there is no TCP, UDP or ICMP header; with PKT_MALFORMED when there should
+ * be. */
 static bool parse_l4(const uint8_t *p, uint32_t len, struct pkt_info *info)
 {
 	uint32_t need;

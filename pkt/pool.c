@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packet buffers of one owner. */
+/* Packet buffers of one owner: mempools in memory of their own. */
 #include "pkt/pool.h"
 
 #include <errno.h>
@@ -20,17 +20,17 @@
 #define HUGE_PAGE (2UL << 20)
 #define PAGE      4096UL
 
-/* What the host must have left besides. */
+/* Memory that must be left on the host after a pool was created. */
 #define HOST_RESERVE (64UL << 20)
 
-/* Lists of free packets are stacks without locks: with any kind of ring a worker could wait for
- * another one whose core was taken away. Without caches: packets are freed by workers that never
- * allocate from the pool, and would keep a good part of it each. */
+/* The free lists are lock-free stacks: with any kind of ring a worker could wait for another one
+ * that was preempted. The pools have no caches per thread: workers that only free packets of a pool
+ * would keep a good part of it in theirs. */
 #define POOL_OPS "lf_stack"
 
 static struct pool_usage usage;
 static bool no_hugepages;
-static bool told_ordinary; /* that hugepages have run out */
+static bool told_ordinary; /* it was logged that hugepages have run out */
 
 void pool_configure(uint64_t limit_bytes, bool no_huge)
 {
@@ -44,7 +44,7 @@ void pool_usage(struct pool_usage *u)
 	*u = usage;
 }
 
-/* One packet with what the library puts around it. */
+/* The size of an mbuf with its room and the mempool's own overhead. */
 static size_t element_bytes(void)
 {
 	struct rte_mempool_objsz size;
@@ -76,8 +76,8 @@ static uint64_t available_bytes(void)
 	return kb << 10;
 }
 
-/* Pages that are there, all of them, or NULL. A page that a cgroup or another owner withholds is
- * met here, not when a packet is written to it. */
+/* Maps memory and touches all of its pages (Linux 5.14); NULL on failure. So a page that a cgroup
+ * or another owner withholds is an error here, not a signal when a packet is written to it. */
 static void *map(uint64_t bytes, int flags)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags,
@@ -91,7 +91,7 @@ static void *map(uint64_t bytes, int flags)
 	return NULL;
 }
 
-/* Where the packets of a pool are; the mempool keeps it in its list of chunks. */
+/* The memory of a pool's packets. The mempool keeps it in its list of chunks. */
 struct chunk {
 	uint64_t bytes;
 	bool is_huge;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packet buffers of one owner, in memory of their own: hugepages while there are some, ordinary
- * pages otherwise, so that what can be created does not depend on what else runs on the host. They
- * are not for devices, which want addresses of their own kind. */
+/* Packet buffers of one owner, in memory of their own: hugepages while there are some, else
+ * ordinary pages, so that what can be created does not depend on what else runs on the host.
+ * Devices cannot use these buffers, as they have no IO addresses. */
 #ifndef PKT_POOL_H
 #define PKT_POOL_H
 
@@ -12,27 +12,27 @@
 
 struct rte_mempool;
 
-#define POOL_MBUF_ROOM 2048u /* of an mbuf behind its headroom, in all pools */
+#define POOL_MBUF_ROOM 2048u /* data room of an mbuf after its headroom, in all pools */
 
 struct pool_usage {
-	uint64_t bytes;      /* of all pools */
-	uint64_t huge_bytes; /* of these, in hugepages */
-	uint64_t limit;      /* on `bytes` */
+	uint64_t bytes;      /* memory of all pools */
+	uint64_t huge_bytes; /* the part of it in hugepages */
+	uint64_t limit;      /* limit of `bytes` */
 };
 
-/* What all pools may take together, and whether hugepages may be used. [control, before any pool]
- */
+/* Sets the memory that all pools may take together, and whether hugepages may not be used.
+ * [control, before any pool] */
 void pool_configure(uint64_t limit_bytes, bool no_huge);
 
-/* Creates a pool. NULL with *e filled when the limit, or the host's memory, is not enough: then
- * nothing was taken. Its pages are there when it returns. Packets may be allocated and freed by any
- * thread, none of which ever waits for another. [control] */
+/* Creates a pool of `packets` mbufs. NULL with *e filled, and nothing taken, when the limit or the
+ * host's memory is not enough. Its pages are touched at once (from Linux 5.14 on), not on first
+ * use. Any thread may allocate and free packets, and none ever waits for another. [control] */
 struct rte_mempool *pool_create(const char *name, uint32_t packets, struct err *e);
 
-/* Frees it; all packets are back. NULL is fine. [control] */
+/* Frees a pool, to which all packets have returned. NULL is fine. [control] */
 void pool_destroy(struct rte_mempool *pool);
 
-/* What a pool of so many packets takes. */
+/* The memory that a pool of `packets` mbufs takes, in ordinary pages. */
 uint64_t pool_bytes(uint32_t packets);
 
 void pool_usage(struct pool_usage *u);

@@ -12,7 +12,8 @@
 
 #include "pkt/checksum.h"
 
-/* Flags that only the first segment keeps (RFC 3168, 6.1.2), and only the last one. */
+/* Flags that only the first segment keeps (RFC 3168, 6.1.2), and those that only the last one
+ * keeps. */
 #define FIRST_FLAGS RTE_TCP_CWR_FLAG
 #define LAST_FLAGS  (RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG)
 
@@ -43,7 +44,7 @@ uint32_t segment_count(const struct segmenter *s)
 	return (s->left + s->mss - 1) / s->mss;
 }
 
-/* Copies payload, adds it to the sum, and moves on behind it. */
+/* Copies the next `n` bytes of payload, adds them to the sum, and moves behind them. */
 static void take_payload(struct segmenter *s, uint8_t *to, uint32_t n, struct checksum *sum)
 {
 	s->left -= n;
@@ -62,7 +63,7 @@ static void take_payload(struct segmenter *s, uint8_t *to, uint32_t n, struct ch
 	}
 }
 
-/* Adds the pseudo header, for l4_len bytes of TCP (RFC 9293, 3.1; RFC 8200, 8.1). */
+/* Adds the pseudo header of l4_len bytes of TCP (RFC 9293, 3.1; RFC 8200, 8.1). */
 static void add_pseudo(struct checksum *sum, const uint8_t *l3, bool is_v6, uint32_t l4_len)
 {
 	const uint8_t *addrs = l3 + (is_v6 ? offsetof(struct rte_ipv6_hdr, src_addr)
@@ -90,12 +91,13 @@ static void set_ip(const struct segmenter *s, uint8_t *l3, uint32_t l4_len)
 	v4.packet_id = rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(v4.packet_id) + s->n));
 	v4.hdr_checksum = 0;
 	memcpy(l3, &v4, sizeof(v4));
-	/* With its options. */
+	/* The checksum covers the options. */
 	v4.hdr_checksum = (uint16_t)~rte_raw_cksum(l3, s->l3_len);
 	memcpy(l3, &v4, sizeof(v4));
 }
 
-/* `sum` is that of the payload, which begins at an even place of what it covers. */
+/* Sets the TCP header. *sum is the payload's sum so far. What the checksum covers before the
+ * payload has an even length, so it can be added after it. */
 static void set_tcp(const struct segmenter *s, struct rte_mbuf *m, struct checksum *sum)
 {
 	uint32_t at = (uint32_t)s->l2_len + s->l3_len;
@@ -118,8 +120,8 @@ static void set_tcp(const struct segmenter *s, struct rte_mbuf *m, struct checks
 	memcpy(l4, &tcp, sizeof(tcp));
 }
 
-/* Headers and the next `n` bytes of payload, whose sum goes to *sum, in as many buffers as they
- * take. */
+/* Copies the headers and the next `n` bytes of payload, whose sum goes to *sum, into as many
+ * buffers as needed. */
 static struct rte_mbuf *copy_segment(struct segmenter *s, uint32_t n, struct rte_mempool *pool,
 				     struct checksum *sum)
 {
