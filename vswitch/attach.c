@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a worker serves. Runs in messages, so between services. */
+/* What a worker serves. Runs in messages, so between services, but for attach_lose_rings(), which
+ * runs at the end of a service. */
 #include "vswitch/attach.h"
 
 #include <string.h>
@@ -15,7 +16,8 @@ void attach_vm(struct worker *w, uint16_t vm, struct rte_mempool *pool)
 	w->service[vm].pool = pool;
 }
 
-/* Floods end: only the VM's own worker may put jobs into backlogs for it, as they do. */
+/* Cancels the VM's floods. They put jobs into backlogs for it, and only its own worker may do
+ * that. */
 static void end_floods(struct backlog *b)
 {
 	for (uint16_t i = 0; i < b->n; i++)
@@ -34,8 +36,8 @@ void detach_backlog(struct worker *w, uint16_t vm)
 	backlog_pop(w, vm, w->backlog[vm].n);
 }
 
-/* Edge-triggered, and never read: the front end holds the eventfd too, and could make a read block
- * by draining it first. */
+/* Watches a kick eventfd, edge-triggered. It is never read: the front end holds it too, and could
+ * make a read block by draining it first. */
 static void watch_kick(struct worker *w, int fd)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
@@ -129,7 +131,8 @@ void attach_change(struct worker *w, struct vport *port, void (*fn)(void *arg), 
 	if (n > 0)
 		put_in(w, port, pairs, n);
 	attach_find_guaranteed(w);
-	/* A front end that changes its device all the time is in debt, and not the others late. */
+	/* The VM is charged, so a front end that changes its device all the time puts it into debt
+	 * and does not delay other VMs. */
 	sched_charge_other(w->sched, port->vm, stage_end(w, port->vm, STAGE_CONTROL));
 }
 

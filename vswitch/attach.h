@@ -5,24 +5,24 @@
 
 #include "vswitch/worker.h"
 
-/* Makes a VM, with the buffers for its packets, known to the worker that is to serve it, or
- * forgotten by it. Its ports must be gone then. [worker] */
+/* Adds a VM, and the pool for its packets, to the worker that is to serve it, or removes it. Its
+ * ports must be removed before. [worker] */
 void attach_vm(struct worker *w, uint16_t vm, struct rte_mempool *pool);
 void detach_vm(struct worker *w, uint16_t vm);
 
-/* Takes a port's rings out of the loop, runs fn(arg) (where there is one), and puts these in; 0 for
- * none. What others send to the port meanwhile waits: no packet is taken or delivered before this
- * is done. The VM pays. [worker] */
+/* Replaces a port's rings: takes out those it has, runs fn(arg) (where there is one), and puts in
+ * these `n` pairs; 0 for none. No packet is taken or delivered meanwhile, so packets to the port
+ * wait and are not lost. The VM pays. [worker] */
 void attach_change(struct worker *w, struct vport *port, void (*fn)(void *arg), void *arg,
 		   struct vdev_pair *pairs, uint16_t n);
 
-/* Takes rings out of service whose memory is not there any more. [worker] */
+/* Takes rings whose memory is gone out of service. [worker] */
 void attach_lose_rings(struct worker *w);
 
-/* To be called when budgets changed: finds out which rings are of VMs with a guarantee. [worker] */
+/* Finds the rings of VMs with a guarantee. To be called when budgets changed. [worker] */
 void attach_find_guaranteed(struct worker *w);
 
-/* Lets go of a VM's backlog, undone. [worker] */
+/* Frees a VM's backlog without doing its jobs. [worker] */
 void detach_backlog(struct worker *w, uint16_t vm);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Backlogs. Jobs for other workers travel through one ring for each worker, which sorts them by VM
- * when it takes them in. */
+/* Backlogs. Each worker has one ring for jobs from all others, and sorts them by VM when it takes
+ * them in. */
 #include "vswitch/backlog.h"
 
 #include <rte_ring.h>
@@ -15,14 +15,14 @@ static void append(struct worker *w, const struct job *job)
 	*backlog_at(b, b->n++) = *job;
 }
 
-/* What the job is of its VM's share. It does not change: the packet is the job's own. */
+/* The job's part of its VM's share. It does not change: the packet is the job's own. */
 static uint32_t share_of(const struct job *job)
 {
 	return 1 + job->m->nb_segs / BACKLOG_BUFFERS_PER_JOB;
 }
 
-/* `put` is written by the VM's own worker alone, `done` by the one that has the backlog: their
- * difference is what is on its way or waits. */
+/* Only the VM's own worker writes `put`, and only the backlog's worker writes `done`. The
+ * difference is the part of the share that is on its way or waiting. */
 bool backlog_put(struct worker *to, const struct worker *from, struct job *job)
 {
 	_Atomic uint32_t *put = &to->jobs_put[job->vm];

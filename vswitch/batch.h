@@ -21,7 +21,7 @@ struct worker;
 #define DEST_FLOOD UINT16_MAX /* all other ports of the sender's network */
 
 struct batch {
-	struct vport *from; /* NULL while jobs are delivered, which have several */
+	struct vport *from; /* NULL while jobs are delivered: they have several senders */
 	uint16_t pair;      /* queue pair that they came through */
 	uint16_t n;         /* packets */
 	uint16_t next;      /* of those, the first that is not committed yet */
@@ -29,14 +29,14 @@ struct batch {
 
 	/* Of the part that is being committed. */
 	uint32_t work;     /* planned, see vswitch/outbox.h */
-	uint16_t n_missed; /* deliveries that failed, and that were handed over or put off */
+	uint16_t n_missed; /* deliveries that failed; n_handed: handed over or put off */
 	uint16_t n_handed;
 	uint32_t copies;     /* deliveries asked for beyond each packet's first */
 	bool has_deadline;   /* deliveries for which there is no time may be put off */
-	bool was_counted;    /* the only packet, in an earlier part */
+	bool was_counted;    /* the only packet was counted in an earlier part */
 	uint16_t flood_next; /* where the flood that ended the part goes on */
-	bool is_flood_cut;   /* there is one */
-	uint16_t segments;   /* of a job's packet that were delivered, and not all: 0 otherwise */
+	bool is_flood_cut;   /* the part ended within a flood */
+	uint16_t segments;   /* delivered of a job's packet that is not finished; else 0 */
 };
 
 /* How the packets of an outbox go on. */
@@ -48,12 +48,12 @@ enum outbox_way {
 
 struct outbox {
 	struct vport *to;
-	struct worker *worker; /* that serves it: asked once, for it may change meanwhile */
+	struct worker *worker; /* that serves the port: read once, for it may change meanwhile */
 	struct net_ring *rx;   /* for OUT_RING */
 	struct queue_counters *counters;
 	enum outbox_way way;
 	uint16_t n;
-	uint16_t work_each; /* to place a packet */
+	uint16_t work_each; /* to deliver one packet, see vswitch/outbox.h */
 	uint16_t segments;  /* of its first packet that were delivered before */
 	uint32_t bytes;
 	struct rte_mbuf *pkt[BATCH_MAX];

@@ -18,7 +18,7 @@ struct queue_counters {
 	uint64_t notifications; /* eventfd writes to the guest */
 };
 
-/* Nothing but counters: they are added up one after the other. */
+/* All members are uint64_t counters: port_counters_add() takes the struct as an array of them. */
 struct port_counters {
 	uint64_t in;        /* packets the guest sent, malformed ones included */
 	uint64_t forwarded; /* delivered to at least one receiver */
@@ -26,13 +26,13 @@ struct port_counters {
 	uint64_t copies;    /* deliveries beyond each packet's first */
 	uint64_t flooded;   /* packets whose destination was not known or a group */
 	uint64_t drops[DROP_COUNT];
-	/* What others sent to it and it did not get. A packet to several ports may be among them
-	 * though it counts as forwarded; one to this port alone is among its sender's drops too. */
+	/* Packets sent to this port that it did not get. One that other ports did get counts as
+	 * forwarded all the same; one to this port alone is among its sender's drops too. */
 	uint64_t tx_drops[DROP_COUNT];
 	struct queue_counters queue[MAX_PAIRS];
 };
 
-/* Adds the counters of one worker, which goes on, to a sum. [any] */
+/* Adds the counters of one worker, which may be running, to a sum. [any] */
 void port_counters_add(struct port_counters *sum, const struct port_counters *c);
 
 #endif

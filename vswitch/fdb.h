@@ -20,7 +20,8 @@ struct fdb;
 struct fdb *fdb_create(uint32_t size);
 void fdb_destroy(struct fdb *f);
 
-/* A 48-bit address as the number that fdb functions take, from six bytes on the wire; and back. */
+/* Converts an address from six bytes on the wire to the 48-bit number that fdb functions take, and
+ * back. */
 static inline uint64_t fdb_mac(const uint8_t mac[6])
 {
 	uint64_t low;
@@ -58,8 +59,8 @@ enum fdb_learned {
 };
 
 /* Learns that `mac` is behind `port` at second `now_s`. With `may_add` false (the port is at its
- * limit) known addresses are refreshed only. A full bucket gives up its oldest learned entry.
- * *loser is the port that has an address less now, FDB_NO_PORT when none has. [worker] */
+ * limit) only known addresses are refreshed. In a full bucket the learned entry unseen for longest
+ * is replaced. *loser is the port that lost an address by this, else FDB_NO_PORT. [worker] */
 enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t now_s, bool may_add,
 			   uint16_t *loser);
 
@@ -77,7 +78,7 @@ struct fdb_entry {
 	uint32_t seen_s; /* when it was last seen as a source, in the worker's seconds */
 };
 
-/* Calls `fn` for every entry; where it answers true the entry is removed. [control] */
+/* Calls `fn` for every entry, and removes the entry where it returns true. [control] */
 void fdb_sweep(struct fdb *f, bool (*fn)(void *ctx, const struct fdb_entry *e), void *ctx);
 
 uint32_t fdb_capacity(const struct fdb *f);

@@ -81,8 +81,8 @@ static void look_up(struct worker *w, const struct vport *from, uint64_t dst, st
 	}
 	if (id == FDB_NO_PORT)
 		return;
-	/* Ports leave the table before they leave the network: a stale entry finds none, and one of
-	 * another network is never followed. */
+	/* A stale entry is not followed: its port is gone from the table of ports, or is in another
+	 * network. */
 	to = worker_port(w, id);
 	if (likely(to && to->bridge == from->bridge))
 		p->dest = id;
@@ -94,7 +94,7 @@ static void guard_stage(struct worker *w, struct batch *b)
 	guard_check(&b->from->guard, b->pkt, b->n);
 }
 
-/* Runs the stages that the port's packets need besides, each billed to its own row. */
+/* Runs the additional stages of the port, each billed to its own row. */
 static void run_stages(struct worker *w, struct batch *b, uint32_t stages)
 {
 	stage_end(w, b->from->vm, STAGE_CLASSIFY);
@@ -109,7 +109,7 @@ static void run_stages(struct worker *w, struct batch *b, uint32_t stages)
 #undef X
 }
 
-/* Packets come in runs: what was found for the addresses of one holds for the next as well. */
+/* Packets come in runs with the same addresses: the lookup of one holds for the next as well. */
 static void classify(struct worker *w, struct batch *b)
 {
 	const struct vport *from = b->from;
@@ -161,7 +161,7 @@ void forward_resolve(struct worker *w, struct batch *b)
 /* --- acting ------------------------------------------------------------------------------------
  */
 
-/* Control may have set the number right meanwhile: never below none. */
+/* Takes an address off a port's count. Control may have corrected it meanwhile: never below 0. */
 static void lose_address(struct vport *port)
 {
 	uint32_t macs = port ? atomic_load_explicit(&port->macs, memory_order_relaxed) : 0;
@@ -185,7 +185,7 @@ static void learn(struct worker *w, struct vport *from, const struct rte_mbuf *m
 		lose_address(worker_port(w, loser));
 }
 
-/* Where in the list the first port is whose id is `id` or higher. */
+/* The index of the first port whose id is `id` or higher. */
 static uint32_t find_member(const struct members *members, uint16_t id)
 {
 	uint32_t low = 0, high = members->n;
@@ -384,7 +384,7 @@ static enum drop_reason put_off(struct worker *w, struct vport *from, uint16_t p
 	return why;
 }
 
-/* The flood that ended the part goes on as a job. */
+/* Makes a job of the flood that ended the part. */
 static void put_off_flood(struct worker *w, struct batch *b)
 {
 	struct pkt *p = &b->pkt[b->next - 1];
@@ -494,8 +494,8 @@ static void gather_deliveries(struct worker *w, struct backlog *backlog, struct 
 	}
 }
 
-/* Does the first deliveries of a backlog. They are not put off again: they come in parts of little
- * work, whatever pages are missing. A packet that is cut into segments goes on where it stands.
+/* Delivers a backlog's first jobs. They have no deadline and are not put off again, whatever pages
+ * are missing: a part has little work. A packet that is being segmented goes on where it stopped.
  * Returns how many jobs are done. */
 static uint16_t deliver_jobs(struct worker *w, uint16_t vm, struct backlog *backlog)
 {

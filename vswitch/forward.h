@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Layer 2 switching. Deciding and acting are apart: forward_resolve() writes into the packets of a
- * batch what is to become of them, forward_commit() learns, counts and delivers. A packet that is
- * not forwarded has taught the switch nothing. */
+ * batch what is to become of them, forward_commit() learns, counts and delivers. The switch learns
+ * nothing from a packet that is not forwarded. */
 #ifndef VSWITCH_FORWARD_H
 #define VSWITCH_FORWARD_H
 
@@ -11,15 +11,15 @@
 /* Decides about all packets of a batch that come from one port. [worker] */
 void forward_resolve(struct worker *w, struct batch *b);
 
-/* Carries out what was decided about the next packets of the batch, at most `max` of them and until
- * that is enough work, and bills the sender. [worker] */
+/* Carries out the decisions for the next packets of the batch, at most `max` of them and up to
+ * MAX_WORK (vswitch/outbox.h), and bills the sender. [worker] */
 void forward_commit(struct worker *w, struct batch *b, uint16_t max);
 
-/* Turns what is left of the batch into jobs of the sender's. [worker] */
+/* Turns the rest of the batch into jobs of the sender. [worker] */
 void forward_put_off(struct worker *w, struct batch *b);
 
-/* Does some of the jobs of a VM's backlog, which must have one, and bills the VM. Adds up their
- * bytes; returns how many packets there were. [worker] */
+/* Does some jobs of a VM's backlog, which must not be empty, and bills the VM. Adds the packets'
+ * bytes to *bytes; returns their number. [worker] */
 uint16_t forward_jobs(struct worker *w, uint16_t vm, uint32_t *bytes);
 
 #endif

@@ -22,15 +22,15 @@ struct job {
 	struct rte_mbuf *m;
 	uint32_t to_epoch;
 	uint32_t from_epoch; /* the first of `from` */
-	uint16_t to;         /* port; of a flood the sender, whose network it is */
+	uint16_t to;         /* port; for a flood the sender, in whose network it is */
 	uint16_t from;       /* port, whose counters say what became of the packet */
-	uint16_t vm;         /* that pays */
-	uint16_t cursor;     /* flood: ports with lower ids are done with; else segments that are */
+	uint16_t vm;         /* the VM that pays */
+	uint16_t cursor;     /* flood: ports with lower ids are done; else segments that are */
 	uint8_t pair;
 	uint8_t kind;
 	uint8_t reason;   /* flood: why the last delivery that failed did */
-	bool was_counted; /* what becomes of this job does not decide about the packet any more */
-	bool is_over;     /* nothing more is done */
+	bool was_counted; /* the packet is counted: this job adds copies only */
+	bool is_over;     /* cancelled */
 };
 
 /* First come, first served. */

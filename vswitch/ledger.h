@@ -28,7 +28,7 @@ enum sysrow {
 
 struct ledger {
 	uint64_t opened_tsc;
-	uint64_t last_tsc; /* up to here everything is billed */
+	uint64_t last_tsc; /* time up to here is billed */
 	uint64_t sys[SYSROW_COUNT];
 	uint64_t vm[MAX_VMS][STAGE_COUNT];
 };
@@ -66,14 +66,14 @@ static inline uint64_t ledger_bill_sys(struct ledger *l, enum sysrow row, uint64
 	return spent;
 }
 
-/* Moves a VM's rows to the system row of VMs that are gone, so that its slot starts at nothing.
- * [worker] */
+/* Moves the cycles of a VM that goes to the system row DEPARTED, so that the next VM with its id
+ * starts at zero. [worker] */
 void ledger_depart(struct ledger *l, uint16_t vm);
 
 /* The sum of all rows: equals last_tsc - opened_tsc. [worker] */
 uint64_t ledger_sum(const struct ledger *l);
 
-/* The sum of a VM's row. [any] */
+/* The sum of a VM's rows. [any] */
 uint64_t ledger_vm_sum(const struct ledger *l, uint16_t vm);
 
 const char *stage_text(enum stage stage);

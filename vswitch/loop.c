@@ -3,8 +3,8 @@
  *
  * A packet's way: guest's transmit ring -> batch (vswitch/service.c) -> decided (forward_resolve)
  * -> outboxes -> receivers' rings (forward_commit). A batch belongs to one VM from its first stage
- * to its last, and each stretch of time to one row of the ledger: a stage ends where the clock is
- * read, and the next begins there. */
+ * to its last. A stage ends where the clock is read, and the next begins there, so each stretch of
+ * time is billed to one row of the ledger. */
 #include "vswitch/loop.h"
 
 #include <limits.h>
@@ -23,13 +23,13 @@
 #define MESSAGES_PER_TURN 8
 #define JOBS_PER_TURN     64
 
-/* How long services may go on before rings are looked at again, so that a VM which wakes up is seen
- * soon. Looking costs per port, so not after every service. */
+/* Services run for this long before rings are polled again, so that a VM that wakes up is seen
+ * soon. Polling costs time per port, so it is not done after every service. */
 #define POLL_INTERVAL_US 5
 
 #define IDLE_SPIN_US 50
 
-/* What control asked for, and what time brings. */
+/* Runs control's messages and the scheduler's timers. */
 static bool control_stage(struct worker *w)
 {
 	bool did = worker_take_messages(w, MESSAGES_PER_TURN) > 0;
@@ -39,7 +39,7 @@ static bool control_stage(struct worker *w)
 	return did;
 }
 
-/* Who has work: guests' rings, and jobs from other workers. */
+/* Finds out which VMs have work: in guests' rings, or in jobs from other workers. */
 static bool poll_stage(struct worker *w, uint64_t interval_tsc)
 {
 	bool did;
@@ -51,7 +51,7 @@ static bool poll_stage(struct worker *w, uint64_t interval_tsc)
 	return did;
 }
 
-/* Services, in the scheduler's order, until rings are to be looked at again. */
+/* Serves VMs in the scheduler's order until it is time to poll rings again. */
 static bool serve_stage(struct worker *w, uint64_t interval_tsc)
 {
 	struct sched_grant g;
@@ -99,7 +99,8 @@ int loop_main(void *worker)
 		log_warn("worker %u: cannot see page faults, so guests' memory that is not there "
 			 "holds a service up for longer: perf_event_open: %s",
 			 w->index, strerror(-rc));
-	/* A sleep until a limit's time ends then, not up to 50 us later. */
+	/* Removes the timer slack of 50 us: a sleep until a limit's time ends then, and not
+	 * later. */
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		bool did = loop_turn(w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Notifications of a service, gathered. */
+/* Batched notifications. */
 #include "vswitch/notify.h"
 
 #include "base/counter.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Notifications of a service, gathered: a guest sees what is published at once, but asking whether
- * it waits for a notification takes a full fence, and that stalls for as long as stores to other
- * cores' cache lines are under way. So one fence serves several rings, a little later. */
+/* Batched notifications. A guest sees published buffers at once, but asking whether it waits for a
+ * notification takes a full memory fence, which stalls until stores to other cores' cache lines are
+ * done. So one fence serves several rings, a little later. */
 #ifndef VSWITCH_NOTIFY_H
 #define VSWITCH_NOTIFY_H
 
@@ -9,8 +9,8 @@
 
 struct virtq;
 
-/* Rings that may wait. So few, because each may cost a system call when its time comes, and the
- * service that caused them has a slice to keep. */
+/* The most rings that may wait for their notification. Each may cost a system call in the end, and
+ * all of them must fit into the slice of the service that caused them. */
 #define NOTIFY_MAX 8
 
 struct notifications {
@@ -21,11 +21,12 @@ struct notifications {
 	} due[NOTIFY_MAX];
 };
 
-/* Publishes what was done in the ring; its guest is notified by notify_all at the latest. [worker]
- */
+/* Publishes what was done in the ring. Its guest is notified by notify_all() at the latest.
+ * [worker] */
 void notify_later(struct notifications *l, struct virtq *q, uint64_t *count);
 
-/* Notifies all guests that wait. Nothing may be left over when a service ends. [worker] */
+/* Notifies all guests that wait. To be called before a service ends, so that none is left over.
+ * [worker] */
 void notify_all(struct notifications *l);
 
 #endif

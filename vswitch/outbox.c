@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From a batch into receivers' rings. */
+/* Delivery of a batch into receivers' rings. */
 #include "vswitch/outbox.h"
 
 #include <string.h>
@@ -10,14 +10,14 @@
 #include "vswitch/notify.h"
 #include "vswitch/stage.h"
 
-/* Descriptors in excess from which on the owner of a ring pays for deliveries into it: more than
- * any driver has reason to make. */
+/* With this many descriptors in excess, the owner of a ring pays for deliveries into it. No driver
+ * has reason to make so many. */
 #define EXCESS_THAT_PAYS 80
 
-/* Segments that are made before they are delivered, and between two looks at the clock. */
+/* Segments that are made and then delivered at once, between two readings of the clock. */
 #define SEGMENTS_AT_ONCE 16
 
-/* How many outboxes ahead the descriptors and the buffers are loaded. */
+/* Outboxes ahead whose descriptors and buffers are prefetched. */
 #define ENTRY_AHEAD  6
 #define BUFFER_AHEAD 3
 
@@ -49,7 +49,7 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const
 	return w->n_outboxes > 1 && virtq_would_notify(&o->rx->q) ? WORK_PER_NOTIFICATION : 0;
 }
 
-/* Notes which packets somebody got; `result` is NULL when all were delivered. */
+/* Marks the packets that a receiver got; `result` is NULL when all were delivered. */
 static void note_reached(struct batch *b, const struct outbox *o, const uint8_t *result)
 {
 	for (uint16_t i = 0; i < o->n; i++)
@@ -147,8 +147,8 @@ static uint16_t note_results(struct worker *w, struct outbox *o, struct batch *b
 	return o->n;
 }
 
-/* Where not all packets went into the ring: notes why, segments those that have to be, and goes on.
- */
+/* Handles what did not all go into the ring: notes why, segments packets that need it, and goes
+ * on. */
 static __rte_noinline void fill_with_care(struct worker *w, struct outbox *o, struct batch *b,
 					  uint16_t vm, struct filled *f)
 {
@@ -172,7 +172,7 @@ static __rte_noinline void fill_with_care(struct worker *w, struct outbox *o, st
 	}
 }
 
-/* Copies an outbox into the receiver's ring. What there was no time for stays in it. */
+/* Copies an outbox into the receiver's ring. Packets left over when time is up stay in it. */
 static void fill_ring(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
 {
 	struct filled f;
@@ -263,7 +263,7 @@ static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 		worker_wake(o->worker);
 }
 
-/* What is left in the outboxes becomes jobs. A job's packet that is left, in part, stays one. */
+/* Turns what is left in the outboxes into jobs. A packet that is a job already stays one. */
 static void go_on_later(struct worker *w, struct batch *b)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
@@ -278,7 +278,7 @@ static void go_on_later(struct worker *w, struct batch *b)
 	}
 }
 
-/* Shows the receivers what they got. */
+/* Publishes to the receivers what they got. */
 static void publish(struct worker *w)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
@@ -291,9 +291,9 @@ static void publish(struct worker *w)
 	w->n_outboxes = 0;
 }
 
-/* Where outboxes are many, each ring's cache lines have to come from the guest's core, or from
- * memory: they are asked for some outboxes ahead. What is handed over comes last, when it is known
- * which packets somebody got here: only of the others, the job decides how they are counted. */
+/* With many outboxes, each ring's cache lines have to come from the guest's core or from memory, so
+ * they are prefetched some outboxes ahead. Hand-overs come last, when it is known which packets
+ * were delivered here: only for the others does the job decide how they are counted. */
 void outbox_deliver_all(struct worker *w, struct batch *b, uint16_t vm)
 {
 	bool is_left = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From a batch into receivers' rings. Packets for one port gather in an outbox, in order, so that
- * no two for one receiver change places; then each outbox is delivered, by a copy into the
- * receiver's ring, or handed over. */
+/* Delivery of a batch into receivers' rings. An outbox collects the packets for one port in the
+ * order in which they were sent, so no two for one receiver are reordered. Then each outbox is
+ * copied into the receiver's ring, or handed over. */
 #ifndef VSWITCH_OUTBOX_H
 #define VSWITCH_OUTBOX_H
 
@@ -9,16 +9,17 @@
 #include "vswitch/vport.h"
 #include "vswitch/worker.h"
 
-/* Work is what delivering takes, in deliveries of small packets into plain buffers. A part of a
- * batch is cut after so much: that is what is done between two looks at the clock. */
+/* Work: the expected cost of deliveries, in deliveries of small packets into plain buffers. A part
+ * of a batch is cut at MAX_WORK, which bounds what is done between two readings of the clock. */
 #define MAX_WORK 32
-/* These take as long as one, or nearly: */
+/* Each of these costs about as much as one delivery: */
 #define BYTES_PER_WORK  1024
 #define EXCESS_PER_WORK 16 /* descriptors in excess, see struct net_ring */
-/* And a notification, which is a system call, takes as long as so many: */
+/* A notification is a system call, and costs as much as this many deliveries: */
 #define WORK_PER_NOTIFICATION 16
 
-/* Opens an empty outbox. Returns the work that is, beside that of its packets. [worker] */
+/* Opens an empty outbox for port `to`. Returns the work of opening it, not counting its packets.
+ * [worker] */
 uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const struct batch *b);
 
 /* The outbox of a port in this part of the batch. [worker] */
@@ -59,8 +60,8 @@ static inline void outbox_miss(struct worker *w, const struct vport *to, struct 
 	counter_add(&w->counters[to->id].tx_drops[reason], 1);
 }
 
-/* Delivers all outboxes and empties them; bills nobody but payers of their own. What has to wait,
- * or is another worker's, becomes jobs. [worker] */
+/* Delivers and empties all outboxes. What has to wait, or is for another worker's port, becomes
+ * jobs. The caller bills the time, but for deliveries that the receiver's VM pays for. [worker] */
 void outbox_deliver_all(struct worker *w, struct batch *b, uint16_t vm);
 
 #endif

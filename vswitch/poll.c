@@ -6,9 +6,9 @@
 
 #include "vswitch/stage.h"
 
-/* How many rings a busy worker looks at for each interval, going round. Each ring's index is a
- * cache line that comes from the guest's core: all of 64 took up to a fifth of the worker's time.
- */
+/* Rings that a busy worker looks at per interval, round robin. Each ring's index is a cache line
+ * that comes from the guest's core: looking at all of 64 rings took up to a fifth of the worker's
+ * time. */
 #define RINGS_PER_INTERVAL 16
 
 static void poll_ring(struct worker *w, const struct polled *p)
@@ -23,7 +23,7 @@ void poll_guaranteed(struct worker *w)
 		poll_ring(w, &w->guaranteed[i]);
 }
 
-/* The next n of all rings, going round. */
+/* Looks at the next n rings, round robin. */
 static void poll_next(struct worker *w, uint16_t n)
 {
 	for (; n > 0; n--) {
@@ -33,8 +33,9 @@ static void poll_next(struct worker *w, uint16_t n)
 	}
 }
 
-/* Rings of VMs with a guarantee are always among them, since their bound counts from here. When no
- * VM is known to have work then, all others are too: no worker idles before it saw every ring. */
+/* Rings of VMs with a guarantee are looked at every time, since the bound on their wait counts from
+ * here. When no VM is known to have work after that, all other rings are looked at too: no worker
+ * idles before it saw every ring. */
 void poll_rings(struct worker *w, uint64_t interval_tsc)
 {
 	uint64_t intervals = (worker_now(w) - w->polled_tsc) / interval_tsc;

@@ -5,11 +5,12 @@
 
 #include "vswitch/worker.h"
 
-/* Looks at rings, some while others have work, and tells the scheduler which VMs have any. To be
- * called for each `interval_tsc`, at the least. [worker] */
+/* Looks for work in transmit rings and tells the scheduler which VMs have any. Looks at only some
+ * rings while VMs are known to have work. To be called at least once per `interval_tsc`.
+ * [worker] */
 void poll_rings(struct worker *w, uint64_t interval_tsc);
 
-/* The same, at the rings of VMs with a guarantee only. [worker] */
+/* The same for the rings of VMs with a guarantee only. [worker] */
 void poll_guaranteed(struct worker *w);
 
 #endif

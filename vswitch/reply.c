@@ -21,7 +21,7 @@ static bool is_allowed(const struct worker *w, struct vport *port)
 	return port->answers.level > 0;
 }
 
-/* Puts a packet of ours into the port's receive ring. */
+/* Puts the switch's own packet into the port's receive ring. */
 static bool deliver_answer(struct worker *w, struct vport *to, uint16_t pair, struct rte_mbuf *m)
 {
 	struct queue_counters *c;

@@ -13,15 +13,16 @@ struct worker;
 
 #define REPLY_WORK 4 /* see vswitch/outbox.h */
 
-/* How many answers a port gets: so many in a second, and that many at once. */
+/* The limit of answers per port, a token bucket: the rate per second, and the burst. */
 #define REPLY_RATE  100
 #define REPLY_BURST 10
 
-/* Tells the sender why its packet is not forwarded, as p->reason asks for. False when there is no
- * such answer, or it cannot be delivered: the packet is to be dropped then. [worker] */
+/* Sends the answer that p->reason asks for to the packet's sender. False when there is no such
+ * answer, the limit is reached, or it cannot be delivered: the packet is to be dropped then.
+ * [worker] */
 bool reply_to(struct worker *w, struct vport *from, uint16_t pair, const struct pkt *p);
 
-/* Allows a port its answers. [worker] */
+/* Starts a port's limit of answers, with a full bucket. [worker] */
 void reply_init(struct vport *port, uint64_t tsc_hz, uint64_t now);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A service. Its parts are short: after each one the clock tells whether there is time for another.
- */
+/* A service. It is done in short parts: after each one the clock tells whether there is time for
+ * another. */
 #include "vswitch/service.h"
 
 #include <rte_branch_prediction.h>
@@ -17,10 +17,10 @@
 #include "vswitch/poll.h"
 #include "vswitch/stage.h"
 
-/* At the least, where a service may be preempted between two bursts. */
+/* A preemptible service is split into at least this many bursts. */
 #define BURSTS_PER_SLICE 5
 
-/* How long a VM that is out of buffers is left alone: others give them back meanwhile. */
+/* A VM that is out of buffers is not served for this long: others give some back meanwhile. */
 #define NO_BUFFER_HOLD_US 50
 
 static const uint8_t drop_of_ring[NET_DROP_COUNT] = {
@@ -31,7 +31,7 @@ static const uint8_t drop_of_ring[NET_DROP_COUNT] = {
 	[NET_DROP_BAD_OFFLOAD] = DROP_BAD_OFFLOAD,
 };
 
-/* Counts what the ring dropped by itself, while dequeuing. Returns how much that was. */
+/* Counts the packets that net_dequeue() dropped. Returns how many they were. */
 static uint32_t count_ring_drops(struct port_counters *c, const struct net_taken *taken)
 {
 	uint32_t n = 0;
@@ -60,7 +60,7 @@ static const struct source *next_ring(struct service *s)
 	return NULL;
 }
 
-/* Counts and lets go of packets `first` to b->next: what became of them is known. */
+/* Counts and frees packets `first` to b->next, whose fate is decided. */
 static void finish(struct worker *w, const struct batch *b, uint16_t first)
 {
 	struct port_counters *c = &w->counters[b->from->id];
@@ -76,7 +76,7 @@ static void finish(struct worker *w, const struct batch *b, uint16_t first)
 	counter_add(&c->in, b->next - first);
 }
 
-/* Gives a burst back to the guest. */
+/* Gives the burst's descriptor chains back to the guest. */
 static void give_back(struct worker *w, const struct batch *b)
 {
 	struct net_ring *tx = &b->from->pairs[b->pair].tx;
@@ -86,7 +86,7 @@ static void give_back(struct worker *w, const struct batch *b)
 		     &w->counters[b->from->id].queue[b->pair].notifications);
 }
 
-/* The driver disabled the queue pair: what it holds is thrown away. */
+/* Drops the whole burst: the driver disabled its queue pair. */
 static void discard(struct worker *w, struct batch *b)
 {
 	counter_add(&w->counters[b->from->id].drops[DROP_DISABLED], b->n);
@@ -94,8 +94,8 @@ static void discard(struct worker *w, struct batch *b)
 	finish(w, b, 0);
 }
 
-/* Takes packets from the VM's next ring into the batch, and decides about them. False when all its
- * rings are empty. */
+/* Takes a burst from the VM's next ring into the batch, and decides about its packets. False when
+ * all rings of the VM are empty. */
 static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
 {
 	struct service *s = &w->service[vm];
@@ -114,7 +114,7 @@ static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *u
 	b->pair = src->pair;
 	b->next = 0;
 	b->n = net_dequeue(src->tx, s->pool, w->lent, b->pkt, &limits, &taken);
-	/* Dropped ones are packets too: their cost is learned, and they count against a rate. */
+	/* Dropped packets count too: their cost is learned, and they count against a rate limit. */
 	use->packets += b->n + count_ring_drops(&w->counters[src->port->id], &taken);
 	use->bytes += taken.bytes;
 	use->descs += taken.descs;
@@ -127,14 +127,15 @@ static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *u
 	return true;
 }
 
-/* A part of what was taken. */
+/* Forwards the next part of the batch. After the last one the burst is given back. */
 static void forward_part(struct worker *w)
 {
 	struct batch *b = w->batch;
 	uint16_t first = b->next;
 
 	if (b->next < b->n) {
-		/* Taking them took all the time there was: one only, so that the VM gets on. */
+		/* Dequeuing used up all the time. One packet is still forwarded, so that the VM
+		 * makes progress. */
 		forward_commit(w, b, unlikely(worker_now(w) >= w->deadline.until) ? 1 : BATCH_MAX);
 		finish(w, b, first);
 	}
@@ -144,8 +145,8 @@ static void forward_part(struct worker *w)
 
 /* A source is where a VM's work waits: another kind is another case of serve_part(). */
 enum source_kind {
-	SOURCE_BACKLOG, /* put off or handed over (vswitch/backlog.h) */
-	SOURCE_NET,     /* in transmit rings of network devices */
+	SOURCE_BACKLOG, /* jobs put off or handed over (vswitch/backlog.h) */
+	SOURCE_NET,     /* packets in transmit rings of network devices */
 };
 
 /* Where the next part of the VM's service comes from. */
@@ -170,8 +171,8 @@ static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct 
 	return false;
 }
 
-/* At the end of a service: packets that were taken and not forwarded go back into their ring as if
- * they had not been taken. Those whose chains are given back already become jobs. */
+/* Clears the batch when a service ends early. Packets that were not forwarded go back into their
+ * ring as if they had not been taken. Those whose chains are already given back become jobs. */
 static void put_back(struct worker *w, struct use *use)
 {
 	struct batch *b = w->batch;
@@ -192,8 +193,8 @@ static void put_back(struct worker *w, struct use *use)
 	give_back(w, b);
 }
 
-/* Whether a service from spare time has to end between two parts, because somebody with a guarantee
- * woke up. */
+/* Whether a service from spare time is preempted between two parts, because a VM that is to be
+ * served from a guarantee woke up. */
 static bool is_preempted(struct worker *w, const struct sched_grant *g)
 {
 	if (g->funded || w->n_guaranteed == 0)
@@ -202,8 +203,8 @@ static bool is_preempted(struct worker *w, const struct sched_grant *g)
 	return sched_funded_waits(w->sched);
 }
 
-/* How much of the time left may go into one burst. Where it can be preempted, bursts are short;
- * those of small packets are anyway. */
+/* The part of the remaining time that one burst may take. Bursts of a preemptible service are
+ * short; those of small packets are anyway. */
 static uint64_t burst_tsc(const struct worker *w, const struct sched_grant *g, uint64_t left_tsc)
 {
 	uint64_t most = g->slice_tsc / BURSTS_PER_SLICE;
@@ -211,8 +212,8 @@ static uint64_t burst_tsc(const struct worker *w, const struct sched_grant *g, u
 	return g->funded || w->n_guaranteed == 0 || left_tsc < most ? left_tsc : most;
 }
 
-/* Whether another part fits into the slice: of the same burst if it takes no longer than the part
- * before, of another burst if the scheduler predicts so. */
+/* Whether another part fits into the slice. A part of the same burst is expected to take as long as
+ * the part before; for a new burst the scheduler predicts it. */
 static bool fits(const struct worker *w, const struct sched_grant *g, uint64_t used, uint64_t part)
 {
 	if (used >= g->slice_tsc || w->service[g->vm].is_out_of_buffers)

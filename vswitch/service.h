@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A service: one VM's work, done until its slice is used up, somebody else has to be served, or
- * nothing is left. Its sources are taken from in turn; what it took and has no time for goes back
- * where it came from, or into the VM's backlog. */
+/* A service: one VM's work, done until the slice is used up, the service is preempted, or nothing
+ * is left. The backlog comes first, then the transmit rings, round robin. Packets that were taken
+ * and not forwarded in time go back into their ring, or into the VM's backlog. */
 #ifndef VSWITCH_SERVICE_H
 #define VSWITCH_SERVICE_H
 

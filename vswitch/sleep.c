@@ -10,13 +10,13 @@
 
 #include "vswitch/stage.h"
 
-#define MIN_SLEEP_US 50 /* to go to sleep and wake up takes a good part of it */
+#define MIN_SLEEP_US 50 /* going to sleep and waking up takes a good part of it */
 #define MAX_SLEEP_MS 1000
 #define MAX_EVENTS   64
 
-/* Asks the guests of all rings that are empty to kick. A VM with work that is not served now waits
- * for a limit: its kicks could only wake the worker for nothing. Returns until when there is
- * nothing to do, UINT64_MAX if only a kick ends that, 0 when there is work. */
+/* Enables kicks on all rings that are empty. A VM that has work and is not served is held back by a
+ * limit. Its kicks stay disabled: waking up for them would be for nothing. Returns the time until
+ * which there is nothing to do, UINT64_MAX if only a kick ends that, 0 when there is work. */
 static uint64_t enable_kicks(struct worker *w)
 {
 	bool waiting = false;
@@ -36,14 +36,14 @@ static uint64_t enable_kicks(struct worker *w)
 	return waiting && next == UINT64_MAX ? 0 : next;
 }
 
-/* Whether it is worth it to sleep until then. */
+/* Whether sleeping until then is worth it. */
 static bool is_far(const struct worker *w, uint64_t tsc)
 {
 	return tsc == UINT64_MAX ||
 	       (int64_t)(tsc - worker_now(w)) > (int64_t)(w->tsc_hz / 1000000 * MIN_SLEEP_US);
 }
 
-/* Sleeps until a guest kicks, a message comes or it is that late; MAX_SLEEP_MS at the most. */
+/* Sleeps until a guest kicks, a message comes, or that time is reached; MAX_SLEEP_MS at most. */
 static void wait_until(struct worker *w, uint64_t tsc)
 {
 	uint64_t most = w->tsc_hz / 1000 * MAX_SLEEP_MS, left = most, count;

@@ -5,12 +5,12 @@
 
 #include "vswitch/worker.h"
 
-/* Asks guests to kick, and sleeps until one does, a message comes, or a limit allows a VM to go on;
- * not if that is soon. Guests go on kicking until sleep_end(), so that what woke the worker is
- * served first. [worker] */
+/* Enables kicks and sleeps until a guest kicks, a message comes, or a throttled VM may go on. Does
+ * not sleep when that is soon. Kicks stay enabled until sleep_end(), so that what woke the worker
+ * is served first. [worker] */
 void sleep_begin(struct worker *w);
 
-/* Asks guests not to kick any more. [worker] */
+/* Disables kicks. [worker] */
 void sleep_end(struct worker *w);
 
 #endif

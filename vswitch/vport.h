@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A port and its network as workers see them. Control's objects of the same names, of which these
- * are parts, are in control/switch.h. */
+/* The workers' view of a port and of its network. Control's objects, of which these are parts, are
+ * in control/switch.h. */
 #ifndef VSWITCH_VPORT_H
 #define VSWITCH_VPORT_H
 
@@ -18,7 +18,7 @@
 struct vport;
 struct worker;
 
-/* The ports of a network, by their ids; replaced whole by control. */
+/* The ports of a network, sorted by id. Control replaces the whole list, never a part of it. */
 struct members {
 	uint32_t n;
 	struct vport *port[];
@@ -42,28 +42,28 @@ struct source {
 struct vport {
 	/* Changed only while no worker can be using the port: see port_set_network, vm_move. */
 	uint16_t id;
-	uint16_t vm; /* its VM's id */
+	uint16_t vm; /* id of its VM */
 	struct bridge *_Atomic bridge;
-	/* Another one for each port that had this id, and each network that it was in: what is on
-	 * its way to a port that is not the same any more is not delivered. */
+	/* A new value for each port that takes this id, and for each network that it joins. A job
+	 * for another epoch is not delivered: its port is gone or has moved. */
 	_Atomic uint32_t epoch;
-	uint32_t first_epoch; /* its own from the beginning: whose counters are this id's */
+	uint32_t first_epoch; /* the port's first epoch: tells whose counters this id's are */
 	struct worker *_Atomic worker; /* the only one that touches the rings */
 
 	/* The worker's. */
 	struct vdev_pair *pairs; /* NULL while the device is not up */
 	uint16_t n_pairs;
-	uint16_t n_rx; /* receive rings that are enabled, and which */
+	uint16_t n_rx; /* number of enabled receive rings, listed in rx_queue */
 	uint16_t rx_queue[MAX_PAIRS];
 	struct source source[MAX_PAIRS];
-	struct rate answers; /* that may be made to its packets (vswitch/reply.h) */
+	struct rate answers; /* bucket of answers to its packets (vswitch/reply.h) */
 
-	/* How many addresses are learned behind it. Workers count up, control corrects it from the
-	 * table once a second: exact again within that time. */
+	/* Number of addresses learned behind the port. Workers count up and down; control corrects
+	 * it from the table once a second, so it is exact again within that time. */
 	_Atomic uint32_t macs;
 	_Atomic uint32_t mac_limit;
 
-	/* Stages that decide about its packets besides: 1 << STAGE_GUARD and so on. Control's. */
+	/* Mask of the additional stages for its packets: 1 << STAGE_GUARD and so on. Control's. */
 	_Atomic uint32_t stages;
 	struct guard guard;
 };

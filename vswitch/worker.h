@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A worker: one thread on one core, running the loop (vswitch/loop.h) over the VMs given to it.
  *
- * Everything in struct worker belongs to the worker's thread. Others reach it through messages:
- * worker_call() runs a function on the worker between two services and returns when it ran. That is
- * also how control knows that a worker holds no pointer to what it is about to free: a worker keeps
- * none across the point where it takes messages. */
+ * Everything in struct worker belongs to the worker's thread. Other threads use messages:
+ * worker_call() runs a function on the worker between two services and returns after it ran. This
+ * also makes freeing safe: a worker keeps no pointers across the point where it takes messages, so
+ * control frees only after such a message. */
 #ifndef VSWITCH_WORKER_H
 #define VSWITCH_WORKER_H
 
@@ -36,10 +36,10 @@ struct polled {
 
 /* A VM as its worker serves it. */
 struct service {
-	struct rte_mempool *pool;            /* its packets; nobody else's can exhaust it */
+	struct rte_mempool *pool;            /* mbufs for its packets; no other VM can exhaust it */
 	TAILQ_HEAD(sources, source) sources; /* rings of its attached ports, the next one first */
 	uint16_t n_sources;
-	bool is_out_of_buffers; /* the last look at a ring found packets and no buffer for one */
+	bool is_out_of_buffers; /* the last dequeue found packets and no mbuf for them */
 };
 
 struct worker {
@@ -55,32 +55,32 @@ struct worker {
 	uint16_t n_polled;
 	struct polled *guaranteed; /* [MAX_RINGS]: of those, the ones of VMs with a guarantee */
 	uint16_t n_guaranteed;
-	uint16_t next_polled; /* where to look next; may be beyond the last */
-	uint16_t n_unwatched; /* rings whose kicks cannot be waited for */
+	uint16_t next_polled; /* index of the next ring to look at; may be past the last */
+	uint16_t n_unwatched; /* rings whose kicks epoll cannot watch: no sleep then */
 	bool kicks_enabled;   /* guests were asked to kick */
-	uint64_t sigbus_seen; /* sigbus_count() when rings were last looked at for it */
+	uint64_t sigbus_seen; /* sigbus_count() when rings were last checked for lost memory */
 	uint32_t now_s;       /* seconds, for address ages */
 	uint64_t tsc_hz;
 	uint64_t busy_tsc;   /* when work was last found */
 	uint64_t polled_tsc; /* when rings were last looked at */
 
-	struct batch *batch;     /* what the service under way took, empty between services */
-	struct net_lent *lent;   /* its chains, while they are not given back */
-	struct batch *job_batch; /* jobs that are being done */
+	struct batch *batch;     /* packets of the current service; empty between services */
+	struct net_lent *lent;   /* its descriptor chains that are not given back yet */
+	struct batch *job_batch; /* packets of the jobs being done */
 	struct outbox *outbox;   /* [MAX_PORTS] */
 	uint16_t n_outboxes;
 	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this part, 0 for none */
 
-	struct deadline deadline; /* of the service under way */
+	struct deadline deadline; /* of the current service */
 
 	struct notifications notifications;
 
 	uint64_t turns;
-	uint64_t busy_turns; /* those that found something to do, and what they took */
+	uint64_t busy_turns; /* turns that found work, and the cycles they took */
 	uint64_t busy_cycles;
 	uint64_t sleeps;
 
-	/* Written by others too. */
+	/* Written by other threads too. */
 	struct rte_ring *inbox; /* messages */
 	struct rte_ring *jobs;  /* for this worker's backlogs, from other workers */
 	_Atomic bool asleep;
@@ -92,12 +92,12 @@ struct worker {
 	uint64_t started_tsc;
 	_Atomic pid_t tid; /* of the thread, 0 before it runs */
 	_Atomic bool running;
-	_Atomic bool ended; /* the thread touches nothing any more */
-	bool is_started;    /* control's: there is a thread, or will be */
+	_Atomic bool ended; /* the thread no longer touches anything */
+	bool is_started;    /* control's: a thread runs it, or will */
 	_Atomic bool stop;
 
-	/* Jobs put into and done from each VM's backlog: their difference is what is on its way or
-	 * waits, in units of the VM's share. The VM's own worker writes `jobs_put`, this one
+	/* Parts of each VM's share that were ever put into, and done from, its backlog here: the
+	 * difference is on its way or waiting. The VM's own worker writes `jobs_put`, this one
 	 * `jobs_done`. */
 	_Atomic uint32_t *jobs_put;  /* [MAX_VMS] */
 	_Atomic uint32_t *jobs_done; /* [MAX_VMS] */
@@ -109,7 +109,7 @@ struct worker_conf {
 	unsigned index;
 	unsigned core;
 	struct vport **ports;    /* [MAX_PORTS] */
-	uint64_t (*clock)(void); /* NULL: the TSC. With a clock of its own, nothing interrupts it */
+	uint64_t (*clock)(void); /* NULL: the TSC. Another clock reports no interruptions */
 	struct sched_conf sched;
 };
 
@@ -117,8 +117,8 @@ struct worker_conf {
 struct worker *worker_create(const struct worker_conf *conf, struct err *e);
 void worker_destroy(struct worker *w);
 
-/* Says that a thread will run the worker, or that it does not after all: before that, and after it
- * has ended, worker_call() calls in place. [control] */
+/* Notes that a thread will run the worker, or that it could not be started after all. Before that,
+ * and after the thread has ended, worker_call() calls the function in place. [control] */
 void worker_start(struct worker *w);
 void worker_not_started(struct worker *w);
 
@@ -126,15 +126,15 @@ void worker_not_started(struct worker *w);
  * running, runs it here. fn must be short and must not block. [control, vhost] */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
 
-/* The port of that number as the worker sees it, NULL when there is none: control may take it away,
- * and waits then until no worker can hold it. [worker] */
+/* The port with that id, NULL when there is none. Control may remove it from the table at any time,
+ * and then waits until no worker can hold the pointer. [worker] */
 static inline struct vport *worker_port(const struct worker *w, uint16_t id)
 {
 	return __atomic_load_n(&w->ports[id], __ATOMIC_ACQUIRE);
 }
 
-/* The receive ring of a port of this worker's, which must have one, for packets that came through
- * queue pair `pair`; and what counts its packets. [worker] */
+/* The receive ring for packets that came through the sender's queue pair `pair`, and its counters.
+ * The port must be this worker's and have a receive ring. [worker] */
 static inline struct net_ring *vport_rx(const struct worker *w, const struct vport *port,
 					uint16_t pair, struct queue_counters **counters)
 {
@@ -147,7 +147,7 @@ static inline struct net_ring *vport_rx(const struct worker *w, const struct vpo
 /* Runs the messages that have arrived, at most `max` of them. [worker] */
 unsigned worker_take_messages(struct worker *w, unsigned max);
 
-/* Wakes a worker that sleeps. [any] */
+/* Wakes the worker if it sleeps. [any] */
 void worker_wake(struct worker *w);
 
 #endif
