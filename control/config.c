@@ -93,7 +93,7 @@ static bool add_static(void *arg, const struct fdb_entry *entry)
 	return false;
 }
 
-/* In an order that can be replayed. */
+/* All objects as calls, in an order that can be replayed. */
 static json_t *all_calls(const struct rpc_ctx *ctx)
 {
 	struct vswitch *sw = ctx->sw;

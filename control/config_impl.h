@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the configuration: config.c (what there is, as calls, to a file and back) and
- * config_journal.c (what changed since the file was written). All of it is the control thread's. */
+/* Inside the configuration: config.c (objects as calls, to a file and back) and config_journal.c
+ * (changes since the file was written). All of it is the control thread's. */
 #ifndef CONTROL_CONFIG_IMPL_H
 #define CONTROL_CONFIG_IMPL_H
 
@@ -12,7 +12,7 @@ json_t *config_call(const char *method, json_t *params);
 /* A call's method, "?" where it has none. */
 const char *config_method_of(const json_t *call);
 
-/* The call that makes an object as it is now: of the kind "tenant", "vm", "network" or "port", or
+/* The call that creates an object as it is now: of the kind "tenant", "vm", "network" or "port", or
  * of the "scheduler", which has no name. New reference, NULL when there is no such object. */
 json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *name);
 
@@ -24,7 +24,7 @@ int config_write(const struct rpc_ctx *ctx, const char *file, json_int_t generat
  * array, NULL with *e filled. */
 json_t *config_read_calls(const char *file, json_int_t *generation, struct err *e);
 
-/* Replays calls one by one; what is refused is kept. Returns how many were done. */
+/* Replays calls one by one, and keeps those that are refused. Returns how many were done. */
 unsigned config_replay(struct rpc_ctx *ctx, json_t *calls);
 
 #endif

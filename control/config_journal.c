@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What changed since the configuration file was written.
+/* Changes since the configuration file was written.
  *
- * A record says what an object is like after a change: the call that makes it ({"set": call}), or
- * that it is gone ({"delete": call}, of which only the key counts). So records are laid over the
- * file's calls by what each makes, without knowing what any method does, and doing so twice changes
- * nothing. */
+ * A record holds the state of an object after a change: the call that creates it ({"set": call}),
+ * or its deletion ({"delete": call}, of which only the key counts). A record replaces or removes
+ * the file's call that creates the same object. This needs no knowledge of the methods, and doing
+ * so twice changes nothing. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,8 @@
 /* --- changes -----------------------------------------------------------------------------------
  */
 
-/* The record of a change to an object: the call that makes it as it is now, or that it is gone. */
+/* The record of an object after a change: the call that creates it as it is now, or its
+ * deletion. */
 static json_t *object_record(const struct rpc_ctx *ctx, const char *kind, const char *name)
 {
 	json_t *call = config_call_of(ctx, kind, name);
@@ -31,7 +32,7 @@ static json_t *object_record(const struct rpc_ctx *ctx, const char *kind, const 
 	return json_pack("{s:o}", "delete", config_call(method, json_pack("{s:s}", "name", name)));
 }
 
-/* The same of a static entry, whose address may have been given in another way of writing. */
+/* The same for a static entry. Its address is written in one form, since a call may use another. */
 static json_t *entry_record(const char *verb, const json_t *params)
 {
 	const char *given = json_string_value(json_object_get(params, "mac"));
@@ -48,7 +49,7 @@ static json_t *entry_record(const char *verb, const json_t *params)
 	return json_pack("{s:o}", verb, config_call("fdb_add", entry));
 }
 
-/* The record of what a call changed; NULL when it may be anything. */
+/* The record of what a call changed; NULL when that may be anything. */
 static json_t *record_of(const struct rpc_ctx *ctx, const char *method, const json_t *params)
 {
 	static const char *const kinds[] = {"tenant", "vm", "network", "port"};
@@ -82,7 +83,8 @@ void config_note(struct rpc_ctx *ctx, const char *method, const json_t *params)
 	ctx->is_unsaved = !record || journal_add(ctx->journal, record) < 0;
 }
 
-/* The file first: should the journal not be emptied then, it is of an older generation. */
+/* Writes the whole file, then empties the journal. The file comes first: a journal that is not
+ * emptied after that is of an older generation, and is ignored. */
 static int compact(struct rpc_ctx *ctx, struct err *e)
 {
 	unsigned calls;
@@ -94,7 +96,7 @@ static int compact(struct rpc_ctx *ctx, struct err *e)
 	return ret;
 }
 
-/* Without a journal the whole file is still to be written. */
+/* Opens the journal. The whole file is to be written next, also when there is no journal. */
 static int open_journal(struct rpc_ctx *ctx, struct err *e)
 {
 	ctx->journal = journal_open(ctx->config_file, e);
@@ -134,14 +136,14 @@ int config_close(struct rpc_ctx *ctx, struct err *e)
 /* --- at start ----------------------------------------------------------------------------------
  */
 
-/* Changes to calls, by what each call makes. */
+/* Calls with the journal's changes applied, keyed by the object that each call creates. */
 struct fold {
 	json_t *calls; /* by key, in order */
 	unsigned n;
 };
 
-/* What a call makes, as a key. Calls of other methods than a saved configuration has are about
- * nothing else. */
+/* The key of the object that a call creates. A call that no saved configuration has gets a key of
+ * its own. */
 static void make_key(struct fold *f, const json_t *call, char key[256])
 {
 	const json_t *params = json_object_get(call, "params");
@@ -160,7 +162,7 @@ static void make_key(struct fold *f, const json_t *call, char key[256])
 		snprintf(key, 256, "%u", f->n++);
 }
 
-/* Static entries go with their port, and when it moves to another network. */
+/* Removes a port's static entries: they go when it is deleted, or moves to another network. */
 static void drop_entries(struct fold *f, const char *port)
 {
 	const char *key;
@@ -204,8 +206,8 @@ static void fold_record(void *arg, const json_t *record)
 		json_object_del(f->calls, key);
 }
 
-/* The calls in an order that can be replayed: an object that was made late may be needed by one
- * that was changed since. */
+/* The calls, sorted by kind for replay. An object that was created late may be needed by one that
+ * was changed since. */
 static json_t *ordered(const json_t *by_key)
 {
 	static const char *const order[] = {"scheduler_set",  "tenant_create", "vm_create",
@@ -227,7 +229,7 @@ static json_t *ordered(const json_t *by_key)
 	return calls;
 }
 
-/* What the file and the journal say together. Takes over the reference to the file's calls. */
+/* The file's calls with the journal applied. Takes over the reference to the file's calls. */
 static json_t *apply_journal(struct rpc_ctx *ctx, json_t *calls, struct err *e)
 {
 	struct fold f = {.calls = json_object()};
@@ -247,7 +249,7 @@ static json_t *apply_journal(struct rpc_ctx *ctx, json_t *calls, struct err *e)
 	return calls;
 }
 
-/* The calls to begin with. New reference, NULL with *e filled. */
+/* The calls to replay at start. New reference, NULL with *e filled. */
 static json_t *initial_calls(struct rpc_ctx *ctx, struct err *e)
 {
 	json_t *calls;
@@ -267,7 +269,7 @@ int config_start(struct rpc_ctx *ctx, struct err *e)
 
 	if (!ctx->config_file)
 		return 0;
-	/* Changes that were answered may be in it. */
+	/* A journal that exists must be readable: it may hold changes that were acknowledged. */
 	if (open_journal(ctx, e) < 0 && journal_is_there(ctx->config_file))
 		return -EIO;
 	calls = initial_calls(ctx, e);

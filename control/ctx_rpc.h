@@ -19,8 +19,8 @@ struct rpc_ctx {
 	struct refused *refused; /* of the configuration file */
 	struct journal *journal; /* NULL: none could be opened yet */
 	json_int_t generation;   /* of the configuration file, as this process wrote it last */
-	bool is_unsaved;         /* the whole file has to be written */
-	bool is_replaying;       /* it: what can be served otherwise than asked for is */
+	bool is_unsaved;         /* the whole file is to be written */
+	bool is_replaying;       /* the file: a VM whose worker is not there gets another */
 	char unsaved[160];       /* why the last change could not be saved, "" when it was */
 	uint64_t started_ns;     /* on clock_now_ns() */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Users' and groups' numbers by their names. */
+/* User and group ids by name. */
 #include "control/ids.h"
 
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_KNOWN 64 /* names; others are looked up each time */
+#define MOST_KNOWN 64 /* names that are remembered; others are looked up each time */
 
-/* Names of one kind that were found. */
+/* Names that were found, of users or of groups. */
 struct known {
 	unsigned n;
 	struct {
@@ -43,7 +43,7 @@ static void remember(struct known *k, const char *name, uint32_t id)
 	k->at[k->n++].id = id;
 }
 
-/* A number as text; `what` says of whom, for the error. */
+/* Parses an id in decimal; `what`, for the error, is "user" or "group". */
 static int parse_id(const char *field, const char *what, const char *text, uint32_t *id,
 		    struct err *e)
 {
@@ -53,7 +53,7 @@ static int parse_id(const char *field, const char *what, const char *text, uint3
 		return err_set(e, ERR_INVALID, field, "%s '%s': no such %s", field, text, what);
 	errno = 0;
 	n = strtoul(text, NULL, 10);
-	/* The last number means no change to chown. */
+	/* The highest number means "no change" to chown. */
 	if (errno || n >= UINT32_MAX)
 		return err_set(e, ERR_INVALID, field, "%s '%s': not a %s's number", field, text,
 			       what);

@@ -84,7 +84,7 @@ void journal_remove(struct journal *j)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* All of it, to be freed; NULL with *e filled. */
+/* The journal's text, to be freed; NULL with *e filled. */
 static char *read_all(const struct journal *j, struct err *e)
 {
 	char *text = malloc((size_t)j->size + 1);
@@ -176,7 +176,7 @@ static int write_all(const struct journal *j, const char *text, size_t n)
 	return fdatasync(j->fd);
 }
 
-/* Writes at the end, all of it or nothing. */
+/* Appends text, all of it or nothing. */
 static int append(struct journal *j, const char *text, size_t n, struct err *e)
 {
 	if (write_all(j, text, n) == 0) {

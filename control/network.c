@@ -116,7 +116,7 @@ int network_add_port(struct vswitch *sw, struct network *net, struct port *port)
 
 	if (!members)
 		return -ENOMEM;
-	/* By their ids. */
+	/* Sorted by id. */
 	while (at < old->n && old->port[at]->id < port->vport.id)
 		at++;
 	memcpy(members->port, old->port, at * sizeof(struct vport *));

@@ -24,8 +24,8 @@ struct port *port_find(struct vswitch *sw, const char *name)
 /* --- rings to and from the worker --------------------------------------------------------------
  */
 
-/* Holding the port's handover, control and the gate's thread may look at its pairs: the worker
- * changes them in these calls only. */
+/* A change of the port's rings, made with its `handover` held. The worker changes the pairs in such
+ * calls only, so control and the gate's thread may read them while they hold it. */
 struct change_call {
 	struct port *port;
 	void (*fn)(void *arg);
@@ -267,7 +267,7 @@ struct move_call {
 	uint32_t epoch;
 };
 
-/* Between services a worker has nothing of the port but jobs, and those know the epoch. */
+/* Runs between services, when a worker holds nothing of the port but jobs, which know the epoch. */
 static void change_network(struct worker *w, void *arg)
 {
 	struct move_call *c = arg;
@@ -313,7 +313,7 @@ void port_notice_broken(struct port *port)
 {
 	enum virtq_break why;
 
-	/* Nobody takes the rings from the worker meanwhile: what is said is about these, not about
+	/* The rings stay with the worker meanwhile: the reason is about these rings, not about
 	 * those that the front end made since. */
 	pthread_mutex_lock(&port->handover);
 	why = find_broken(port->vport.pairs, port->vport.n_pairs);

@@ -176,7 +176,7 @@ json_t *rpc_handle_port_delete(struct rpc_ctx *ctx, const struct rpc_port_delete
 	return port && port_delete(sw, port, e) == 0 ? json_true() : NULL;
 }
 
-/* What a port that could not be made has beside its parameters. */
+/* The fields of a refused port beside its parameters. */
 static json_t *nothing_up(void)
 {
 	return json_pack("{s:s, s:s, s:i, s:[], s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "state",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the configuration asks for and was refused. An array of {"call": ..., "why": ...}. */
+/* Refused calls of the configuration: an array of {"call": ..., "why": ...}. */
 #include "control/refused.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the configuration asks for and was refused when it was replayed: kept, so that it is saved
- * again, shown in the lists, tried again and deleted like what is there. The control thread's. */
+/* Calls of the configuration that were refused when it was replayed. They are kept, so that they
+ * are saved again, shown in the lists, retried, and deleted like objects that exist. The control
+ * thread's. */
 #ifndef CONTROL_REFUSED_H
 #define CONTROL_REFUSED_H
 
@@ -14,22 +15,22 @@ struct refused;
 struct refused *refused_create(void);
 void refused_destroy(struct refused *r);
 
-/* Adds a call, {"method": ..., "params": {...}}, and why it was refused. It keeps a reference. */
+/* Adds a call, {"method": ..., "params": {...}}, and the reason of its refusal. Keeps a reference
+ * to the call. */
 void refused_add(struct refused *r, json_t *call, const char *why);
 
-/* Takes all of them out: an array of calls, in the order in which they were added. New reference.
- */
+/* Takes out all calls: an array, in the order in which they were added. New reference. */
 json_t *refused_take(struct refused *r);
 
-/* Forgets the call of `method` that makes the object `name`. False when there is none. */
+/* Forgets the call of `method` that would create the object `name`. False when there is none. */
 bool refused_forget(struct refused *r, const char *method, const char *name);
 
 size_t refused_count(const struct refused *r);
 
-/* The calls, as for a configuration. Appended to the array. */
+/* Appends the calls to the array, as a configuration has them. */
 void refused_append_calls(const struct refused *r, json_t *calls);
 
-/* Calls fn for each, with why. */
+/* Calls fn for each call, with the reason of its refusal. */
 void refused_each(const struct refused *r,
 		  void (*fn)(void *ctx, const json_t *call, const char *why), void *ctx);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Refused objects: in the lists, and tried again. */
+/* Refused objects in the lists. */
 #include "control/refused_rpc.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ struct listing {
 	size_t n;
 };
 
-/* What the method takes a parameter to be that is not given. */
+/* Adds the defaults of parameters that were not given. */
 static void add_defaults(json_t *object, const char *method)
 {
 	for (size_t i = 0; i < rpc_n_methods; i++) {

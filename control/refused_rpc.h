@@ -7,16 +7,16 @@
 
 #include "control/ctx_rpc.h"
 
-/* What a list is narrowed to; a NULL value is any. */
+/* A filter of a list: only objects whose `key` is `value`; NULL allows any. */
 struct refused_filter {
 	const char *key;
 	const char *value;
 };
 
-/* Appends what `method` would have made to a list: the call's parameters, defaults included, and
- * why it was refused, besides what `rest` (an object, whose reference is taken over) has for an
- * object that does nothing. Only those that pass the filters, which end with a NULL key. Returns
- * how many. [control] */
+/* Appends the objects that refused calls of `method` would have created to a list. Each has the
+ * call's parameters, defaults included, the reason of the refusal, and the fields of `rest` (an
+ * object, whose reference is taken over) that it lacks. Only those that pass the filters, which end
+ * with a NULL key. Returns how many. [control] */
 size_t refused_list(const struct rpc_ctx *ctx, json_t *list, const char *method, json_t *rest,
 		    const struct refused_filter *filters);
 

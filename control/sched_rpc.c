@@ -8,7 +8,7 @@
 #include "rpc_schema.h"
 #include "control/ctx_rpc.h"
 
-/* VMs whose counters are handled at once: between two services a worker does little else. */
+/* VMs handled per message. A message must be short: VMs wait for their services meanwhile. */
 #define PER_CALL 16
 
 struct some_vms {
@@ -48,7 +48,7 @@ static void reset_worker_peaks(struct worker *w, void *arg)
 	sched_reset_peaks(w->sched);
 }
 
-/* Calls fn on the worker with all VMs, some at a time; it sets n to 0. */
+/* Calls fn on the worker for all VMs, PER_CALL at a time; fn sets n to 0. */
 static void call_for_vms(struct vswitch *sw, struct worker *w,
 			 void (*fn)(struct worker *w, void *some_vms), struct sched_vm_stats *stats)
 {
@@ -138,7 +138,7 @@ json_t *rpc_handle_scheduler_set(struct rpc_ctx *ctx, const struct rpc_scheduler
 		.slice_us = p->has_slice_us ? p->slice_us : sw->sched.slice_us,
 	};
 
-	/* All workers are alike: what the first takes, all do. */
+	/* All workers judge alike: what the first accepts, all do. */
 	for (unsigned i = 0; i < sw->n_workers && c.ret == 0; i++)
 		worker_call(sw->worker[i], set_conf, &c);
 	if (c.ret < 0) {
@@ -166,7 +166,7 @@ static void compute_bound(struct worker *w, void *arg)
 	struct sched_vm_stats st;
 
 	sched_get_stats(w->sched, c->vm, &st);
-	/* This worker's alone: it is about this worker that the bound is. */
+	/* The wait on this worker alone, since the bound is for this worker. */
 	c->longest_wait_tsc = st.longest_funded_wait_tsc;
 	c->overrun_tsc = sched_longest_overrun_tsc(w->sched);
 	c->pause_tsc = sched_longest_pause_tsc(w->sched);
@@ -258,7 +258,7 @@ json_t *rpc_handle_histogram_get(struct rpc_ctx *ctx, const struct rpc_histogram
 	}
 	c->vm = vm->id;
 	c->kind = p->kind == RPC_HISTOGRAM_KIND_SERVICE ? SCHED_HIST_SERVICE : SCHED_HIST_WAIT;
-	/* A VM that was moved was served by others before. */
+	/* A VM that was moved was served by other workers before. */
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		worker_call(sw->worker[i], add_hist, c);
 	o = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "vm", vm->name, "kind",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* JSON-RPC methods of statistics. The workers go on while their counters are read: each number is
- * whole, numbers read one after the other may be a few packets apart. */
+/* JSON-RPC methods of statistics. Workers go on while their counters are read: each number is
+ * consistent, but numbers read one after the other may be a few packets apart. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,7 +116,8 @@ json_t *rpc_handle_stats_drop_reasons(struct rpc_ctx *ctx, const struct rpc_stat
 	return list;
 }
 
-/* A VM's cycles by stage, all workers' added up: packets handed over are paid at the other one. */
+/* A VM's cycles by stage, summed over all workers: packets handed over are billed where they are
+ * delivered. */
 static json_t *stages_to_json(const struct vswitch *sw, const struct vm *vm, uint64_t *total)
 {
 	json_t *o = json_object();
@@ -153,7 +154,7 @@ static void count_vm(struct vswitch *sw, const struct vm *vm, uint64_t *packets,
 	}
 }
 
-/* A number to three digits, as JSON wants it. */
+/* A JSON number, rounded to three decimal places. */
 static json_t *real(double x)
 {
 	return json_real((double)(int64_t)(x * 1000 + 0.5) / 1000);
@@ -225,7 +226,7 @@ static void copy_ledger(struct worker *w, void *arg)
 	c->sleeps = w->sleeps;
 }
 
-/* Left out where /proc does not tell. */
+/* Adds the preemptions and the lost time of the worker's thread, unless /proc does not tell. */
 static void losses_to_json(json_t *o, struct worker *w)
 {
 	struct thread_stat st;

@@ -116,8 +116,7 @@ struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 	return sw;
 }
 
-/* Front ends go first, while the workers run: nobody calls a worker that has stopped but control.
- */
+/* Ports and the gate go first, while the workers run: after that only control calls workers. */
 void switch_destroy(struct vswitch *sw)
 {
 	if (!sw)

@@ -99,8 +99,8 @@ struct vswitch {
 	struct vm *vm_slot[MAX_VMS];
 	struct network *network_slot[MAX_NETWORKS];
 	struct port *port_slot[MAX_PORTS];
-	struct vport *vport_slot[MAX_PORTS]; /* what workers look ports up in */
-	uint32_t epochs;                     /* given to ports so far */
+	struct vport *vport_slot[MAX_PORTS]; /* where workers look up ports */
+	uint32_t epochs;                     /* number given to ports so far */
 
 	uint64_t watched_tsc;    /* when budgets were last looked at */
 	struct mailbox *mailbox; /* device changes, from the gate's thread */
@@ -116,7 +116,7 @@ static inline double tsc_to_us(const struct vswitch *sw, uint64_t tsc)
 /* Creates workers (not running yet) on the given cores. NULL with *e filled. [control] */
 struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 			      const struct sched_conf *sched, struct err *e);
-/* Deletes all that there is, the gate too, and stops the workers. NULL is fine. [control] */
+/* Deletes all objects and the gate, and stops the workers. NULL is fine. [control] */
 void switch_destroy(struct vswitch *sw);
 
 /* Starts the workers' threads. [control] */
@@ -146,11 +146,12 @@ struct vm_conf {
 struct vm *vm_find(struct vswitch *sw, const char *name);
 struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err *e);
 int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget, struct err *e);
-/* Moves a VM and its ports to another worker while traffic flows, where it has this budget. */
+/* Moves a VM and its ports to another worker while traffic flows, and gives it this budget
+ * there. */
 int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budget *budget,
 	    struct err *e);
-/* Whether another worker serves it than the one that was asked for, because that one is not there.
- */
+/* Whether the VM is served by another worker than the one asked for, because no worker runs on that
+ * core. */
 bool vm_is_displaced(const struct vm *vm);
 int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e);
 
@@ -171,8 +172,8 @@ int network_delete(struct vswitch *sw, struct network *net, struct err *e);
 /* Replace the list of ports that floods go to. -ENOMEM. */
 int network_add_port(struct vswitch *sw, struct network *net, struct port *port);
 int network_remove_port(struct vswitch *sw, struct network *net, struct port *port);
-/* Forgets the addresses behind a port, which must not be able to send any more: it would teach them
- * again. */
+/* Forgets the addresses behind a port. The port must not be able to send any more, or it would
+ * teach them again. */
 void network_forget_port(struct network *net, uint16_t id);
 
 /* --- ports --- */
@@ -200,27 +201,27 @@ int port_set_network(struct vswitch *sw, struct port *port, struct network *net,
 /* Sets the guest's address, 0 for none, and whether it is the only source address. */
 int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);
-/* Take a port's rings from its worker, and give them to the one it then belongs to; between the two
- * the vhost thread waits. Both from vm_move. */
+/* Take a port's rings from its worker, and give them to worker `to`. Only vm_move() calls them;
+ * between the two calls the gate's thread waits. */
 void port_leave_worker(struct port *port, struct worker *to);
 void port_enter_worker(struct port *port);
-/* Says in the port's state that one of its rings is broken, if so. */
+/* Marks the port as down if one of its rings is broken. */
 void port_notice_broken(struct port *port);
-/* A port's counters, all workers' added up. */
+/* A port's counters, summed over all workers. */
 void port_count(struct vswitch *sw, const struct port *port, struct port_counters *sum);
 
 /* --- helpers of these modules --- */
 
-/* What workers find under a port's number from now on; those that found another one may go on with
- * it until switch_quiesce(). */
+/* Sets the port that workers find under an id. Workers that found the one before may use it until
+ * switch_quiesce(). */
 void switch_set_port(struct vswitch *sw, uint16_t id, struct port *port);
 
 /* The first free slot of a table of pointers, or -1. */
 int switch_free_slot(void *const *slots, unsigned n);
-/* Whether a name is one: letters, digits, '.', '_' and '-', 1 to 63 of them. */
+/* Checks a name: 1 to 63 letters, digits, '.', '_' and '-', not beginning with '-'. */
 int switch_check_name(const char *field, const char *name, struct err *e);
-/* Whether the worker could keep its guarantees, those of its VMs and of all tenants, if that of
- * `vm` or `tenant` (both NULL: of a new one) were `budget`'s. */
+/* Whether the worker could keep all its guarantees, those of its VMs and of all tenants, if `vm` or
+ * `tenant` (both NULL: a new one) had this budget. */
 int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
 		 const struct tenant *tenant, const struct budget *budget, struct err *e);
 /* Seconds on the clock that address ages are measured with. [any] */

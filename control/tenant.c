@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tenants: who pays. */
+/* Tenants: the owners of VMs and networks. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +51,7 @@ static void on_all(struct vswitch *sw, void (*fn)(struct worker *, void *), stru
 		worker_call(sw->worker[i], fn, c);
 }
 
-/* A tenant's guarantee holds on each worker. */
+/* Admits a tenant's budget on all workers, since its guarantee holds on each. */
 static int admit(struct vswitch *sw, const struct tenant *t, const struct budget *budget,
 		 struct err *e)
 {

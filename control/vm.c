@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* VMs: whom time is billed to. */
+/* VMs: the accounts that time is billed to. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +14,11 @@
 #include "vswitch/attach.h"
 #include "vswitch/backlog.h"
 
-/* Enough for what a VM may have held back and handed over; beyond it the VM's packets wait in its
- * own ring. */
+/* Enough for the packets that a VM may have put off and handed over. When the pool is empty, the
+ * VM's packets wait in its own ring. */
 #define POOL_PACKETS 2047
 
-/* Packets handed over that a VM makes a worker take at once, beside those that it takes anyway:
- * others wait meanwhile. */
+/* Jobs that a worker accepts in one message while a VM is deleted. Other VMs wait meanwhile. */
 #define ACCEPT_PER_MESSAGE 64
 
 struct vm_call {
@@ -39,9 +38,9 @@ struct vm *vm_find(struct vswitch *sw, const char *name)
 	return NULL;
 }
 
-/* What of a budget counts on a worker. On other workers than its own a VM has only what it hands
- * over to their VMs: that has its weight and its limit there, but no guarantee, which is admitted
- * for one worker, and was counted against its rates when it was sent. */
+/* The part of a VM's budget that counts on worker `w`. On workers other than its own a VM has only
+ * the packets that it hands over. They have its weight and its limit there, but no guarantee, which
+ * is admitted for one worker, and no rates: they were counted against those when they were sent. */
 static struct budget budget_on(const struct worker *w, const struct vm *vm)
 {
 	struct budget b = vm->budget;
@@ -83,14 +82,14 @@ static void leave(struct worker *w, void *arg)
 	detach_vm(w, c->vm->id);
 }
 
-/* The VM has no ports any more, so nothing new of it is handed over. */
+/* Removes the VM from a worker. It has no ports any more, so it hands over nothing new. */
 static void forget(struct worker *w, void *arg)
 {
 	struct vm_call *c = arg;
 	unsigned n = backlog_accept(w, ACCEPT_PER_MESSAGE);
 
-	/* The worker takes some itself between two messages: less than asked for is all there was.
-	 */
+	/* Fewer than asked for were all there was: the worker also takes some itself between two
+	 * messages. */
 	c->left = n == ACCEPT_PER_MESSAGE && n < c->left ? c->left - n : 0;
 	if (c->left > 0)
 		return;
@@ -114,7 +113,7 @@ static void forget_vm(struct vswitch *sw, struct vm *vm)
 	}
 }
 
-/* Makes the schedulers of all workers know the VM's budget. */
+/* Sets the VM's budget in the schedulers of all workers. */
 static int set_budget_on_all(struct vswitch *sw, struct vm *vm,
 			     void (*fn)(struct worker *w, void *vm_call))
 {
@@ -154,7 +153,7 @@ static struct worker *find_worker(struct vswitch *sw, unsigned core, struct err 
 	return w;
 }
 
-/* The worker with the fewest VMs of those that could keep the budget's guarantee. */
+/* The worker with the fewest VMs, of those that can admit the budget's guarantee. */
 static struct worker *least_loaded(struct vswitch *sw, const struct budget *budget, struct err *e)
 {
 	struct worker *best = NULL;
@@ -206,7 +205,7 @@ static int check(struct vswitch *sw, const struct vm_conf *conf, struct err *e)
 	return 0;
 }
 
-/* The VM's own buffers; the error says whose. */
+/* Creates the VM's own pool; an error names the VM. */
 static struct rte_mempool *make_pool(uint16_t id, const char *vm, struct err *e)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
@@ -303,7 +302,7 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budge
 			port_leave_worker(port, to);
 	vm->worker = to;
 	ret = set_budget_on_all(sw, vm, set);
-	/* Nobody takes the old worker for the rings' owner any more. */
+	/* From here on no worker takes the old one for the rings' owner. */
 	switch_quiesce(sw);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)

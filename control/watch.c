@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Notices what operators are told of: VMs that stay over their budgets, and guests whose rings stay
- * hostile. */
+/* Watches for conditions that operators are told of. */
 #include "control/watch.h"
 
 #include <rte_cycles.h>
 
-/* VMs whose counters are copied at once: between two services a worker does little else. */
+/* VMs whose counters are copied per message. A message must be short: VMs wait for their services
+ * meanwhile. */
 #define PER_CALL 16
 
 struct copy {
@@ -45,7 +45,7 @@ void watch_budgets(struct vswitch *sw, void (*tell)(void *ctx, const struct vm *
 	struct vm *vm;
 
 	sw->watched_tsc = now;
-	/* One that sleeps now may have worked until a moment ago, so it is woken up and asked. */
+	/* Sleeping workers are woken up and asked too: they may have worked until a moment ago. */
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		look_at(sw, sw->worker[i]);
 	TAILQ_FOREACH (vm, &sw->vms, link)
@@ -53,7 +53,7 @@ void watch_budgets(struct vswitch *sw, void (*tell)(void *ctx, const struct vm *
 			tell(ctx, vm);
 }
 
-/* Of what it sends, then of the buffers that it receives into. */
+/* First of the chains that it sends, then of the buffers that it receives into. */
 static const enum drop_reason reason_of[HOSTILE_KINDS] = {
 	DROP_BAD_DESCRIPTOR, DROP_CHAIN_TOO_LONG, DROP_TOO_LONG,     DROP_TOO_SHORT,
 	DROP_BAD_OFFLOAD,    DROP_RECEIVER_BAD,   DROP_SLOW_BUFFERS,
@@ -66,7 +66,8 @@ enum drop_reason watch_ring_reason(unsigned kind)
 
 static uint64_t count(const struct port_counters *c, enum drop_reason reason)
 {
-	/* Dropped packets are the sender's, whosever fault it was. */
+	/* The sender's drops count packets that the receiver is to blame for; tx_drops are the
+	 * receiver's. */
 	if (reason == DROP_RECEIVER_BAD || reason == DROP_SLOW_BUFFERS)
 		return c->tx_drops[reason];
 	return c->drops[reason];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Notices what operators are told of: VMs that stay over their budgets, and guests whose rings stay
- * hostile. */
+/* Watches for conditions that operators are told of: VMs that stay over their budgets, and guests
+ * whose rings stay hostile. */
 #ifndef CONTROL_WATCH_H
 #define CONTROL_WATCH_H
 
@@ -10,8 +10,8 @@
  * vm->watch.reason has changed. [control] */
 void watch_budgets(struct vswitch *sw, void (*tell)(void *ctx, const struct vm *vm), void *ctx);
 
-/* Looks at all ports; to be called once a second. Calls tell() where policy/hostile.h says so, with
- * the number of each kind of malformed chains since it was told last. [control] */
+/* Looks at all ports; to be called once a second. Calls tell() when policy/hostile.h says so, with
+ * the number of malformed chains of each kind since it was last called for the port. [control] */
 void watch_rings(struct vswitch *sw,
 		 void (*tell)(void *ctx, const struct port *port, const uint64_t *since),
 		 void *ctx);
