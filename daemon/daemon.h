@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The daemon: what its parts have in common. */
+/* The daemon: the state that its parts share. */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 

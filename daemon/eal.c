@@ -18,8 +18,9 @@
 #include "base/log.h"
 #include "base/pace.h"
 
-/* For rings, pools' heads and what the vhost library keeps of devices. Packets are elsewhere
- * (pkt/pool.h), so this need not be in hugepages, and only what is used of it takes memory. */
+/* Memory for rings, the heads of pools, and what the vhost library keeps of devices. Packets are
+ * elsewhere (pkt/pool.h), so this need not be in hugepages, and only the part in use takes
+ * memory. */
 #define EAL_MEMORY_MIB "512"
 
 #define DPDK_LINES_BURST    20
@@ -90,8 +91,8 @@ void eal_default_core(struct eal_conf *conf)
 			conf->worker_core[0] = core;
 }
 
-/* "0@(0,2),1@1": the control thread on the cores that no worker has, or on all when none is left.
- */
+/* Writes EAL's lcore map, "0@(0,2),1@1": the control thread on the cores that no worker has, or on
+ * all when none is left. */
 static void lcores_text(const struct eal_conf *conf, char *text, size_t size)
 {
 	cpu_set_t allowed, rest;
@@ -118,7 +119,7 @@ static void lcores_text(const struct eal_conf *conf, char *text, size_t size)
 					 conf->worker_core[i]);
 }
 
-/* What DPDK has to say goes into our log, a line at a time, and not without end. */
+/* Puts DPDK's log into ours, line by line, with a rate limit. */
 static ssize_t on_dpdk_line(void *cookie, const char *text, size_t size)
 {
 	static struct pace pace;
@@ -152,8 +153,8 @@ static void take_dpdk_log(void)
 	rte_openlog_stream(f);
 }
 
-/* EAL makes a folder for files that it shares with other processes, though it is told to share
- * none. */
+/* Removes the folder that EAL makes for files shared with other processes, though it is told to
+ * share none. */
 static void remove_runtime_folder(void)
 {
 	const char *dir = rte_eal_get_runtime_dir();

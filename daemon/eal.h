@@ -19,8 +19,8 @@ int eal_parse_cores(const char *text, struct eal_conf *conf, struct err *e);
 /* The default: the last core that the process may run on. */
 void eal_default_core(struct eal_conf *conf);
 
-/* Starts EAL, without a PCI bus. What DPDK logs goes into our log. Worker i of the configuration
- * becomes lcore i + 1. Once per process. [control] */
+/* Starts EAL, without a PCI bus. DPDK's log goes into ours. Worker i of the configuration becomes
+ * lcore i + 1. Once per process. [control] */
 int eal_init(const struct eal_conf *conf, const char *program, struct err *e);
 void eal_uninit(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What clients are told without having asked. */
+/* Events, which clients get without asking. */
 #include "daemon/events.h"
 
 #include <stdio.h>
@@ -42,8 +42,8 @@ int events_save(struct daemon *d, struct err *e)
 /* --- ports -------------------------------------------------------------------------------------
  */
 
-/* A front end may change a port's state as often as it likes: a few changes are told at once, then
- * one in so much time. */
+/* The limit of events about a port's state, which a front end may change as often as it likes: a
+ * burst, then one per interval. */
 #define CHANGES_BURST    10
 #define CHANGES_INTERVAL (5 * CLOCK_NS_PER_S)
 
@@ -82,7 +82,8 @@ static void tell_broken(struct daemon *d, struct port *port, const struct vdev_s
 				   "state_text", st->text, "left_out", (json_int_t)left_out));
 }
 
-/* The words may change within a state, while rings are set up one by one: that is no event. */
+/* Reports a port whose state has changed. The text may change within a state, while rings are set
+ * up one by one: that is no event. */
 static void on_change(struct daemon *d, struct port *port)
 {
 	struct vdev_status st;
@@ -97,7 +98,8 @@ static void on_change(struct daemon *d, struct port *port)
 	tell_broken(d, port, &st);
 }
 
-/* Control is not to be kept from its other work by ports that change all the time. */
+/* Messages handled per wake-up, so that ports that change all the time do not keep control from its
+ * other work. */
 #define MAILS_AT_ONCE 64
 
 static int on_mail(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -114,7 +116,7 @@ static int on_mail(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	return 0;
 }
 
-/* A front end that shares no memory is nothing unusual for as long as a guest boots. */
+/* Until a guest has booted, a front end that shares no memory is nothing unusual. */
 #define NOT_READY_S 30
 
 static void look_at_port(struct daemon *d, struct port *port)
@@ -138,7 +140,7 @@ static void look_at_port(struct daemon *d, struct port *port)
 				   "for_s", (json_int_t)for_s, "state_text", st.text));
 }
 
-/* A timer goes off once, unless it is told to again. */
+/* Rearms a timer, which goes off only once. */
 static int again(sd_event_source *s, uint64_t in_us)
 {
 	int ret = sd_event_source_set_time_relative(s, in_us);

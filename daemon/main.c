@@ -32,13 +32,13 @@
 /* --- what the loop calls -----------------------------------------------------------------------
  */
 
-/* After changes, before they are answered: the disk holds what the answers say. */
+/* Saves changes before they are answered, so that the disk holds what the answers say. */
 static int on_save(struct rpc_ctx *ctx, struct err *e)
 {
 	return events_save((struct daemon *)((char *)ctx - offsetof(struct daemon, ctx)), e);
 }
 
-/* Daemons reload on it: there is nothing that is read but at start. */
+/* SIGHUP reloads other daemons. This one reads its configuration at start only. */
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
 	(void)s;
@@ -62,14 +62,15 @@ static int open_loop(struct daemon *d, struct err *e)
 {
 	sigset_t set;
 
-	/* Blocked before any thread is made: only the loop takes them. */
+	/* Signals are blocked before any thread is created, so that only the loop gets them. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	/* A configuration over the limit of a file's size is one that cannot be saved. */
+	/* When the configuration exceeds the file size limit, saving it is to fail, not to end the
+	 * process. */
 	signal(SIGXFSZ, SIG_IGN);
 	if (sd_event_new(&d->loop) < 0 ||
 	    sd_event_add_signal(d->loop, NULL, SIGTERM, on_signal, d) < 0 ||
@@ -96,7 +97,7 @@ static int open_server(struct daemon *d, struct err *e)
 	return d->server ? 0 : -1;
 }
 
-/* Held until the process ends, by whatever end. */
+/* Sets the wake-up latency limit, which lasts until the process ends, however it ends. */
 static int hold_wake_latency(const struct options *o, struct err *e)
 {
 	if (o->wake_latency_us < 0)
@@ -124,8 +125,9 @@ static int open_switch(struct daemon *d, struct err *e)
 	return d->ctx.sw->gate ? 0 : -1;
 }
 
-/* Beside the socket, where the lock keeps other instances out. Without it packed rings come to a
- * halt when this process ends and another one takes over; everything else works. */
+/* Opens the file of packed rings' positions. It is beside the socket, whose lock keeps other
+ * instances out. Without it, packed rings stall when another process takes over from this one;
+ * everything else works. */
 static void open_ring_state(const char *socket)
 {
 	struct err e = {0};
@@ -136,7 +138,7 @@ static void open_ring_state(const char *socket)
 		log_warn("%s", e.text);
 }
 
-/* Guests take memory away, and what they are notified through. */
+/* Prepares for guests that take away their memory, or block what they are notified through. */
 static int prepare_for_guests(struct err *e)
 {
 	int rc;
@@ -159,7 +161,7 @@ static int run(struct daemon *d, struct err *e)
 
 	if (config_start(&d->ctx, e) < 0 || events_watch(d, e) < 0)
 		return -1;
-	events_save(d, &unsaved); /* it says itself that it cannot */
+	events_save(d, &unsaved); /* a failure is logged there */
 	events_tell_incomplete(d);
 	log_info("stintd " STINT_VERSION " is ready, JSON-RPC on %s", d->options.socket);
 	sd_notify(0, "READY=1");
@@ -170,7 +172,8 @@ static int run(struct daemon *d, struct err *e)
 	return 0;
 }
 
-/* From the socket, whose lock ends a second instance, up to the switch, and down again. */
+/* Starts everything, from the socket, whose lock turns a second instance away, up to the switch;
+ * runs; and takes it all down again. */
 static int run_ladder(struct daemon *d, struct err *e)
 {
 	bool has_eal = false;
@@ -187,7 +190,7 @@ static int run_ladder(struct daemon *d, struct err *e)
 		goto down;
 	ret = run(d, e);
 down:
-	/* Clients are gone before what their requests work on. */
+	/* Clients are disconnected before the objects that their requests use are freed. */
 	rpc_server_destroy(d->server);
 	if (has_eal) {
 		switch_destroy(d->ctx.sw);

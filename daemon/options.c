@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 
-/* Room for as many VMs as there may be. */
+/* Enough for the highest number of VMs. */
 #define DEFAULT_MEMORY_MIB 8192
 
 static const char usage[] =

@@ -17,8 +17,8 @@ struct options {
 	const char *readonly_socket; /* NULL: none */
 	const char *socket_group;    /* NULL: the daemon's own */
 	int wake_latency_us;         /* -1: the machine's own */
-	uint64_t memory_mib;         /* that packets may take */
-	bool no_huge;                /* do without hugepages although there are some */
+	uint64_t memory_mib;         /* most that packets may take */
+	bool no_huge;                /* no hugepages, even where there are some */
 	struct eal_conf eal;
 };
 

@@ -15,7 +15,8 @@
 
 #include "base/log.h"
 
-/* Whether the process has it (capget(2)); libcap-ng's own state is what is to be, at that time. */
+/* Whether the process has the capability now (capget(2)). libcap-ng's own state is what it is to
+ * become. */
 static bool is_permitted(int cap)
 {
 	struct __user_cap_header_struct hdr = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -26,7 +27,7 @@ static bool is_permitted(int cap)
 	return data[cap / 32].permitted & (1u << (cap % 32));
 }
 
-/* What is kept, and what is worse without it. */
+/* The capabilities that are kept, and the cost of not having each. */
 static const struct {
 	int cap;
 	const char *name;
@@ -66,7 +67,8 @@ void privileges_lock_memory(void)
 	if (!is_permitted(CAP_IPC_LOCK) &&
 	    (getrlimit(RLIMIT_MEMLOCK, &r) < 0 || r.rlim_cur != RLIM_INFINITY))
 		return;
-	/* Pages are locked when they are touched, not before: guests' memory is mapped too. */
+	/* Pages are locked when they are touched, not before, since guests' memory is mapped
+	 * too. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		log_warn("memory may be swapped out, which holds up all VMs: mlockall: %s",
 			 strerror(errno));
