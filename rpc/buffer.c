@@ -17,8 +17,8 @@ bool rpc_buffer_reserve(struct rpc_buffer *b, size_t len)
 		return false;
 	if (b->room - b->end >= len && b->room)
 		return true;
-	/* Moving is paid for by the bytes taken since the last move: at most one move of each byte.
-	 */
+	/* Bytes taken since the last move pay for this one: no more are moved than were taken, so
+	 * each byte causes at most one move. */
 	if (b->start >= used && b->room - used >= len && b->room) {
 		memcpy(b->data, b->data + b->start, used);
 		b->start = 0;

@@ -19,11 +19,11 @@ static inline size_t rpc_buffer_used(const struct rpc_buffer *b)
 	return b->end - b->start;
 }
 
-/* Makes room for `len` bytes at data + end. False when that would exceed the limit, or memory.
+/* Makes room for `len` bytes at data + end. False when that exceeds the limit, or memory is short.
  * [any] */
 bool rpc_buffer_reserve(struct rpc_buffer *b, size_t len);
 bool rpc_buffer_add(struct rpc_buffer *b, const char *bytes, size_t len);
-/* Takes `len` bytes, which must be there, from the front; an empty buffer gives its memory back.
+/* Removes `len` bytes, which must be there, from the front. An empty buffer frees its memory.
  * [any] */
 void rpc_buffer_take(struct rpc_buffer *b, size_t len);
 void rpc_buffer_clear(struct rpc_buffer *b);

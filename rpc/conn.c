@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One client's connection.
  *
- * Belongs to the control thread. Each time the event loop gets to it, it does a bounded amount:
- * reads once, carries out some requests (or some of a batch's), writes once. Where more is left it
- * asks to be called again, behind everybody else. While a client does not read, its requests wait:
- * beyond HIGH_WATER of unread answers nothing of it is carried out. Memory: the input buffer (one
- * request and one read), one parsed request or batch (the scanner bounds its values), the output
- * buffer (RPC_MAX_UNREAD). */
+ * Belongs to the control thread. Each time the event loop calls it, it does a bounded amount of
+ * work: reads once, carries out some requests (or some of a batch's), writes once. If more is left,
+ * it asks to be called again, after all other event sources. There is back-pressure: with
+ * HIGH_WATER bytes of unread answers, no request of the client is carried out. Memory: the input
+ * buffer (one request and one read), one parsed request or batch (the scanner bounds its values),
+ * the output buffer (RPC_MAX_UNREAD). */
 #include "rpc/conn.h"
 
 #include <errno.h>
@@ -27,13 +27,13 @@
 #define HIGH_WATER    (256 * 1024)
 #define TURN_REQUESTS 32
 #define MAX_WAITING   (RPC_MAX_BATCH + 1)
-#define TURN_US       2000 /* after this long others get their turn */
+#define TURN_US       2000 /* after this long other clients get their turn */
 
-/* An answer, and the texts around it; NULL: these alone. */
+/* A queued answer, and the texts before and after it. With `answer` NULL, the texts alone. */
 struct waiting {
 	json_t *answer;
 	const char *before, *after;
-	bool changed; /* something, so it depends on the save */
+	bool changed; /* the call changed something: the answer depends on the save */
 };
 
 struct rpc_conn {
@@ -52,16 +52,16 @@ struct rpc_conn {
 	size_t batch_next;
 	bool batch_answered;
 
-	struct waiting *waiting; /* answers, the first of which waits for a save */
+	struct waiting *waiting; /* queued answers; the first one waits for a save */
 	size_t n_waiting;
-	size_t waiting_bytes; /* about: of those that depend on no save, which may be long */
+	size_t waiting_bytes; /* roughly, of answers that depend on no save, which may be long */
 
 	struct rpc_buffer out;
 	bool subscribed;
 	uint64_t next_event;
 
 	bool eof;     /* the client sends no more */
-	bool closing; /* nothing more is taken from it; ends when `out` is empty */
+	bool closing; /* no more requests are taken; ends when `out` is empty */
 	bool dead;    /* ends now */
 	uint64_t heard_us;
 	uint64_t sent_us; /* since when `out` has not moved */
@@ -87,7 +87,8 @@ static int put_bytes(const char *bytes, size_t len, void *arg)
 	return rpc_buffer_add(&c->out, bytes, len) ? 0 : -1;
 }
 
-/* Queues the text of `value` (or none), whose reference it takes over, between two other texts. */
+/* Queues the text of `value` (NULL: none), whose reference it takes over, between two other
+ * texts. */
 static void put(struct rpc_conn *c, const char *before, json_t *value, const char *after)
 {
 	if (put_bytes(before, strlen(before), c) ||
@@ -100,7 +101,7 @@ static void put(struct rpc_conn *c, const char *before, json_t *value, const cha
 	json_decref(value);
 }
 
-/* Queues an answer behind those that wait for a save, or to wait for one itself. Takes over the
+/* Queues an answer. It waits if it depends on a save, or if answers before it wait. Takes over the
  * reference. */
 static void put_answer(struct rpc_conn *c, const char *before, json_t *answer, const char *after,
 		       bool changed)
@@ -123,7 +124,7 @@ static void put_answer(struct rpc_conn *c, const char *before, json_t *answer, c
 		c->waiting_bytes += json_dumpb(answer, NULL, 0, JSON_COMPACT);
 }
 
-/* Answers what ends the connection: where the next request begins is not known. */
+/* Answers with an error and closes: it is not known where the next request would begin. */
 static void refuse(struct rpc_conn *c, int code, const char *text)
 {
 	log_debug("rpc: %s: %s", c->who, text);
@@ -136,7 +137,8 @@ static void refuse(struct rpc_conn *c, int code, const char *text)
 
 /* --- requests --- */
 
-/* A notification that changes something is saved like any other call. */
+/* Has the change of a request without an answer (a notification) saved like that of any other
+ * call. */
 static void note_unanswered(const struct rpc_conn *c, bool changed)
 {
 	if (changed)
@@ -163,7 +165,7 @@ static void batch_step(struct rpc_conn *c)
 	c->batch = NULL;
 }
 
-/* Takes over the reference to a parsed request or batch. */
+/* Starts on a parsed request or batch, whose reference it takes over. */
 static void begin(struct rpc_conn *c, json_t *request)
 {
 	size_t n = json_array_size(request);
@@ -274,7 +276,7 @@ static void put_events(struct rpc_conn *c)
 		uint64_t first = rpc_events_first(c->conf->events);
 
 		if (c->next_event < first)
-			c->next_event = first; /* missed some: the number shows it */
+			c->next_event = first; /* events were missed: their numbers show it */
 		put(c, "",
 		    json_pack("{s:s, s:s, s:O}", "jsonrpc", "2.0", "method", "event", "params",
 			      rpc_events_get(c->conf->events, c->next_event)),
@@ -332,7 +334,7 @@ static bool is_finished(const struct rpc_conn *c)
 	return c->closing || (c->eof && !has_work(c) && !c->subscribed);
 }
 
-/* A turn of the connection: everything but reading. May end it. */
+/* One turn of the connection: everything except reading. May end it. */
 static void conn_turn(struct rpc_conn *c)
 {
 	uint32_t want = 0;
@@ -364,7 +366,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	(void)fd;
 	if (revents & EPOLLIN)
 		receive(c);
-	/* Nobody is there to be told of events or answers any more. */
+	/* The client is gone: nobody is left to read events or answers. */
 	if (revents & (EPOLLHUP | EPOLLERR) && c->eof && !has_work(c))
 		c->dead = true;
 	conn_turn(c);

@@ -75,7 +75,7 @@ static int refuse_range(const struct rpc_param *p, const json_t *value, struct e
 		       show(value, buf, sizeof(buf)), (long long)p->min, (long long)p->max);
 }
 
-/* Whole numbers may be written as 5.0 or 5e0: to JSON they are the same number. */
+/* Decodes an integer. It may be written as 5.0 or 5e0, which to JSON is the same number. */
 static int decode_integer(const struct rpc_param *p, const json_t *value, void *out, struct err *e)
 {
 	int64_t number;

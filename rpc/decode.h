@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Parameters of a call, from JSON into the method's struct. */
+/* Decodes the parameters of a call, from JSON into the method's struct. */
 #ifndef RPC_DECODE_H
 #define RPC_DECODE_H
 
@@ -13,9 +13,8 @@
  * [any] */
 int rpc_decode(const struct rpc_params *desc, json_t *params, void *out, struct err *e);
 
-/* A JSON string of a text that may have been cut, or come from anywhere: bytes that are not UTF-8
- * become
- * '?'. NULL when memory is short. [any] */
+/* A JSON string from a text that may have been cut, or come from anywhere. Non-ASCII bytes become
+ * '?' if the text is not valid UTF-8. NULL when memory is short. [any] */
 json_t *rpc_text(const char *text);
 
 #endif

@@ -17,8 +17,8 @@ json_t *rpc_parse(const char *text, size_t len, struct err *e)
 	json_error_t error;
 	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 
-	/* An integer that no 64 bits hold is still JSON: taken as a real, it is refused later, by
-	 * the name of the parameter that it was given for. */
+	/* An integer of more than 64 bits is still JSON. Read as a real, it is refused later, with
+	 * the name of its parameter. */
 	if (!value && json_error_code(&error) == json_error_numeric_overflow)
 		value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
 				   &error);
@@ -28,7 +28,7 @@ json_t *rpc_parse(const char *text, size_t len, struct err *e)
 	return value;
 }
 
-/* What error data shows of the value: scalars, long strings cut. */
+/* The value as error data shows it: scalars, with long strings cut. */
 static json_t *echo_value(json_t *value)
 {
 	char cut[ECHOED_STRING + 4];
@@ -62,8 +62,8 @@ json_t *rpc_error_answer(json_t *id, int code, const char *message, const char *
 			 error);
 }
 
-/* The id to answer with, NULL when it has a type that ids cannot have. Ids that came as reals for
- * the sake of another number (see rpc_parse) go back as what they were. */
+/* The id to answer with, NULL when it has a type that ids cannot have. An integer id that was read
+ * as a real because of another number (see rpc_parse) is answered as an integer. */
 static json_t *answer_id(json_t *id)
 {
 	if (json_is_real(id)) {
@@ -191,7 +191,7 @@ static json_t *carry_out(const struct rpc_caller *caller, const struct rpc_metho
 	return result;
 }
 
-/* A well-formed request. `id` is NULL for a notification. */
+/* Carries out a well-formed request. `id` is NULL for a notification. */
 static json_t *dispatch_valid(const struct rpc_caller *caller, json_t *request, json_t *id,
 			      bool *changed)
 {

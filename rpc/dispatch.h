@@ -19,7 +19,7 @@ struct rpc_table {
 	size_t n;
 };
 
-/* On whose behalf, and how, requests are carried out. */
+/* The caller on whose behalf requests are carried out. */
 struct rpc_caller {
 	struct rpc_table methods;
 	struct rpc_ctx *ctx;
@@ -34,12 +34,13 @@ struct rpc_caller {
 /* Parses the text of one request or batch. NULL with *e filled. [control] */
 json_t *rpc_parse(const char *text, size_t len, struct err *e);
 
-/* Carries out one request. The answer, a new reference, or NULL where none is due. *changed says
- * whether it changed the configuration: then it must not be sent before that is saved. [control] */
+/* Carries out one request. Returns the answer, a new reference, or NULL where none is due. When
+ * *changed is set, the request changed the configuration, and its answer must not be sent before
+ * that is saved. [control] */
 json_t *rpc_dispatch(const struct rpc_caller *caller, json_t *request, bool *changed);
 
-/* Makes an error of an answer to a call that changed something which could not be saved: it is in
- * force. [any] */
+/* Turns the answer to a call into an error: its changes are in force, but could not be saved.
+ * [any] */
 void rpc_answer_unsaved(json_t *answer, const struct err *why);
 
 /* Calls a method without an answer object and without `changed`. The result, a new reference, or
@@ -47,7 +48,7 @@ void rpc_answer_unsaved(json_t *answer, const struct err *why);
 json_t *rpc_invoke(const struct rpc_caller *caller, const char *method, json_t *params,
 		   struct err *e);
 
-/* An answer that is an error. `id` may be NULL (null is answered then); `field` too. [any] */
+/* An error answer. `id` may be NULL (answered as null), and so may `field`. [any] */
 json_t *rpc_error_answer(json_t *id, int code, const char *message, const char *field,
 			 json_t *value);
 

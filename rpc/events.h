@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The last events, numbered from 1 without gaps. Subscribers read from it at their own pace: one
- * that is too slow misses events and sees it by the numbers. */
+/* The last events, numbered from 1 without gaps. Subscribers read them at their own pace. One that
+ * is too slow misses events, and sees it by the numbers. */
 #ifndef RPC_EVENTS_H
 #define RPC_EVENTS_H
 

@@ -16,7 +16,7 @@
 
 #define BACKLOG 64
 
-/* Whether the locked file is still the one at the path: its last owner removes it when it ends. */
+/* Whether the locked file is still the one at the path. Its last owner removes it at its end. */
 static int lock_is_current(const struct rpc_listener *l)
 {
 	struct stat ours, there;
@@ -30,7 +30,7 @@ static void write_pid(int fd)
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 
-	/* Only for people to read: a full disk is no reason not to start. */
+	/* The process id is for people to read only: a full disk is no reason not to start. */
 	if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)len, 0) != len)
 		return;
 }
@@ -79,7 +79,7 @@ static int take_lock(struct rpc_listener *l, struct err *e)
 	}
 }
 
-/* Removes what a process that ended badly left at the path. */
+/* Removes the socket of a process that ended without removing it. */
 static int remove_stale(const struct rpc_listener *l, const struct sockaddr_un *address,
 			struct err *e)
 {
@@ -118,7 +118,7 @@ static int group_id(const char *name, gid_t *gid, struct err *e)
 static int bind_and_listen(struct rpc_listener *l, const struct sockaddr_un *address, gid_t gid,
 			   mode_t mode, struct err *e)
 {
-	/* Until owner and mode are right nobody else may connect: the file inherits this mode. */
+	/* The file inherits this mode: nobody else may connect until owner and mode are right. */
 	if (fchmod(l->fd, 0600) || bind(l->fd, (const struct sockaddr *)address, sizeof(*address)))
 		return err_set(e, ERR_PERMISSION, "socket", "cannot make %s: %s", l->path,
 			       strerror(errno));
@@ -176,7 +176,7 @@ void rpc_listener_close(struct rpc_listener *l)
 		return;
 	unlink(l->path);
 	close(l->fd);
-	/* While the lock is still held: whoever locks it after this sees that the file is gone. */
+	/* The lock is still held, so whoever locks this file next sees that it is gone. */
 	unlink(l->lock_path);
 	close(l->lock_fd);
 	l->fd = l->lock_fd = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A listening Unix socket that belongs to one process at a time, by a lock file beside it. */
+/* A listening Unix socket, owned by one process at a time: a lock file beside it sees to that. */
 #ifndef RPC_LISTENER_H
 #define RPC_LISTENER_H
 
@@ -14,9 +14,9 @@ struct rpc_listener {
 	int lock_fd;
 };
 
-/* Takes the lock, replaces a socket that nobody serves any more, and listens. `group` (a name, or
- * NULL for the process's own) and `mode` are the socket file's. -EBUSY when another process has it;
- * the reason is in *e. On failure nothing is left open. [control] */
+/* Takes the lock, replaces a stale socket, and listens. The socket file gets `group` (a name, or
+ * NULL for the process's own) and `mode`. -EBUSY when another process has it; the reason is in *e.
+ * On failure nothing is left open. [control] */
 int rpc_listener_open(struct rpc_listener *l, const char *path, const char *group, mode_t mode,
 		      struct err *e);
 

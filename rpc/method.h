@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a JSON-RPC method is to the server: generated tables (rpc_schema.h) are made of these. */
+/* A JSON-RPC method as the server sees it. The generated tables (rpc_schema.h) consist of these. */
 #ifndef RPC_METHOD_H
 #define RPC_METHOD_H
 
@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 struct rpc_conn; /* a client's connection, to methods that the server answers itself */
-struct rpc_ctx;  /* what the handlers work on; only they know what is in it */
+struct rpc_ctx;  /* what handlers work on, opaque to the server */
 
 enum rpc_type {
 	RPC_STRING, /* const char *, NULL when absent; valid until the handler returns */
@@ -31,7 +31,7 @@ struct rpc_param {
 	bool required;
 	bool has_default;
 	size_t offset;
-	size_t has_offset; /* of the bool that says that it was given; RPC_NO_OFFSET: none */
+	size_t has_offset; /* of the bool that tells whether it was given; RPC_NO_OFFSET: none */
 	int64_t min;       /* of the value, or of a string's length in bytes */
 	int64_t max;
 	const char *pattern;      /* POSIX extended regular expression, NULL: any */

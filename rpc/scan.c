@@ -22,8 +22,8 @@ static enum rpc_scan_result scan_begin(struct rpc_scan *s, char c)
 	return c != '\0' && strchr("\"-0123456789tfn", c) ? RPC_SCAN_SCALAR : RPC_SCAN_BAD;
 }
 
-/* Inside an object or array, outside strings. Commas count values as well as brackets do: `[1,2`
- * has as many values as commas, and one. */
+/* Inside an object or array, outside strings. Values are counted by commas and brackets: `[1,2` has
+ * as many values as commas, plus one. */
 static enum rpc_scan_result scan_nested(struct rpc_scan *s, char c)
 {
 	switch (c) {

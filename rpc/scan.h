@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Finds where a JSON value ends in a stream of bytes, before any of it is parsed. Each byte is
- * looked at once, however the stream was cut into pieces. Bounds depth and number of values, so
- * that the parser behind it needs bounded stack and memory. Does not judge syntax: the parser does.
- */
+/* Finds the end of a JSON value in a stream of bytes, before any of it is parsed. Each byte is
+ * looked at once, however the stream is cut into pieces. Bounds the depth and the number of values,
+ * so that the parser needs bounded stack and memory. Syntax is left to the parser. */
 #ifndef RPC_SCAN_H
 #define RPC_SCAN_H
 
@@ -29,8 +28,8 @@ struct rpc_scan {
 	bool escaped;
 };
 
-/* Looks at `len` bytes and says in *used how many it took, at most up to the end of a value. After
- * anything but MORE and END the stream is of no use any more. [any] */
+/* Scans `len` bytes. *used is how many it took, at most up to the end of a value. After any result
+ * but MORE and END the stream cannot be used any more. [any] */
 enum rpc_scan_result rpc_scan(struct rpc_scan *s, const char *bytes, size_t len, size_t *used);
 
 /* Whether a value has begun and not ended. */

@@ -14,8 +14,8 @@ json_t *rpc_serve_events_subscribe(struct rpc_conn *conn, const struct rpc_event
 {
 	struct rpc_events *events = rpc_conn_events(conn);
 
-	/* A number that is still to come would mean silence until then: the client counts the
-	 * events of a daemon that was restarted since. */
+	/* A number in the future is refused. It would mean silence until then, and comes from a
+	 * client that counted the events of the daemon before a restart. */
 	if (p->has_since && p->since > events->next) {
 		err_set(e, ERR_INVALID, "since",
 			"since: %llu is above the next event's number, %llu",

@@ -33,7 +33,7 @@ struct rpc_server {
 	int (*save_changes)(struct rpc_ctx *ctx, struct err *e);
 	struct rpc_events events;
 	struct rpc_conn_list conns;
-	char *doorplate; /* the answer to those for whom there is no place */
+	char *doorplate; /* the answer to clients for whom there is no place */
 };
 
 static void remove_conn(void *arg, struct rpc_conn *c)
@@ -47,9 +47,9 @@ static void remove_conn(void *arg, struct rpc_conn *c)
 
 /* --- saving ------------------------------------------------------------------------------------
  *
- * One save serves all calls that were there to be carried out, of all clients. It has its turn
- * behind everything that the event loop has found by then, and before what comes later: nobody who
- * asks all the time can put it off. */
+ * One save serves all calls, of all clients, that could be carried out before it. It runs after all
+ * events that the loop has found by then and before later ones, so no client can put it off by
+ * asking all the time. */
 
 static void save_now(struct rpc_server *s)
 {
@@ -87,7 +87,8 @@ static void admit(struct entrance *en, int fd)
 	struct rpc_conn *c;
 
 	if (en->n >= RPC_MAX_CONNECTIONS) {
-		/* A fresh socket has room for one line: whoever cannot take it is not told why. */
+		/* A fresh socket has room for one line. A client whose socket does not is not told
+		 * why. */
 		if (send(fd, s->doorplate, strlen(s->doorplate), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			log_debug("rpc: a client too many left");
 		close(fd);
@@ -109,8 +110,8 @@ static int on_accept(sd_event_source *source, int fd, uint32_t revents, void *us
 	if (client >= 0) {
 		admit(en, client);
 	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		/* The client stays in the queue; trying again at once would spin. The tick tries.
-		 */
+		/* The client stays in the queue. Trying again at once would spin, so the tick tries
+		 * again. */
 		log_warn("rpc: cannot accept: %s", strerror(errno));
 		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	}

@@ -28,19 +28,19 @@ struct rpc_server_conf {
 	struct rpc_ctx *ctx; /* given to handlers */
 	/* Runs after each call that changed the configuration. NULL: nothing. */
 	void (*changed)(struct rpc_ctx *ctx, const char *method, const json_t *params);
-	/* Saves what was changed so far, for several calls at once. No such call is answered before
-	 * this; when it fails, the answers are its error, and the changes stay in force. NULL:
-	 * nothing. */
+	/* Saves all changes so far, once for several calls. Calls that change something are
+	 * answered after this. When it fails, the answers are its error, and the changes stay in
+	 * force. NULL: nothing. */
 	int (*save)(struct rpc_ctx *ctx, struct err *e);
 	uint64_t timeout_us; /* 0: RPC_TIMEOUT_US */
 };
 
-/* Opens the sockets; serves them whenever `loop` runs. NULL with *e filled, -EBUSY's code when
- * another process serves the path. [control] */
+/* Opens the sockets; serves them whenever `loop` runs. NULL with *e filled: ERR_BUSY when another
+ * process serves the path. [control] */
 struct rpc_server *rpc_server_create(sd_event *loop, const struct rpc_server_conf *conf,
 				     struct err *e);
 
-/* Disconnects everybody, removes the sockets. Not from within a handler. [control] */
+/* Disconnects all clients and removes the sockets. Not to be called from a handler. [control] */
 void rpc_server_destroy(struct rpc_server *s);
 
 /* Numbers an event, keeps it and sends it to subscribers. `fields` (an object whose reference is
