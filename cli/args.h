@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A command's arguments as the parameters of its method. */
+/* Turns a command's arguments into the parameters of its method. */
 #ifndef CLI_ARGS_H
 #define CLI_ARGS_H
 
@@ -17,9 +17,9 @@ struct args {
 void args_init(struct args *a, const json_t *method);
 void args_uninit(struct args *a);
 
-/* Takes what is at argv[0]: returns how many arguments it took, 0 when it is an option that the
- * method does not have, -EINVAL with *e filled when it is wrong. Only types are checked: the daemon
- * knows the bounds. */
+/* Takes the parameter at argv[0]. Returns how many arguments that took, 0 for an option that the
+ * method does not have, -EINVAL with *e filled for a wrong one. Checks types only: the daemon knows
+ * the bounds. */
 int args_take(struct args *a, int argc, char **argv, struct err *e);
 
 /* -EINVAL with *e filled when a required parameter is missing. */

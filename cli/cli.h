@@ -31,26 +31,26 @@ struct cli {
 /* The whole program. */
 int cli_main(int argc, char **argv, FILE *out, FILE *err);
 
-/* Takes the option at argv[i] if it is one that every command has: the number of arguments it took,
- * 0 when it is none of these, negative after telling what is wrong with it. */
+/* Takes the option at argv[i] if every command has it. Returns how many arguments that took, 0 when
+ * it is another one, negative after telling what is wrong with it. */
 int cli_take_option(struct cli *cli, int argc, char **argv, int i);
 
-/* Says on cli->err what is wrong with the command line. Returns CLI_USAGE. */
+/* Prints to cli->err what is wrong with the command line. Returns CLI_USAGE. */
 int cli_usage_error(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Sends a call and prints its result by the method's description (NULL: as JSON). Takes over the
- * reference to `params`. */
+/* Sends a call and prints its result as the description of the method says (NULL: as JSON). Takes
+ * over the reference to `params`. */
 int cli_call(struct cli *cli, const char *name, const json_t *method, json_t *params);
 
-/* The commands that are more than one call. argv begins behind the command's name. */
+/* The commands that are more than one call. argv begins after the command's name. */
 int cli_events(struct cli *cli, int argc, char **argv);
 int cli_top(struct cli *cli, int argc, char **argv);
 
-/* Whether argv[0] is option `name`; its value, if it takes one, comes to *value and how many
- * arguments both are is returned; 0 when it is another one, -1 when the value is missing. */
+/* Looks for option `name` at argv[0], and stores the value, if it takes one, in *value. Returns how
+ * many arguments these are, 0 when it is another option, -1 when the value is missing. */
 int cli_option(int argc, char **argv, const char *name, const char **value);
 
-/* A number of seconds within bounds; false when the text is none. */
+/* Parses a number of seconds within bounds; false when the text is not one. */
 bool cli_seconds(const char *text, double min, double max, double *seconds);
 
 #endif

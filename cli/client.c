@@ -59,7 +59,7 @@ void client_close(struct client *c)
 	c->fd = -1;
 }
 
-/* Waits for the socket until `until`, negative: for ever. */
+/* Waits for the socket until `until` (negative: without limit). */
 static int wait_for(struct client *c, short events, double until)
 {
 	struct pollfd p = {.fd = c->fd, .events = events};

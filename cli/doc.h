@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The description of all methods, as built in: which commands there are, and what results look
- * like. All results are borrowed from the document. */
+/* The built-in description of all methods: the commands, and the form of results. All returned
+ * values but doc_load()'s are borrowed from the document. */
 #ifndef CLI_DOC_H
 #define CLI_DOC_H
 
@@ -20,11 +20,12 @@ const char *doc_word(const json_t *method, int i);
 /* A method's parameter, '-' and '_' being the same; NULL when there is none. */
 json_t *doc_param(const json_t *method, const char *name);
 
-/* Whether a parameter is given without its name, and as which of those. -1: it is not. */
+/* The position of a parameter that is given without its name, -1 for other parameters; and the
+ * parameter at a position. */
 int doc_position(const json_t *method, const char *param);
 const char *doc_positional(const json_t *method, size_t i);
 
-/* The schema itself where `schema` is a reference to one. */
+/* Resolves `schema` if it is a reference to one. */
 json_t *doc_schema(json_t *doc, json_t *schema);
 
 #endif

@@ -60,7 +60,7 @@ void help_usage(const json_t *method, FILE *out)
 	fputc('\n', out);
 }
 
-/* What a parameter may be, after its description. */
+/* Writes the values that a parameter may have, after its description. */
 static void put_bounds(const json_t *param, const json_t *schema, FILE *f)
 {
 	const json_t *values = json_object_get(schema, "enum");

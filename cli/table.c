@@ -28,7 +28,8 @@ void table_uninit(struct table *t)
 	free(t->right);
 }
 
-/* Control characters, those that UTF-8 writes as C2 80 to C2 9F included, are not for terminals. */
+/* Replaces control characters, which are not for terminals, by '?'. UTF-8's C2 80 to C2 9F are
+ * among them. */
 static char *clean(const char *text)
 {
 	char *copy = strdup(text);
@@ -56,7 +57,7 @@ void table_add(struct table *t, size_t column, const char *text)
 	t->cell[(t->rows - 1) * t->columns + column] = clean(text);
 }
 
-/* Characters, not bytes. */
+/* The width in characters, not bytes. */
 static size_t width_of(const char *text)
 {
 	size_t width = 0;
@@ -217,7 +218,7 @@ static void print_list(json_t *schema, const json_t *list, FILE *out)
 	table_uninit(&t);
 }
 
-/* Whether a value needs a table of its own: a list of objects, or of lists of calls and so on. */
+/* Whether a value, a list of objects, needs a table of its own. */
 static bool is_object_list(const json_t *value)
 {
 	return json_is_object(json_array_get(value, 0));

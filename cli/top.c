@@ -13,8 +13,8 @@
 #include "cli/table.h"
 
 #define FRAME_ROWS   10  /* lines of the screen that are not VMs */
-#define COLUMNS      100 /* as wide as VMs' lines get where the terminal is no wider */
-#define NUMBERS      80  /* of these, what is not names */
+#define COLUMNS      100 /* the least width of VMs' lines, also on a narrower terminal */
+#define NUMBERS      80  /* of these, all but the names */
 #define TENANT_WIDTH 8
 
 /* --- rates --- */
@@ -206,7 +206,7 @@ static void add_name(struct table *t, size_t column, const json_t *value, size_t
 
 static void print_workers(const json_t *workers, FILE *out)
 {
-	/* What is not worth a row of its own on the screen is in stats_workers. */
+	/* Everything that is not worth a column on the screen is in stats_workers. */
 	static const char *const keys[] = {"vms_percent",      "poll_percent", "control_percent",
 					   "schedule_percent", "idle_percent", "lost_percent"};
 	static const char *const titles[] = {"WORKER",    "VMS%",  "POLL%", "CONTROL%",
@@ -285,7 +285,7 @@ struct top {
 	bool batch;
 };
 
-/* Both readings in one batch, so that they belong together. NULL after telling why. */
+/* Takes both readings in one batch, so that they belong together. NULL after telling why. */
 static json_t *take_snapshot(struct top *t)
 {
 	json_t *request = json_pack("[o, o]", client_request(1, "stats_workers", NULL),

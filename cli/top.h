@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who used the switch's time between two readings. */
+/* The shares of the switch's time that VMs used between two readings. */
 #ifndef CLI_TOP_H
 #define CLI_TOP_H
 
 #include <jansson.h>
 #include <stdio.h>
 
-/* From two snapshots {"workers": what stats_workers answers, "vms": what stats_vms answers}:
- * {"workers": [{worker, vms_percent, idle_percent, poll_percent, ...}], "vms": [{vm, tenant,
- * worker, share_percent, used_us, waited_us, overruns, longest_service_us, longest_wait_us,
- * balance_us, cycles_per_packet, pps, bps, drops_per_s}]}, VMs sorted by share. The longest and the
- * balance are as they are in `after`, all else is over the interval. Counters that went back (an
- * object made anew) count from 0. New reference. */
+/* The rates between two snapshots {"workers": what stats_workers answers, "vms": what stats_vms
+ * answers}: {"workers": [{worker, vms_percent, idle_percent, poll_percent, ...}], "vms": [{vm,
+ * tenant, worker, share_percent, used_us, waited_us, overruns, longest_service_us, longest_wait_us,
+ * balance_us, cycles_per_packet, pps, bps, drops_per_s}]}, VMs sorted by share. The longest times
+ * and the balance are those of `after`; all else is over the interval. A counter that went back (of
+ * an object made anew) counts from 0. New reference. */
 json_t *top_rates(const json_t *before, const json_t *after);
 
 /* Prints rates as two tables, at most `rows` VMs (0: all), names cut where lines would be longer
