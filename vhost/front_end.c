@@ -25,8 +25,8 @@ void front_end_close(struct front_end *fe)
 	fe->fd = -1;
 }
 
-/* Adds the descriptors that came with some bytes to the message's. False when there are more than
- * any message takes: the kernel has closed those that it did not hand out. */
+/* Adds received descriptors to the message's. False when some were lost: there were more than any
+ * message takes, or the kernel has closed those that it could not hand out. */
 static bool take_fds(struct message *msg, struct msghdr *hdr)
 {
 	bool fit = !(hdr->msg_flags & MSG_CTRUNC);
@@ -50,7 +50,7 @@ static bool take_fds(struct message *msg, struct msghdr *hdr)
 	return fit;
 }
 
-/* Reads what is there of the next `left` bytes. What recvmsg() returns; -EMFILE in *e's words where
+/* Reads what is there of the next `left` bytes. Returns what recvmsg() does; *lost is set where
  * descriptors were lost. */
 static ssize_t receive(struct front_end *fe, uint32_t left, bool *lost)
 {
@@ -72,7 +72,7 @@ static ssize_t receive(struct front_end *fe, uint32_t left, bool *lost)
 	return got;
 }
 
-/* How much of the message is still to come: first the header, then what it says. */
+/* Bytes of the message that are still to come: first of its header, then of the payload. */
 static uint32_t left_of(const struct front_end *fe)
 {
 	return fe->have < MESSAGE_HEADER ? MESSAGE_HEADER - fe->have

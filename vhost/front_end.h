@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The connection of a vhost-user front end: whole messages from a socket that is never waited for.
- */
+/* The connection of a vhost-user front end: whole messages from a socket that never blocks. */
 #ifndef VHOST_FRONT_END_H
 #define VHOST_FRONT_END_H
 
@@ -21,8 +20,8 @@ enum front_end_read {
 	FRONT_END_NOTHING, /* no whole message yet */
 	FRONT_END_MESSAGE, /* fe->msg is one; its descriptors are the caller's to take or to close
 			    */
-	FRONT_END_GONE,    /* it hung up, with *e saying in the middle of what, if so */
-	FRONT_END_BAD,     /* what it sent cannot be followed any more, *e says why */
+	FRONT_END_GONE,    /* it hung up; *e is filled if that was within a message */
+	FRONT_END_BAD,     /* what it sent is invalid, and reading cannot go on; *e says why */
 };
 
 /* Takes over a connected socket, which is made non-blocking. [gate] */
@@ -31,12 +30,12 @@ void front_end_open(struct front_end *fe, int fd);
 /* Hangs up, and closes the descriptors of a message under way. [gate] */
 void front_end_close(struct front_end *fe);
 
-/* Reads on, one message at most. Bounded by it: never waits, holds MESSAGE_MAX_FDS descriptors at
- * most. [gate] */
+/* Reads on, one message at most. Never blocks, and holds at most MESSAGE_MAX_FDS descriptors.
+ * [gate] */
 enum front_end_read front_end_read(struct front_end *fe, uint64_t now_ns, struct err *e);
 
-/* Answers fe->msg with `size` bytes of its payload. False when the front end does not read what it
- * is answered: nothing is kept for it. [gate] */
+/* Sends fe->msg back as the answer, with `size` bytes of payload. False when the front end does not
+ * read its answers: none are queued for it. [gate] */
 bool front_end_answer(struct front_end *fe, uint32_t size);
 
 /* The same with one number. */

@@ -3,9 +3,9 @@
  *
  * Owns the thread "vhost", its epoll set, and for each port a listening socket or an attempt to
  * connect, and one connection. Memory is a fixed struct per port. The loop handles one event at a
- * time, that of the port which used the least of the thread's time lately: what others sent
- * meanwhile is still there when epoll is asked again. Control's calls are run between two events.
- */
+ * time, that of the port which used the least of the thread's time lately. epoll is
+ * level-triggered, so it reports the other events again. Control's calls are run between two
+ * events. */
 #include "vhost/gate.h"
 
 #include <errno.h>
@@ -29,21 +29,22 @@
 
 #define MAX_EVENTS 512
 
-/* Connections of a port: a few at once, as of a guest that is rebooted, then so many a second. */
+/* The limit of connections to a port: a burst, as of a guest that is rebooted, then one per
+ * interval. */
 #define CONNECTS_BURST    10
 #define CONNECTS_INTERVAL (100 * CLOCK_NS_PER_MS)
 
-/* Between attempts to connect: longer each time that nothing came of one. */
+/* The pause between attempts to connect: it doubles each time that nothing came of one. */
 #define RETRY_LEAST (100 * CLOCK_NS_PER_MS)
 #define RETRY_MOST  (CLOCK_NS_PER_S)
 
-/* A connection that ended before was not worth it. */
+/* A connection that lasts no longer than this counts as one that nothing came of. */
 #define GOOD_CONNECTION (2 * (uint64_t)CLOCK_NS_PER_S)
 
-/* For the rest of a message: QEMU sends each in one piece. */
+/* The time limit for the rest of a message. QEMU sends each in one piece. */
 #define MESSAGE_PATIENCE (5 * (uint64_t)CLOCK_NS_PER_S)
 
-/* What a port used of the thread is halved that often, and its file is looked after. */
+/* The interval after which each port's used time is halved, and its socket's file is checked. */
 #define LOOK_INTERVAL ((uint64_t)CLOCK_NS_PER_S)
 
 struct gate_port {
@@ -85,7 +86,7 @@ struct gate {
 	bool stopping;
 };
 
-/* An event's owner, and which of its two descriptors it is about. */
+/* The tag of an event: its port, and which of the port's two descriptors it is about. */
 #define IS_LISTENER 1ULL
 
 static uint64_t tag_of(struct gate_port *p, bool is_listener)
@@ -142,8 +143,8 @@ static bool hung_up(const struct front_end *fe)
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* Numbers are given out from the lowest on: one from the reserve means that all others are taken.
- */
+/* Whether a descriptor is from the reserve for management. The lowest free number is given out, so
+ * then all others are taken. */
 static bool is_reserved(int fd)
 {
 	return fd >= fd_limit_for_guests();
@@ -158,7 +159,7 @@ static void accept_one(struct gate_port *p, uint64_t now)
 		p->retry_ns = pace_next_ns(&p->connects, now);
 		return;
 	}
-	/* It may be the same front end once more. */
+	/* The new connection may be of the same front end, after it hung up. */
 	if (p->fe.fd >= 0 && hung_up(&p->fe))
 		leave(p, NULL, now);
 	fd = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -170,7 +171,7 @@ static void accept_one(struct gate_port *p, uint64_t now)
 		close(fd);
 		p->ops->turned_away(p->ctx, p->fe.fd < 0);
 	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-		/* It stays in the queue: trying again at once would spin. */
+		/* The connection stays in the queue: trying again at once would spin. */
 		p->ops->turned_away(p->ctx, true);
 		set_accepting(p, false);
 		p->retry_ns = now + RETRY_MOST;
@@ -231,7 +232,8 @@ static int listen_again(struct gate_port *p, struct err *e)
 	return 0;
 }
 
-/* Somebody may remove the socket's file, or the folder: then nobody finds the port any more. */
+/* Creates the socket's file again after it, or its folder, was removed: without it nobody finds the
+ * port. */
 static void look_after_file(struct gate_port *p)
 {
 	struct err e = {0};
@@ -261,7 +263,7 @@ static void look(struct gate *g, uint64_t now)
 /* --- the loop ------------------------------------------------------------------------------------
  */
 
-/* Does what is due by time. Returns when something will be. */
+/* Does what is due by time. Returns when more will be due. */
 static uint64_t do_what_is_due(struct gate *g, uint64_t now)
 {
 	uint64_t next;
@@ -289,7 +291,7 @@ static struct gate_port *port_of(const struct epoll_event *ev)
 	return (struct gate_port *)(uintptr_t)(ev->data.u64 & ~IS_LISTENER);
 }
 
-/* Of the events the one whose port used the least; -1 when there is none but a call's. */
+/* The event whose port used the least time lately; -1 when no event is a port's. */
 static int choose(const struct epoll_event *ev, int n)
 {
 	int best = -1;
@@ -313,7 +315,7 @@ static void handle(const struct epoll_event *ev)
 	p->used_ns += clock_now_ns() - begin;
 }
 
-/* Runs what control asked for. False when the gate is to end. */
+/* Runs control's calls. False when the gate is to end. */
 static bool take_calls(struct gate *g)
 {
 	struct call *c;
@@ -355,7 +357,7 @@ static void *run(void *gate)
 		i = choose(ev, n);
 		if (i >= 0)
 			handle(&ev[i]);
-		/* After the event: a call may take its port away. */
+		/* Calls come after the event, since one may remove the event's port. */
 		if (!take_calls(g))
 			return NULL;
 		now = clock_now_ns();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The gate: where vhost-user front ends come in.
  *
- * One thread serves the sockets of all ports. It waits for nobody: a message is handled when all of
- * it is there. Its time is what front ends compete for, so it is accounted for: of the ports that
- * have something to be handled the one goes first that used the least of it lately, and only one
- * message, or one connection, is handled before that is asked again. How often a front end may come
- * back is bounded per port. */
+ * One thread serves the sockets of all ports. It never waits for a front end: a message is handled
+ * when all of it is there. Front ends compete for the thread's time, so each port's use of it is
+ * accounted for. Of the ports that have something to be handled, the one that used the least time
+ * lately goes first, and the choice is made anew after one message or one connection. How often a
+ * front end may reconnect is limited per port. */
 #ifndef VHOST_GATE_H
 #define VHOST_GATE_H
 
@@ -26,7 +26,7 @@ struct gate_port_conf {
 	bool is_client; /* connect to the front end's socket, rather than listen on ours */
 	uid_t owner;    /* of the socket when listening; (uid_t)-1 leaves it */
 	gid_t group;    /* likewise */
-	mode_t mode;    /* likewise; 0 leaves it */
+	mode_t mode;    /* likewise; 0: 0600 */
 };
 
 /* All called on the gate's thread, never two at once. */
@@ -38,8 +38,8 @@ struct gate_ops {
 	bool (*message)(void *ctx, struct front_end *fe, struct err *e);
 	/* The front end is gone. `why` is what it did wrong, NULL when it just hung up. */
 	void (*gone)(void *ctx, const char *why);
-	/* Somebody was turned away: because a front end is connected, or because this process has
-	 * no descriptor to spare. */
+	/* A front end was turned away: another one is connected, or this process has no descriptor
+	 * to spare. */
 	void (*turned_away)(void *ctx, bool no_descriptors);
 	/* The socket's file was removed by somebody. `why` is why it cannot be made anew, NULL when
 	 * it was.

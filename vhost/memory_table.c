@@ -77,7 +77,7 @@ int memory_table_check(const struct message *m, struct err *e)
 	for (uint32_t i = 0; i < m->payload.memory.n; i++) {
 		if (check_numbers(r, i, e) < 0 || check_file(r, i, m->fds[i], e) < 0)
 			return -EINVAL;
-		/* What is mapped begins with the file. */
+		/* A mapping begins at the beginning of its file. */
 		if (r[i].offset + r[i].size > most - sum)
 			return err_set(e, ERR_INVALID, NULL,
 				       "more memory than %llu GiB, the most that a guest of this "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages of the vhost-user protocol (QEMU's docs/interop/vhost-user.rst): their layout, and what
- * can be judged from one message alone. */
+/* Messages of the vhost-user protocol (QEMU's docs/interop/vhost-user.rst): their layout, and the
+ * checks that need no more than the message itself. */
 #ifndef VHOST_MESSAGE_H
 #define VHOST_MESSAGE_H
 
@@ -72,11 +72,11 @@ struct message {
 /* A request's name, NULL when the protocol has none of that number. [any] */
 const char *message_name(uint32_t request);
 
-/* Judges a whole message by itself: flags, request, length, number of descriptors. Negative with
- * *e saying what is wrong with it, by the request's name. [gate] */
+/* Checks a message by itself: flags, request, length, number of descriptors. Negative with *e
+ * naming the request and the fault. [gate] */
 int message_check(const struct message *m, struct err *e);
 
-/* Closes the descriptors that are still the message's. [gate] */
+/* Closes the descriptors that the message still has. [gate] */
 void message_close_fds(struct message *m);
 
 /* Takes a descriptor out of the message. [gate] */

@@ -27,7 +27,7 @@
 #define TUNNEL_FLAGS \
 	(RTE_MBUF_F_TX_TUNNEL_MASK | RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
 
-/* 0 would mean "no checksum" to UDP, and is the same number to everyone else. */
+/* UDP takes 0 for "no checksum". Its other form, 0xffff, is the same number to everyone else. */
 uint16_t net_hdr_l4_checksum(uint16_t sum)
 {
 	return sum == UINT16_MAX ? UINT16_MAX : (uint16_t)~sum;
@@ -147,8 +147,8 @@ static int sum_ip_hdr(const struct rte_mbuf *m, struct net_hdr_sums *sums)
 	return 0;
 }
 
-/* Whether only the first segment of the packet is to have CWR (RFC 3168, 6.1.2), which who segments
- * it has to know. */
+/* Whether the packet has CWR, which only its first segment is to keep (RFC 3168, 6.1.2): whoever
+ * segments it has to know. */
 static bool has_cwr(const struct rte_mbuf *m)
 {
 	uint32_t at = (uint32_t)m->l2_len + m->l3_len + offsetof(struct rte_tcp_hdr, tcp_flags);

@@ -25,7 +25,7 @@ struct rte_mempool;
 
 /* Descriptors in excess (see struct net_ring) after which a call of net_enqueue ends. */
 #define NET_MAX_EXCESS 512
-/* What a ring counts as that met a page which was not there. */
+/* The excess of a ring whose buffers were in a page which was not there. */
 #define NET_EXCESS_OF_MISSING_PAGE NET_MAX_EXCESS
 
 enum net_drop {
@@ -102,9 +102,9 @@ void net_give_back(struct net_ring *r, struct net_lent *lent);
 uint16_t net_enqueue(struct net_ring *r, struct rte_mbuf *const *pkts, uint16_t n, uint8_t *result,
 		     struct deadline *deadline);
 
-/* For who is about to enqueue to rings whose cache lines have to come from elsewhere: each step
+/* Prefetches for net_enqueue, where a ring's cache lines have to come from elsewhere. Each step
  * starts loading what the next one reads, and takes effect some hundred cycles later. They change
- * nothing, but a ring that turns out to be broken is. [worker]
+ * nothing, except that a ring which turns out to be broken is marked so. [worker]
  *   net_prefetch_ring     the guest's entry for the next buffer, and ours
  *   net_prefetch_entry    the buffer's descriptor
  *   net_prefetch_buffers  the buffers for m, and m itself */

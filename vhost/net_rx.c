@@ -18,10 +18,10 @@
 #include "vhost/net_hdr.h"
 #include "vhost/net_lent.h"
 
-/* Buffers of no less make no more work than the packet's length does. */
+/* Buffers of at least this length make no more work than the packet's length does. */
 #define LEAST_PIECE 512
 
-/* Flags that something has to be done about. */
+/* Offload flags that make work. */
 #define WORK_FLAGS                                                               \
 	(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | \
 	 RTE_MBUF_F_TX_IP_CKSUM)
@@ -101,8 +101,8 @@ static __rte_always_inline void prefetch_rest(const struct rte_mbuf *m, const ui
 		virtq_prefetch_read(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 }
 
-/* Whether to end, because pages of this guest's memory are not there and time is up. That some were
- * not is noted. */
+/* Whether to end, because pages of this guest's memory are not there and time is up. Missing pages
+ * are noted in the ring's excess. */
 static inline bool is_too_slow(struct net_ring *r, struct deadline *d)
 {
 	bool met = false;
@@ -118,7 +118,7 @@ static inline bool is_too_slow(struct net_ring *r, struct deadline *d)
 	return deadline_is_over(d);
 }
 
-/* Writes the run, or what of it there is time for. Returns how many packets. */
+/* Writes the run, or the part that there is time for. Returns how many packets. */
 static __rte_always_inline uint16_t write_run(struct net_ring *r, struct rte_mbuf *const *pkts,
 					      const struct run *run, uint8_t *result,
 					      struct deadline *d, const bool packed)

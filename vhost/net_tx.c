@@ -236,8 +236,8 @@ void net_lent_destroy(struct net_lent *lent)
 	free(lent);
 }
 
-/* A page that is not there is to be met here, where a call can still end, not when the packet is
- * delivered. */
+/* Touches a page. A missing one is to be met here, where a call can still end, not when the packet
+ * is delivered. */
 static __rte_always_inline void touch_page(const uint8_t *at)
 {
 	(void)*(const volatile uint8_t *)at;

@@ -36,7 +36,7 @@ static bool is_served(const char *path)
 	int fd = unixsock_connect(path);
 
 	if (fd < 0)
-		return fd != -ECONNREFUSED; /* a full backlog (EAGAIN) is somebody too */
+		return fd != -ECONNREFUSED; /* a full queue (EAGAIN) is served too */
 	close(fd);
 	return true;
 }
@@ -48,7 +48,7 @@ static int make_folder(const char *path, struct err *e)
 
 	snprintf(dir, sizeof(dir), "%s", path);
 	dirname(dir);
-	/* One level is made: folders below /run are gone after each boot. The umask is not to
+	/* Creates one level, since folders below /run are gone after each boot. The umask must not
 	 * decide who can pass through it. */
 	if (mkdir(dir, 0755) == 0)
 		chmod(dir, 0755);
@@ -115,7 +115,7 @@ int unixsock_listen(const char *path, const struct unixsock_access *access, stru
 		return ret;
 	}
 	ret = set_access(path, access, e);
-	/* Until here it refuses whoever connects. */
+	/* Connections are refused until here. */
 	if (ret == 0 && listen(fd, BACKLOG) < 0)
 		ret = err_set(e, ERR_INTERNAL, "socket", "socket '%s': %s", path, strerror(errno));
 	if (ret == 0)

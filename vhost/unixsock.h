@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The sockets that vhost-user front ends come to, or are met at. */
+/* The sockets of vhost-user: ours, which front ends connect to, and theirs, which we connect to. */
 #ifndef VHOST_UNIXSOCK_H
 #define VHOST_UNIXSOCK_H
 
@@ -14,10 +14,10 @@ struct unixsock_access {
 	mode_t mode; /* 0: 0600 */
 };
 
-/* Listens at `path`, whose folder is made where it is missing (one level, 0755). Nobody can connect
- * before owner and mode are what was asked for. A socket that a process left there which is gone is
- * replaced; a file that is no socket, and a socket that somebody serves, are refused. The
- * descriptor does not block. Negative errno with *e filled. [control, gate] */
+/* Listens at `path`, and creates its folder where that is missing (one level, 0755). Nobody can
+ * connect before owner and mode are as asked for. A stale socket, of a process that is gone, is
+ * replaced; a file that is no socket, and a socket that is served, are refused. The descriptor does
+ * not block. Negative errno with *e filled. [control, gate] */
 int unixsock_listen(const char *path, const struct unixsock_access *access, struct err *e);
 
 /* The inode of the file at `path`, 0 when there is none. */

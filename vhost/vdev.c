@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A vhost-user device: its life and its state.
  *
- * Owns its port at the gate, and what its front end said. What a front end says is handled in
- * vhost/vdev_protocol.c, rings and memory are in vhost/vdev_rings.c; the words for the state are in
- * vhost/vdev_text.h. Runs on the gate's thread, but for alloc, open, destroy and status.
- * Memory is one fixed struct per device, and what the vhost library takes for a memory table. */
+ * Owns its port at the gate, and what its front end set up. Messages are handled in
+ * vhost/vdev_protocol.c, rings and memory in vhost/vdev_rings.c; the texts for the state are in
+ * vhost/vdev_text.h. Runs on the gate's thread, but for alloc, open, destroy, status and
+ * set_broken. Memory is one fixed struct per device, and what the vhost library takes for a memory
+ * table. */
 #include "vhost/vdev.h"
 
 #include <errno.h>
@@ -19,11 +20,12 @@
 #include "vhost/vdev_impl.h"
 #include "vhost/vdev_text.h"
 
-/* Lines about one port that its front end can provoke: a few at once, then one in so much time. */
+/* The limit of log lines about a port that its front end can provoke: a burst, then one per
+ * interval. */
 #define LINES_BURST    5
 #define LINES_INTERVAL (10 * (uint64_t)CLOCK_NS_PER_S)
 
-/* Front ends share memory when the guest's driver starts: by then it should have booted. */
+/* A guest should have booted by then: front ends share memory when the guest's driver starts. */
 #define STUCK_S 30
 
 /* --- state ---------------------------------------------------------------------------------------
@@ -39,7 +41,7 @@ static void set_state(struct vdev *dev, enum vdev_state state, const char *text)
 		dev->status.since_ns = clock_now_ns();
 	dev->status.state = state;
 	snprintf(dev->status.text, sizeof(dev->status.text), "%s", text);
-	/* With the lock, so that the last state is told last. */
+	/* The lock is held, so that the last state is reported last. */
 	if (changed)
 		dev->changed(dev->ctx, state, text);
 	pthread_mutex_unlock(&dev->lock);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A vhost-user device: one socket, at most one front end, its rings. What kind of device
- * it is, says who creates it (vhost/vdev_net.h).
+/* A vhost-user device: one socket, at most one front end, its rings. Its creator chooses its kind
+ * (vhost/vdev_net.h).
  *
- * What a front end sends comes through the gate (vhost/gate.h), whole, and is judged in full before
- * anything is done: a message that is refused changes nothing. The vhost library maps its memory
- * (vhost/vhost_lib.h). The rings belong to a worker while they are used; they are changed by one
+ * A front end's messages come through the gate (vhost/gate.h), whole, and are checked in full
+ * before anything is done: a refused message changes nothing. The vhost library maps the memory
+ * (vhost/vhost_lib.h). The rings belong to a worker while they are used. They are changed by one
  * rule: the gate's thread prepares everything, then a function of it runs on the worker between two
  * services (`change`) and does the rest, which is a few stores. So the worker takes no lock and
- * waits for no front end, and a message costs no packet.
+ * waits for no front end, and no message costs a packet.
  *
  * state        what it means                                   rings with the worker
  * waiting      no front end is connected                       no
@@ -45,7 +45,7 @@ struct vdev_status {
 	bool is_refused;           /* down because of where its rings are */
 	bool has_memory;           /* the front end shared some */
 	uint64_t connects;         /* front ends that ever connected */
-	uint64_t turned_away;      /* further front ends while one was connected */
+	uint64_t turned_away;      /* front ends: one was connected, or no descriptor to spare */
 	uint64_t refused;          /* messages */
 	uint64_t changes;          /* messages that changed what the worker has */
 };
@@ -56,8 +56,8 @@ void vdev_destroy(struct vdev *dev);
 /* Fills *status. [any] */
 void vdev_status(struct vdev *dev, struct vdev_status *status);
 
-/* Marks the device as down because a ring is broken, with the reason in words. The worker has the
- * rings, and they must stay there until this returns: the next set is not broken. [control] */
+/* Marks the device as down because a ring is broken, with the reason in words. The rings must stay
+ * with the worker until this returns: the next set of rings is not broken. [control] */
 void vdev_set_broken(struct vdev *dev, const char *why);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside vhost-user devices: vdev.c (life and state), vdev_protocol.c (what a front end says) and
- * vdev_rings.c (what becomes of its rings), which are the same for all kinds (vhost/vdev_kind.h).
- * All of it is the gate's thread's, but where it says otherwise. */
+/* Inside vhost-user devices: vdev.c (life and state), vdev_protocol.c (messages) and vdev_rings.c
+ * (rings and memory), which are the same for all kinds (vhost/vdev_kind.h). All of it runs on the
+ * gate's thread, unless it says otherwise. */
 #ifndef VHOST_VDEV_IMPL_H
 #define VHOST_VDEV_IMPL_H
 
@@ -15,17 +15,17 @@
 
 #define VDEV_MAX_RINGS 32
 
-/* A ring as the front end told of it. */
+/* A ring as the front end set it up. */
 struct vdev_ring {
 	uint32_t num;                   /* entries, 0: not told */
 	uint16_t last_avail, last_used; /* where to go on, as in virtq_conf */
-	bool is_resumed; /* these are where we left it, not what the front end said */
+	bool is_resumed;                /* the two are where we stopped it, not the front end's */
 	bool has_addr;
-	bool has_moved;             /* told of another address since it was opened */
+	bool has_moved;             /* got another address since it was opened */
 	uint64_t desc, avail, used; /* the front end's addresses */
 	bool is_started;
 	bool is_enabled;
-	bool is_open; /* the worker's virtq is this ring, or was when it was closed */
+	bool is_open; /* the worker's virtq is this ring */
 	int kick_fd, call_fd;
 };
 
@@ -38,9 +38,9 @@ struct vdev {
 	void *ctx;
 
 	struct gate_port_conf socket;
-	uint64_t withheld; /* features that are not offered, beside those that the kind has not */
+	uint64_t withheld; /* features that the kind has, but are not offered */
 	struct gate_port *port;
-	struct ring_place *places; /* where packed rings stand, NULL when nobody keeps that */
+	struct ring_place *places; /* positions of packed rings, NULL when they are not kept */
 
 	bool is_connected;
 	bool was_up; /* since it connected */
@@ -58,34 +58,34 @@ struct vdev {
 	pthread_mutex_t lock; /* of what follows */
 	struct vdev_status status;
 	struct pace log_pace;                  /* refusals in the log */
-	char broken[96];                       /* by what is in a ring */
-	char misplaced[VDEV_TEXT_SIZE - 32];   /* ring, and why */
+	char broken[96];                       /* why a ring is broken, "" when none is */
+	char misplaced[VDEV_TEXT_SIZE - 32];   /* why a ring is not where it may be, likewise */
 	char last_refused[VDEV_TEXT_SIZE / 2]; /* until such a request is done */
 	uint32_t refused_request;
 };
 
 /* --- vdev.c --- */
 
-/* A kind's struct of so many bytes, all of it zero: what the kind leaves is vdev_open()'s. NULL
- * with *e filled. [control] */
+/* Allocates a kind's struct, of `bytes` bytes, zeroed; vdev_open() sets what the kind does not.
+ * NULL with *e filled. [control] */
 void *vdev_alloc(size_t bytes, struct err *e);
 
-/* Creates the socket and starts serving it. What the kind sets must be set, for the front end may
- * come at once. Returns the device, or NULL with *e filled and the device freed when the path
- * cannot be used. [control] */
+/* Creates the socket and starts serving it. The members of the kind must be set, since a front end
+ * may connect at once. Returns the device, or NULL with *e filled and the device freed when the
+ * path cannot be used. [control] */
 struct vdev *vdev_open(struct vdev *dev, struct gate *gate, const struct gate_port_conf *socket,
 		       struct err *e);
 
-/* Finds out what state the device is in, and tells it. */
+/* Determines the device's state, and reports it. */
 void vdev_update_state(struct vdev *dev);
 
 /* --- vdev_protocol.c --- */
 
-/* What a request comes to: an answer, or a refusal with the reason. */
+/* Outcomes of a request: an answer, or a refusal with its reason. */
 enum vdev_handled vdev_answer(struct message *m, uint64_t value);
 enum vdev_handled vdev_refuse(struct err *e, const char *why);
 
-/* Forgets everything that a front end said. The rings must be closed. */
+/* Resets everything that a front end set. The rings must be closed. */
 void vdev_forget(struct vdev *dev);
 
 /* Handles a message and answers it. False when the front end is to be hung up, with *e filled. */
@@ -97,8 +97,8 @@ bool vdev_message(struct vdev *dev, struct front_end *fe, struct err *e);
  * them. */
 void vdev_refresh(struct vdev *dev);
 
-/* Takes over a new memory table; the rings move into it. What was mapped before is given up.
- * Negative with *e filled, and nothing changed, where it cannot be mapped. */
+/* Maps a new memory table, moves the rings into it, and gives up what was mapped before. Negative
+ * with *e filled, and nothing changed, when it cannot be mapped. */
 int vdev_set_memory(struct vdev *dev, const struct message *m, struct err *e);
 
 /* Closes one ring, and notes where it stands. */
@@ -107,7 +107,8 @@ void vdev_stop_ring(struct vdev *dev, unsigned i);
 /* Closes all rings and gives the memory up. */
 void vdev_stop(struct vdev *dev);
 
-/* Whether a worker could wait for the descriptor, or be made to wait by it. */
+/* Checks that the descriptor is an eventfd: any other could make a worker wait, or could not be
+ * waited for. Negative with *e filled. */
 int vdev_check_eventfd(unsigned ring, const char *what, int fd, struct err *e);
 
 #endif

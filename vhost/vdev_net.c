@@ -21,7 +21,7 @@
 
 #define MAX_PAIRS (VDEV_MAX_RINGS / 2)
 
-/* Offered by the library but not by our rings: UFO, translated addresses, dirty logging. */
+/* Features of the library that our rings do not have: UFO, translated addresses, dirty logging. */
 #define FEATURES_MASKED                                             \
 	(BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_GUEST_UFO) | \
 	 BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VHOST_F_LOG_ALL))
@@ -38,7 +38,7 @@ static const uint64_t withheld[] = {
 	[VDEV_NET_OFFLOADS_NONE] = SEGMENTATION | CHECKSUMS,
 };
 
-/* Of IPv4 and of Ethernet (RFC 791; virtio 1.1, 5.1.4.1). */
+/* The bounds of an MTU (RFC 791; virtio 1.1, 5.1.4.1). */
 #define LEAST_MTU 68
 #define MOST_MTU  65535
 

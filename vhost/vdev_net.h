@@ -24,23 +24,24 @@ struct vdev_net_conf {
 	uint16_t max_pairs; /* queue pairs served; a front end is told so, and refused more */
 };
 
-/* One queue pair. The worker's, but within `change`. */
+/* One queue pair. The worker's, except within `change`. */
 struct vdev_pair {
 	struct net_ring tx; /* from the guest */
 	struct net_ring rx; /* to the guest */
 	bool tx_on;         /* tx is to be served */
-	bool tx_discard;    /* and what it holds is to be thrown away: the pair is disabled */
+	bool tx_discard;    /* and what it holds is to be dropped: the pair is disabled */
 	bool rx_on;
 	int tx_kick_fd; /* the guest's kicks of tx, -1 when it gave none */
 };
 
-/* Called on the gate's thread; never two at once for one device. */
+/* Called on the gate's thread, unless it says otherwise; never two at once for one device. */
 struct vdev_net_ops {
-	/* Runs fn(arg) on the worker, after which the device has these `n` pairs; 0 for none. They
+	/* Runs fn(arg) on the worker, after which the worker has these `n` pairs; 0 for none. They
 	 * stay valid until `change` is called again. Returns when it is done. */
 	void (*change)(void *ctx, void (*fn)(void *arg), void *arg, struct vdev_pair *pairs,
 		       uint16_t n);
-	/* The state changed, or its text. Must not call back. Also from vdev_set_broken. */
+	/* The state or its text changed. Must not call back into the device. Also called on the
+	 * control thread, by vdev_set_broken() and at creation. */
 	void (*changed)(void *ctx, enum vdev_state state, const char *text);
 };
 

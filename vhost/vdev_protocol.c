@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a front end says, and what it is answered.
+/* Handles a front end's messages, and answers them.
  *
- * message_check() has judged each message by itself; here it is judged against what was said
- * before. Then it is noted, and vdev_refresh() brings the worker's rings in line. A message that is
- * refused changes nothing: where the front end wants to know (NEED_REPLY) it is told and goes on,
- * otherwise it is hung up, for it would take the message as done. */
+ * message_check() has checked each message by itself; here it is checked against those before it.
+ * Then its content is stored, and vdev_refresh() brings the worker's rings in line. A refused
+ * message changes nothing. If the front end asked for a reply (NEED_REPLY) it is told and goes on,
+ * otherwise the connection is closed, since it would take the message as done. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,9 +156,9 @@ static enum vdev_handled set_base(struct vdev *dev, const struct message *m, str
 		err_set(e, ERR_INVALID, NULL, "ring %u at index %u", m->payload.state.index, base);
 		return VDEV_REFUSED;
 	}
-	/* A packed ring's lower half is where it is read, its upper one where it is written. The
-	 * ring was empty when it was stopped, so they are the same, and not all front ends fill the
-	 * upper. */
+	/* The base of a packed ring has the available position in its lower half and the used
+	 * position in its upper. The ring was empty when it was stopped, so they are the same, and
+	 * not all front ends fill in the upper. */
 	r->last_avail = r->last_used = (uint16_t)base;
 	r->is_resumed = false;
 	return VDEV_DONE;
@@ -196,7 +196,7 @@ static enum vdev_handled set_kick(struct vdev *dev, struct message *m, struct er
 	old = r->kick_fd;
 	r->kick_fd = m->n_fds > 0 ? message_take_fd(m, 0) : -1;
 	r->is_started = true;
-	/* Otherwise SET_VRING_ENABLE says so. */
+	/* With protocol features, SET_VRING_ENABLE enables the ring. */
 	if (!(dev->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
 		r->is_enabled = true;
 	vdev_refresh(dev);
@@ -233,7 +233,7 @@ static enum vdev_handled set_enable(struct vdev *dev, const struct message *m, s
 	return VDEV_DONE;
 }
 
-/* Of old used to disable all rings, and is recommended to be taken so. */
+/* RESET_OWNER once meant to disable all rings, and is recommended to be treated so. */
 static enum vdev_handled disable_all(struct vdev *dev)
 {
 	for (unsigned i = 0; i < dev->n_rings; i++)
@@ -285,7 +285,7 @@ static enum vdev_handled handle(struct vdev *dev, struct message *m, struct err 
 	}
 }
 
-/* Whether what came with the message was taken from the reserve of management. */
+/* Whether a descriptor of the message is from the reserve for management. */
 static bool has_reserved_fds(const struct message *m)
 {
 	for (int i = 0; i < m->n_fds; i++)
@@ -304,7 +304,7 @@ static void note_refused(struct vdev *dev, uint32_t request, const struct err *e
 	pthread_mutex_lock(&dev->lock);
 	dev->status.refused++;
 	dev->refused_request = request;
-	/* Words about the message by itself begin with its name. */
+	/* A text of message_check() begins with the message's name. */
 	if (!name || strncmp(e->text, name, strlen(name)) == 0)
 		snprintf(dev->last_refused, sizeof(dev->last_refused), "%.120s", e->text);
 	else
@@ -346,7 +346,7 @@ bool vdev_message(struct vdev *dev, struct front_end *fe, struct err *e)
 		snprintf(e->text, sizeof(e->text), "refused %.200s", dev->last_refused);
 		return false;
 	}
-	/* What it is told is in force, and in the port's state. */
+	/* What the answer acknowledges is in force by now, and in the port's state. */
 	vdev_update_state(dev);
 	if (h == VDEV_ANSWER ? front_end_answer(fe, fe->msg.size)
 			     : !wants_to_know || front_end_answer_u64(fe, h == VDEV_REFUSED))

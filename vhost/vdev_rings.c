@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From what a front end said to rings that a worker serves.
+/* Turns what a front end set up into rings that a worker serves.
  *
- * Each ring's parts are looked for in the memory table that is mapped now, with the length that
- * they have at the size told last, whenever one of these changed: the vhost library's own notion of
- * a ring is not used. A ring that the worker has is moved, not opened again: it goes on where it
- * stands. */
+ * A ring's parts are looked up in the mapped memory table, with their full length for the ring's
+ * size, when it is opened and whenever the table or its addresses change. The vhost library's own
+ * state of a ring is not used. A ring that the worker has is moved, not opened again: it goes on
+ * where it stands. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 
 #define STATUS_DRIVER_OK 4u
 
-/* What is to be done on the worker. */
+/* What a change does on the worker. */
 struct plan {
 	struct vdev *dev;
 	bool is_needed;
@@ -33,7 +33,7 @@ struct plan {
 	struct virtq_conf to[VDEV_MAX_RINGS]; /* of those that move */
 	struct vdev_use use[VDEV_MAX_RINGS];
 	char misplaced[sizeof(
-		((struct vdev *)NULL)->misplaced)]; /* the first ring that is, and why */
+		((struct vdev *)NULL)->misplaced)]; /* the first misplaced ring, and why */
 };
 
 int vdev_check_eventfd(unsigned ring, const char *what, int fd, struct err *e)
@@ -87,8 +87,8 @@ static int find_parts(const struct vdev *dev, unsigned i, struct virtq_conf *con
 	return conf->desc && conf->avail && conf->used ? 0 : -EINVAL;
 }
 
-/* A front end that comes back to a restarted switch may say where the ring stood at first: what the
- * guest was given back tells better. */
+/* Finds where a ring goes on. A split ring that we did not stop goes on at its used index: a front
+ * end that reconnects to a restarted switch may send the base that the ring had at first. */
 static void find_position(const struct vdev *dev, unsigned i, struct virtq_conf *conf)
 {
 	const struct vdev_ring *r = &dev->ring[i];
@@ -141,8 +141,8 @@ static bool is_wanted(struct vdev *dev, unsigned i)
 
 	if (!r->is_started || r->num == 0 || !r->has_addr || i >= dev->kind->usable_rings(dev))
 		return false;
-	/* A disabled one goes on, and what it holds is discarded. A broken one can only be mended
-	 * by being opened again. */
+	/* A disabled ring goes on, and what it holds is discarded. If it is broken it is closed,
+	 * since only opening it again can mend it. */
 	return r->is_enabled || !r->is_open || !virtq_broken(dev->kind->queue(dev, i));
 }
 
@@ -216,7 +216,7 @@ static void note_change(struct vdev *dev)
 {
 	pthread_mutex_lock(&dev->lock);
 	dev->status.changes++;
-	/* What was wrong was about the rings that were there before; control looks anew. */
+	/* The reason was about the rings before this change; control checks those of now. */
 	dev->broken[0] = '\0';
 	pthread_mutex_unlock(&dev->lock);
 }

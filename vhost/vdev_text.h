@@ -14,7 +14,7 @@ const char *vdev_state_text(enum vdev_state state);
 /* No front end is connected; `last`, which may be NULL, is what became of the one before. [any] */
 void vdev_text_waiting(char text[VDEV_TEXT_SIZE], bool is_client, const char *last);
 
-/* Of the rings that the front end started, so many are enabled. [any] */
+/* The number of rings that the front end started, and of those that are enabled. [any] */
 void vdev_text_negotiating(char text[VDEV_TEXT_SIZE], bool has_memory, unsigned known,
 			   unsigned enabled);
 

@@ -19,7 +19,7 @@
 
 #include <rte_vhost.h>
 
-/* The library answers within microseconds, but for maps of very much memory. */
+/* The library answers within microseconds, unless it maps very much memory. */
 #define ANSWER_S 10
 
 #define PATH_ROOM 32
@@ -122,7 +122,7 @@ static int connect_device(struct vhost_lib *lib, struct err *e)
 	connecting = NULL;
 	if (ret < 0)
 		return err_set(e, ERR_INTERNAL, NULL, "the vhost library does not start");
-	/* It connects before it returns, and nobody else finds the socket. */
+	/* The library connects before it returns, and nobody else can find the socket. */
 	lib->socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (lib->socket < 0 ||
 	    setsockopt(lib->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
@@ -137,7 +137,7 @@ int vhost_lib_init(const char *path, struct err *e)
 	int ret = open_listener(path, e);
 
 	probe = ret < 0 ? NULL : make_device(e);
-	/* The library's thread starts with the first device, so here. */
+	/* The first device starts the library's thread, which is to happen here. */
 	if (probe)
 		ret = connect_device(probe, e);
 	if (!probe || ret < 0) {
@@ -173,8 +173,8 @@ static bool send_message(const struct vhost_lib *lib, const struct message *m)
 	return sendmsg(lib->socket, &hdr, MSG_NOSIGNAL) == (ssize_t)iov.iov_len;
 }
 
-/* Sends a message and waits until the library has handled it. It acknowledges whatever asks for
- * that, agreed or not. */
+/* Sends a message and waits until the library has handled it. The library acknowledges each message
+ * that asks for it, also without REPLY_ACK. */
 static int tell(const struct vhost_lib *lib, struct message *m, struct err *e)
 {
 	struct {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* DPDK's vhost library behind the gate.
  *
- * The library negotiates with front ends and maps what they share, and trusts them in both: it
- * handles messages that were never agreed on, and after a memory table that it cannot map its
- * device is left half dismantled. So no front end talks to it. For each memory table, once it was
- * judged, a new device of the library is brought up: we play the front end to it over a socket of
- * our own, with the features that were agreed on and with that table. Only when it has mapped all
- * of it the device before is given up, so a table that fails changes nothing. Rings are not told to
- * it: their place and size are checked, and kept, by vhost/vdev.c. */
+ * The library negotiates with front ends and maps their memory, and trusts them in both. It handles
+ * messages that were never negotiated, and a memory table that it cannot map leaves its device half
+ * dismantled. So no front end talks to it. For each memory table that passed our checks, a new
+ * device of the library is brought up: we play its front end over a socket of our own, with the
+ * negotiated features and that table. The device before is given up only when the new one has
+ * mapped all of it, so a table that fails changes nothing. The library is not told of rings: their
+ * place and size are checked, and kept, by vhost/vdev_rings.c. */
 #ifndef VHOST_VHOST_LIB_H
 #define VHOST_VHOST_LIB_H
 
@@ -23,7 +23,7 @@ struct vhost_lib_region {
 	uint64_t size;
 	uint64_t user; /* in the front end's address space */
 	uint8_t *hva;  /* in ours */
-	void *mapped;  /* what was mapped for it begins at the file's beginning */
+	void *mapped;  /* its mapping, which begins at the file's beginning */
 	uint64_t mapped_size;
 	int fd; /* the library's */
 };
@@ -33,8 +33,8 @@ struct vhost_lib_memory {
 	struct vhost_lib_region region[MESSAGE_MAX_REGIONS];
 };
 
-/* Makes the socket between the library and us, beside `path`; no name of it stays. Negative with *e
- * filled. [control, once, after EAL] */
+/* Creates the socket between the library and us, beside `path`; its file is unlinked again.
+ * Negative with *e filled. [control, once, after EAL] */
 int vhost_lib_init(const char *path, struct err *e);
 void vhost_lib_uninit(void);
 
