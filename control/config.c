@@ -224,8 +224,18 @@ int config_write(const struct rpc_ctx *ctx, const char *file, json_int_t generat
 	return ret;
 }
 
-int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e)
+static bool is_same_file(const char *a, const char *b)
 {
+	struct stat x, y;
+
+	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+				     x.st_ino == y.st_ino);
+}
+
+int config_save(struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e)
+{
+	if (ctx->config_file && is_same_file(file, ctx->config_file))
+		return config_save_own(ctx, calls, e);
 	return config_write(ctx, file, 0, calls, e);
 }
 

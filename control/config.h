@@ -11,10 +11,10 @@
  * replayed. New reference. [control] */
 json_t *config_to_json(const struct rpc_ctx *ctx);
 
-/* Writes the configuration to a file. The replacement is atomic, even if the process or the machine
- * stops (temporary file beside it, fsync, rename, fsync of the folder). *calls is the number of
- * calls. [control] */
-int config_save(const struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e);
+/* Writes the configuration to a file, which may be the daemon's own. The replacement is atomic,
+ * even if the process or the machine stops (temporary file beside it, fsync, rename, fsync of the
+ * folder). *calls is the number of calls. [control] */
+int config_save(struct rpc_ctx *ctx, const char *file, unsigned *calls, struct err *e);
 
 /* Replays the daemon's own file and its journal at start, if there are any. A refused call does not
  * stop the others: it is logged and kept in ctx->refused. Negative errno when the file is not a

@@ -16,9 +16,13 @@ const char *config_method_of(const json_t *call);
  * of the "scheduler", which has no name. New reference, NULL when there is no such object. */
 json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *name);
 
-/* As config_save, with a generation in the file if that is not 0. */
+/* Writes any file, with a generation in it if that is not 0. */
 int config_write(const struct rpc_ctx *ctx, const char *file, json_int_t generation,
 		 unsigned *calls, struct err *e);
+
+/* Writes the daemon's own file, of a new generation, and begins its journal anew: changes that are
+ * noted later belong to this file. */
+int config_save_own(struct rpc_ctx *ctx, unsigned *calls, struct err *e);
 
 /* The calls of a configuration file, and its generation, 0 where it has none. New reference to the
  * array, NULL with *e filled. */

@@ -85,10 +85,9 @@ void config_note(struct rpc_ctx *ctx, const char *method, const json_t *params)
 
 /* Writes the whole file, then empties the journal. The file comes first: a journal that is not
  * emptied after that is of an older generation, and is ignored. */
-static int compact(struct rpc_ctx *ctx, struct err *e)
+static int compact(struct rpc_ctx *ctx, unsigned *calls, struct err *e)
 {
-	unsigned calls;
-	int ret = config_write(ctx, ctx->config_file, ctx->generation + 1, &calls, e);
+	int ret = config_write(ctx, ctx->config_file, ctx->generation + 1, calls, e);
 
 	if (ret == 0)
 		ret = journal_begin(ctx->journal, ++ctx->generation, e);
@@ -104,16 +103,22 @@ static int open_journal(struct rpc_ctx *ctx, struct err *e)
 	return ctx->journal ? 0 : -EIO;
 }
 
+int config_save_own(struct rpc_ctx *ctx, unsigned *calls, struct err *e)
+{
+	if (!ctx->journal && open_journal(ctx, e) < 0)
+		return -EIO;
+	return compact(ctx, calls, e);
+}
+
 int config_commit(struct rpc_ctx *ctx, struct err *e)
 {
+	unsigned calls;
 	int ret;
 
 	if (!ctx->config_file)
 		return 0;
-	if (!ctx->journal && open_journal(ctx, e) < 0)
-		return -EIO;
-	if (ctx->is_unsaved || journal_is_long(ctx->journal))
-		return compact(ctx, e);
+	if (!ctx->journal || ctx->is_unsaved || journal_is_long(ctx->journal))
+		return config_save_own(ctx, &calls, e);
 	ret = journal_commit(ctx->journal, e);
 	ctx->is_unsaved = ret < 0;
 	return ret;

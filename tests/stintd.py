@@ -75,6 +75,11 @@ class Stintd:
     def read_log(self):
         return self.log.read_text(errors='replace')
 
+    def wait_log(self, text='is ready'):
+        """The log, once the text is in it: a thread writes it, behind what it is about."""
+        wait_for(lambda: text in self.read_log(), 20, f'{text!r} in the log')
+        return self.read_log()
+
     def path(self, name):
         """A path for a port's socket."""
         return str(self.folder / name)

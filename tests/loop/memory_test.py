@@ -66,7 +66,8 @@ def what_does_not_fit_into_hugepages_is_in_ordinary_ones():
             d.call('vm_create', name=f'more{i}', tenant='t')
         status = d.call('status_get')
         assert 0 < status['packet_memory_huge'] <= FEW_MIB << 20 < status['packet_memory'], status
-        assert d.read_log().count('packets are in ordinary pages') == 1, d.read_log()
+        log = d.wait_log('packets are in ordinary pages')
+        assert log.count('packets are in ordinary pages') == 1, log
 
 
 def without_hugepages_if_so_wished():

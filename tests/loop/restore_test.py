@@ -31,6 +31,14 @@ def restart_with(d, change):
     d.start()
 
 
+def fails(d, method, **params):
+    try:
+        d.call(method, **params)
+    except RpcError:
+        return
+    raise AssertionError(f'{method} is not refused')
+
+
 def events(d, kind):
     return [e for e in d.call('events_list') if e['type'] == kind]
 
@@ -209,6 +217,29 @@ def killed_at_any_moment_nothing_answered_is_lost():
             d.call('vm_set', name='v0', weight=8 + i)
 
 
+def saving_by_hand_does_not_lose_what_follows():
+    """The daemon's own file, whatever it is called; and after a file that was loaded in part."""
+    with Stintd() as d:
+        populate(d)
+        other = d.config.with_name('linked.json')
+        bad = d.config.with_name('bad.json')
+        bad.write_text(json.dumps({'version': 1, 'calls': [
+            {'method': 'tenant_create', 'params': {'name': 'loaded'}},
+            {'method': 'tenant_create', 'params': {'name': 'loaded'}}]}))
+        saves = [lambda: d.call('config_save'), lambda: d.call('config_save', file=str(d.config)),
+                 lambda: d.call('config_save', file=str(d.config.parent / '.' / d.config.name)),
+                 lambda: d.call('config_save', file=str(other)), lambda: fails(d, 'config_load', file=str(bad))]
+        other.symlink_to(d.config.name)
+        for i, save in enumerate(saves):
+            save()
+            d.call('tenant_create', name=f'after-{i}')
+            before = d.call('config_get')
+            d.kill()
+            d.start()
+            assert d.call('config_get') == before, (i, before, d.call('config_get'))
+        assert any(t['name'] == 'loaded' for t in d.call('tenant_list'))
+
+
 def a_journal_that_cannot_be_read_is_not_forgotten():
     """What was answered is in it: rather no switch than one without some VMs, and with the file written over."""
     with Stintd() as d:
@@ -246,5 +277,5 @@ if __name__ == '__main__':
                         what_was_refused_is_shown_retried_and_removed, what_was_refused_does_not_come_back_twice,
                         a_configuration_that_cannot_be_saved_is_saved_later,
                         a_folder_that_is_not_there_is_said_before_the_first_change,
-                        killed_at_any_moment_nothing_answered_is_lost,
+                        killed_at_any_moment_nothing_answered_is_lost, saving_by_hand_does_not_lose_what_follows,
                         a_journal_that_cannot_be_read_is_not_forgotten, a_journal_of_another_file_is_left_aside]))
