@@ -21,6 +21,7 @@
 #define BACK_OFF_S 0.001
 #define STUCK_S    0.2 /* a ring that nothing was taken from for so long is taken for broken */
 
+#define PATIENCE_MS 20000 /* for a back end that connects */
 #define FEATURES                                                                               \
 	(FE_F(FE_PROTOCOL) | FE_F(FE_VERSION_1) | FE_F(FE_INDIRECT) | FE_F(FE_NET_MRG_RXBUF) | \
 	 FE_F(FE_NET_CSUM) | FE_F(FE_NET_GUEST_CSUM) | FE_F(FE_NET_HOST_TSO4) |                \
@@ -143,10 +144,11 @@ static void hang_up(struct attack *a, uint64_t now)
 }
 
 /* The first connection asks what the back end offers. */
-static int learn_features(struct attack *a)
+static int learn_features(struct attack *a, bool is_server)
 {
 	uint64_t offered = 0;
-	int rc = vhost_fe_connect(&a->fe, a->socket);
+	int rc = is_server ? vhost_fe_accept(&a->fe, a->socket, PATIENCE_MS)
+			   : vhost_fe_connect(&a->fe, a->socket);
 
 	if (rc < 0)
 		return rc;
@@ -164,15 +166,15 @@ static bool gives_pages_away(const struct attack_kind *k)
 	return k->step == flood_step_balloon || k->step == flood_step_balloon_sink;
 }
 
-static int set_up(struct attack *a, uint16_t ring, bool hugepages)
+static int set_up(struct attack *a, const struct vm_spec *spec, bool hugepages)
 {
-	int rc = learn_features(a);
+	int rc = learn_features(a, spec->server);
 
 	a->fe.features = a->features;
 	if (rc == 0)
 		rc = vhost_fe_map(&a->fe, MEM_SIZE, hugepages && !gives_pages_away(a->kind));
 	for (unsigned int i = 0; i < 2 && rc == 0; i++)
-		rc = vhost_fe_ring_init(&a->fe, i, ring);
+		rc = vhost_fe_ring_init(&a->fe, i, spec->ring);
 	if (rc < 0)
 		return rc;
 	a->area = vhost_fe_alloc(&a->fe, ATTACK_AREA, FE_PAGE);
@@ -208,7 +210,7 @@ struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz,
 	a->kind = find_kind(spec->attack);
 	/* Indices wrap at 2^16: rings of other sizes would not. */
 	if (a->kind && (spec->ring & (spec->ring - 1)) == 0)
-		rc = set_up(a, spec->ring, hugepages);
+		rc = set_up(a, spec, hugepages);
 	if (rc < 0) {
 		fprintf(stderr, "loadgen: attack %s on %s, ring %u: %s\n", spec->attack,
 			spec->socket, spec->ring, strerror(-rc));

@@ -22,10 +22,12 @@ class Ovs:
     name = "ovs"
     flows = None
 
-    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None):
+    def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tso=False):
+        """tso: large packets pass, which OVS allows where it is the client: VMs are then to have server=1."""
         self.dir = os.path.join(tmp, self.name)
         self.ports = ports
         self.huge = huge
+        self.tso = tso
         self.pairs = pairs or [(i, i + 1) for i in range(0, ports, 2)]
         self.socket = os.path.join(self.dir, "vhost-%d")
         self.env = dict(os.environ, OVS_RUNDIR=self.dir, OVS_DBDIR=self.dir, OVS_LOGDIR=self.dir)
@@ -74,6 +76,7 @@ class Ovs:
                     f"other_config:pmd-cpu-mask={1 << WORKER_CORE:#x}",
                     f"other_config:dpdk-lcore-mask={1 << GENERATOR_CORE:#x}",
                     "other_config:vhost-sock-dir=.", *memory,
+                    *(["other_config:userspace-tso-enable=true"] if self.tso else []),
                     f"other_config:dpdk-extra=--no-pci --file-prefix=bench-ovs-{os.getpid()}{extra}")
 
     def start(self):
@@ -83,11 +86,14 @@ class Ovs:
                               os.path.join(self.dir, "vswitchd.log"), env=self.env)
         add = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]
         for i in range(self.ports):
-            add += ["--", "add-port", "br0", f"vhost-{i}", "--", "set", "Interface", f"vhost-{i}",
-                    "type=dpdkvhostuser", f"ofport_request={i + 1}"]
+            kind = ["type=dpdkvhostuserclient", f"options:vhost-server-path={self.socket % i}"] if self.tso else \
+                ["type=dpdkvhostuser"]
+            add += ["--", "add-port", "br0", f"vhost-{i}", "--", "set", "Interface", f"vhost-{i}", *kind,
+                    f"ofport_request={i + 1}"]
         self._vsctl(*add)
-        last = self.socket % (self.ports - 1)
-        wait_for("OVS's sockets", lambda: os.path.exists(last), self.daemon)
+        if not self.tso:
+            last = self.socket % (self.ports - 1)
+            wait_for("OVS's sockets", lambda: os.path.exists(last), self.daemon)
         if self.flows:
             self._set_flows()
         time.sleep(0.3)

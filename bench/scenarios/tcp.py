@@ -6,26 +6,28 @@ import contextlib
 import functools
 import statistics
 
-from harness import Stint, Testpmd
+from harness import Ovs, Stint, Testpmd
 from overruns import Histogram
 
 LIMIT_SECONDS = 600
 BARS = {
     "tcp_local.vs_testpmd": ("<=", 0.7),
+    "tcp_local.vs_ovs": ("<=", 0.4),
     "tcp_local.longest_packet_us": ("<=", 15),
 }
 PACKET = 65535
 FLOOD = "attack=large rate=100000 ring=1024"
-IN_TURNS = (Stint, functools.partial(Testpmd, tso=True))
-COMPARED = ("vs_testpmd",)
+IN_TURNS = ((Stint, ""), (functools.partial(Testpmd, tso=True), ""), (functools.partial(Ovs, tso=True), "server=1"))
+COMPARED = ("vs_testpmd", "vs_ovs")
 ONE_PACKET_US = 5  # a slice that one packet exceeds
 
 
 def compare_in_turns(bench):
     number, seconds = (3, 0.1) if bench.quick else (7, 0.25)
     with contextlib.ExitStack() as stack:
-        switches = [stack.enter_context(bench.switch(peer, 2)) for peer in IN_TURNS]
-        played = bench.play_in_turns([(switch, [], FLOOD) for switch in switches], number, seconds)
+        switches = [stack.enter_context(bench.switch(peer, 2)) for peer, _ in IN_TURNS]
+        played = bench.play_in_turns([(switch, [], f"{FLOOD} {options}")
+                                      for switch, (_, options) in zip(switches, IN_TURNS)], number, seconds)
     for plays in played:
         for switch, play in zip(switches, plays):
             bench.figures.add(f"tcp_local.{switch.name}.cycles_per_byte", play.cycles / PACKET, "cycles/byte")

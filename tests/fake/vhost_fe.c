@@ -27,17 +27,49 @@ void vhost_fe_init(struct vhost_fe *fe)
 	fe->mem_fd = -1;
 }
 
-int vhost_fe_connect(struct vhost_fe *fe, const char *path)
+/* A socket for the path, which *addr is set to. */
+static int open_socket(const char *path, struct sockaddr_un *addr)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd;
 
-	if (strlen(path) >= sizeof(addr.sun_path))
+	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(addr->sun_path))
 		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
+	strcpy(addr->sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int vhost_fe_accept(struct vhost_fe *fe, const char *path, int patience_ms)
+{
+	struct sockaddr_un addr;
+	int fd = open_socket(path, &addr), rc = 0;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
 	if (fd < 0)
-		return -errno;
+		return fd;
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0) {
+		rc = -errno;
+	} else if (poll(&p, 1, patience_ms) != 1) {
+		rc = -ETIMEDOUT;
+	} else {
+		rc = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+		if (rc >= 0)
+			vhost_fe_adopt(fe, rc);
+		rc = rc < 0 ? -errno : 0;
+	}
+	close(fd);
+	unlink(path);
+	return rc;
+}
+
+int vhost_fe_connect(struct vhost_fe *fe, const char *path)
+{
+	struct sockaddr_un addr;
+	int fd = open_socket(path, &addr);
+
+	if (fd < 0)
+		return fd;
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		int err = errno;
 

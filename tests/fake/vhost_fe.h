@@ -132,6 +132,9 @@ struct fe_config {
 /* Makes an unconnected front end: every descriptor closed, no memory. Call first, once. */
 void vhost_fe_init(struct vhost_fe *fe);
 
+/* Waits at `path` for a back end to connect. -ETIMEDOUT when none does. */
+int vhost_fe_accept(struct vhost_fe *fe, const char *path, int patience_ms);
+
 /* Connects to the back end that listens at `path`. */
 int vhost_fe_connect(struct vhost_fe *fe, const char *path);
 
