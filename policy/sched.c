@@ -237,8 +237,12 @@ static void on_event(struct sched *s, uint16_t id, uint64_t due)
 	struct account *a;
 
 	if (id >= SCHED_MAX_VMS) {
-		s->tenant[id - SCHED_MAX_VMS].held_until = due;
-		sched_place_tenant(s, (uint16_t)(id - SCHED_MAX_VMS));
+		uint16_t tenant = (uint16_t)(id - SCHED_MAX_VMS);
+
+		/* Otherwise its guarantee has a balance again, and its VMs waited all the time. */
+		if (!heap_has(&s->tenants, tenant))
+			s->tenant[tenant].held_until = due;
+		sched_place_tenant(s, tenant);
 		return;
 	}
 	a = &s->vm[id];

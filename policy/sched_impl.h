@@ -69,8 +69,7 @@ struct tenant_account {
 	bool is_used;
 	struct allowance allowance;
 	uint16_t n_awake;
-	uint64_t held_until; /* when its last event was due: a limit let it go, or its balance
-				turned positive */
+	uint64_t held_until; /* when one of its limits last let it go */
 	uint64_t clock;      /* virtual times within the tenant; see those among tenants below */
 	uint64_t floor;
 	struct heap tree;

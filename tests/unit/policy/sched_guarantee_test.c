@@ -176,6 +176,26 @@ static void test_funded_waits(void **state)
 	sched_rig_close(&r);
 }
 
+/* A VM that always has work and no limit is either served or waits, whatever happens to its
+ * tenant's guarantee meanwhile. */
+static void test_waits_are_recorded_whole(void **state)
+{
+	const struct budget granted = sched_rig_budget(100, 100, 100);
+	const uint64_t elapsed = 50000 * US;
+	struct sched_rig r;
+
+	(void)state;
+	sched_rig_open(&r, SCHED_MODE_TIME);
+	for (uint16_t vm = 0; vm < 4; vm++)
+		sched_rig_add(&r, vm, vm / 2, budget_default());
+	assert_int_equal(sched_set_tenant(r.s, 0, &granted), 0);
+	sched_rig_run(&r, elapsed);
+	for (uint16_t vm = 0; vm < 4; vm++)
+		assert_in_range(sched_rig_stats(&r, vm).waited_tsc + r.used[vm],
+				elapsed - 10 * SLICE, elapsed + SLICE);
+	sched_rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_charged_while_it_waits),
 		cmocka_unit_test(test_credit_is_the_own_burst),
 		cmocka_unit_test(test_funded_waits),
+		cmocka_unit_test(test_waits_are_recorded_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
