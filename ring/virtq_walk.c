@@ -3,7 +3,7 @@
  *
  * The common chain, one descriptor within one region, does not come here. Bounds, whatever the
  * guest wrote: VIRTQ_MAX_CHAIN descriptors of a chain in the ring and as many in its indirect
- * table, and VIRTQ_MAX_SEGS segments of a walk. */
+ * table, and the walk's max_segs segments. */
 #include "ring/virtq_walk.h"
 
 #include <string.h>
@@ -19,10 +19,12 @@ static enum virtq_walked add(struct virtq *q, const struct virtq_entry *e, uint1
 		return WALKED_BAD;
 	while (left > 0) {
 		n = left;
-		at = guest_mem_at(q->mem, gpa, &n);
+		at = virtq_at(q, gpa, n);
+		if (!at)
+			at = guest_mem_at(q->mem, gpa, &n);
 		if (!at)
 			return WALKED_BAD;
-		if (w->n_segs == VIRTQ_MAX_SEGS)
+		if (w->n_segs == w->max_segs)
 			return WALKED_TOO_LONG;
 		w->segs[w->n_segs].at = at;
 		w->segs[w->n_segs].len = (uint32_t)n;

@@ -25,7 +25,8 @@ struct virtq_walk {
 	uint32_t n_segs;
 	uint32_t descs; /* descriptors read, of all chains */
 	uint64_t len;   /* of all segments */
-	struct virtq_seg segs[VIRTQ_MAX_SEGS];
+	uint32_t max_segs;
+	struct virtq_seg *segs; /* [max_segs], the caller's */
 };
 
 /* A chain that was walked over: what is needed to give it back. */

@@ -62,7 +62,7 @@ class Stintd:
                 [*self.prefix, self.build / 'stintd', '--socket', self.socket, '--config', self.config,
                  '--workers', self.workers, '--memory', '512', *self.args],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
-        wait_for(self.answers, 30, 'stintd answers')
+        wait_for(self.answers, 60, 'stintd answers')
 
     def answers(self):
         if self.process.poll() is not None:
@@ -77,7 +77,7 @@ class Stintd:
 
     def wait_log(self, text='is ready'):
         """The log, once the text is in it: a thread writes it, behind what it is about."""
-        wait_for(lambda: text in self.read_log(), 20, f'{text!r} in the log')
+        wait_for(lambda: text in self.read_log(), 60, f'{text!r} in the log')
         return self.read_log()
 
     def path(self, name):
@@ -86,7 +86,7 @@ class Stintd:
 
     def connect(self):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(20)
+        s.settimeout(120)
         s.connect(str(self.socket))
         return s
 

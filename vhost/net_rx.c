@@ -46,6 +46,7 @@ struct room {
 	struct virtq_chain chain[VIRTQ_MAX_CHAIN];
 	uint32_t len[VIRTQ_MAX_CHAIN];
 	struct virtq_walk w;
+	struct virtq_seg seg[VIRTQ_MAX_SEGS];
 };
 
 /* A header that asks for nothing, and num_buffers where there is one. */
@@ -177,9 +178,7 @@ static enum net_result collect_buffers(struct net_ring *r, struct room *room, ui
 
 	room->n_chains = 0;
 	room->c = (struct virtq_cursor){q->avail_at, q->avail_wrap};
-	room->w.n_segs = 0;
-	room->w.descs = 0;
-	room->w.len = 0;
+	room->w = (struct virtq_walk){.max_segs = VIRTQ_MAX_SEGS, .segs = room->seg};
 	do {
 		if (room->w.descs >= VIRTQ_MAX_CHAIN || (room->n_chains == 1 && !r->mergeable))
 			return NET_BUFFER_SMALL;

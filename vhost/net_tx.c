@@ -2,13 +2,12 @@
 /* From a guest's transmit ring into mbufs.
  *
  * The common chain is one descriptor, or one for the header and one for the packet, each in one
- * piece of memory, and its packet fits one mbuf; or it has some pieces (vhost/net_pieces.h).
+ * piece of memory, and its packet fits one mbuf; or it has some more pieces.
  * Runs of those are taken in two plain loops: find_run (read descriptors, prefetch what they name)
  * and take_run (lend, or copy). A chain of any other shape ends the run and is taken by itself. One
  * thread owns the ring; memory is the caller's, and the stack. */
 #include "vhost/net_ring.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <rte_ether.h>
@@ -20,18 +19,17 @@
 #include "ring/virtq_entry.h"
 #include "ring/virtq_walk.h"
 #include "vhost/net_hdr.h"
-#include "vhost/net_lent.h"
-#include "vhost/net_pieces.h"
+#include "vhost/net_lend.h"
 
-#define LEAST_PAGE       4096
 #define MAX_PACKET_MBUFS (NET_MAX_PACKET / POOL_MBUF_ROOM + 1)
 
-typedef uint64_t mbuf_word __attribute__((may_alias));
-typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
+/* Descriptors of a packet that is lent: its pieces, the header and a reference to a table. */
+#define MOST_DESCS (NET_LENT_PIECES + 2)
 
-/* data_off, refcnt, nb_segs and port of a new mbuf: the word at rearm_data. */
-#define MBUF_REARM \
-	(RTE_PKTMBUF_HEADROOM | 1ULL << 16 | 1ULL << 32 | (uint64_t)RTE_MBUF_PORT_INVALID << 48)
+/* Tables that are prefetched: as many as there are packets in a burst of long ones. */
+#define TABLES_AHEAD 12
+
+typedef uint16_t hdr_start __attribute__((may_alias, aligned(1)));
 
 /* One call. */
 struct take {
@@ -95,28 +93,87 @@ static __rte_always_inline bool read_second(const struct virtq *q, const struct 
 	return true;
 }
 
+/* Prefetches the indirect tables of some chains from the cursor on. */
+static void prefetch_tables(struct virtq *q, struct virtq_cursor c)
+{
+	struct virtq_entry e;
+	const uint8_t *table;
+
+	for (int i = 0; i < TABLES_AHEAD; i++) {
+		if (!(q->packed ? virtq_peek(q, &c, &e, true) : virtq_peek(q, &c, &e, false)) ||
+		    e.flags != VRING_DESC_F_INDIRECT)
+			return;
+		table = virtq_at(q, e.addr, 1);
+		if (table)
+			rte_prefetch0(table);
+		virtq_advance(q, &c, 1, q->packed);
+	}
+}
+
+/* Splits what was walked over into the header, which has to be in one piece, and the packet's
+ * pieces. False when it is not a packet that can be lent. */
+static bool split_walk(const struct net_ring *r, const struct virtq_walk *w, struct net_pieces *p,
+		       const uint8_t **hdr)
+{
+	uint32_t hdr_len = r->hdr_len;
+	uint64_t len = w->len - hdr_len;
+
+	if (w->n_segs == 0 || w->descs > MOST_DESCS || w->segs[0].len < hdr_len ||
+	    len < RTE_ETHER_HDR_LEN || len > NET_MAX_PACKET)
+		return false;
+	*hdr = w->segs[0].at;
+	*p = (struct net_pieces){w->segs, (uint16_t)w->n_segs};
+	if (p->seg[0].len == hdr_len) {
+		p->seg++;
+		p->n--;
+	} else {
+		p->seg[0].at += hdr_len;
+		p->seg[0].len -= hdr_len;
+	}
+	return p->n <= NET_LENT_PIECES;
+}
+
+/* Prefetches what is copied of a lent packet, most of which is in the first piece or the second. */
+static void prefetch_head(const struct net_ring *r, const uint8_t *hdr, const struct net_pieces *p)
+{
+	uint32_t left = NET_LENT_BYTES, part;
+
+	if (r->reads_hdr)
+		rte_prefetch0(hdr);
+	for (uint16_t i = 0; i < p->n && left > 0; i++, left -= part) {
+		part = RTE_MIN(left, p->seg[i].len);
+		rte_prefetch0(p->seg[i].at);
+		rte_prefetch0(p->seg[i].at + part - 1);
+	}
+}
+
 /* Writes the chain that begins with *first into the run as its nth, if it is of some pieces.
- * Returns how much of the ring it takes up, 0 when it is not. */
+ * Returns how much of the ring it takes up, 0 when it is of another shape, too long, or malformed.
+ */
 static __rte_noinline uint16_t add_pieces(struct net_ring *r, struct run *run, uint16_t n,
 					  const struct virtq_cursor *c,
 					  const struct virtq_entry *first)
 {
+	struct virtq_walk w = {
+		.segs = &run->seg[run->n_segs],
+		.max_segs = RTE_MIN(NET_LENT_PIECES + 1, NET_LENT_BURST_PIECES - run->n_segs),
+	};
 	struct net_pieces *p = &run->pieces[n];
+	struct virtq_chain chain;
 
 	if (first->flags == VRING_DESC_F_INDIRECT && n == 0)
-		net_prefetch_tables(&r->q, c);
-	p->seg = &run->seg[run->n_segs];
-	p->room = NET_LENT_BURST_PIECES - run->n_segs;
-	if (!net_read_pieces(r, c, first, p) || p->len < RTE_ETHER_HDR_LEN ||
-	    p->len > NET_MAX_PACKET)
+		prefetch_tables(&r->q, *c);
+	if (virtq_walk_chain(&r->q, c, first, 0, r->hdr_len + NET_MAX_PACKET, &w, &chain) !=
+		    WALKED_OK ||
+	    !split_walk(r, &w, p, &run->hdr[n]))
 		return 0;
-	run->n_segs += p->n;
-	run->hdr[n] = p->hdr;
+	prefetch_head(r, run->hdr[n], p);
+	run->n_segs += (uint16_t)w.n_segs;
 	run->at[n] = NULL;
-	run->len[n] = p->len;
-	virtq_set_used(&run->used[n], p->id, 0);
-	run->extent[n] = (struct net_extent){(uint8_t)p->slots, (uint8_t)p->descs};
-	return p->slots;
+	run->len[n] = (uint32_t)w.len - r->hdr_len;
+	virtq_set_used(&run->used[n], chain.id, 0);
+	run->extent[n] = (struct net_extent){(uint8_t)chain.slots, (uint8_t)w.descs};
+	return chain.slots;
 }
 
 /* The same, of any common shape. */
@@ -211,81 +268,6 @@ static __rte_always_inline bool find_run(struct net_ring *r, struct take *t, str
 	return slots == 0;
 }
 
-struct net_lent *net_lent_create(void)
-{
-	struct net_lent *lent = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*lent));
-
-	if (!lent)
-		return NULL;
-	memset(lent, 0, sizeof(*lent));
-	for (unsigned i = 0; i < NET_MAX_BURST; i++) {
-		struct net_lent_pkt *v = &lent->pkt[i];
-
-		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
-		*(mbuf_word *)(void *)&v->rest.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
-		v->head.buf_addr = v->bytes;
-		v->head.buf_len = NET_LENT_BYTES;
-	}
-	for (unsigned i = 0; i < NET_LENT_BURST_PIECES; i++)
-		*(mbuf_word *)(void *)&lent->more[i].rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
-	return lent;
-}
-
-void net_lent_destroy(struct net_lent *lent)
-{
-	free(lent);
-}
-
-/* Touches a page. A missing one is to be met here, where a call can still end, not when the packet
- * is delivered. */
-static __rte_always_inline void touch_page(const uint8_t *at)
-{
-	(void)*(const volatile uint8_t *)at;
-}
-
-static void touch_pages(const uint8_t *at, uint32_t len)
-{
-	for (uint32_t o = 0; o < len; o += LEAST_PAGE)
-		touch_page(at + o);
-	touch_page(at + len - 1);
-}
-
-static __rte_always_inline bool in_one_page(const uint8_t *a, const uint8_t *b)
-{
-	return ((uintptr_t)a ^ (uintptr_t)b) < LEAST_PAGE;
-}
-
-/* Guest memory as a part of a lent packet: it is only read. */
-static __rte_always_inline void set_rest(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
-{
-	m->buf_addr = (void *)(uintptr_t)at;
-	m->buf_len = m->data_len = (uint16_t)len;
-}
-
-/* Lends a packet in one piece. */
-static __rte_always_inline struct rte_mbuf *lend_packet(struct net_lent_pkt *v, const uint8_t *at,
-							uint32_t len)
-{
-	uint32_t copied = RTE_MIN(len, (uint32_t)NET_LENT_BYTES);
-	uint16_t segs = len > copied ? 2 : 1;
-
-	v->head.ol_flags = 0;
-	v->head.pkt_len = len;
-	v->head.data_len = (uint16_t)copied;
-	if (unlikely(v->head.nb_segs != segs)) {
-		v->head.nb_segs = segs;
-		v->head.next = segs == 2 ? &v->rest : NULL;
-		v->rest.next = NULL;
-	}
-	if (segs == 2) {
-		set_rest(&v->rest, at + copied, len - copied);
-		if (unlikely(!in_one_page(at, at + len - 1)))
-			touch_page(at + len - 1);
-	}
-	virtq_copy(v->bytes, at, copied);
-	return &v->head;
-}
-
 static __rte_always_inline struct rte_mbuf *copy_packet(struct rte_mempool *pool, const uint8_t *at,
 							uint32_t len)
 {
@@ -320,40 +302,13 @@ static struct rte_mbuf *copy_segments(struct rte_mempool *pool, const struct vir
 	return seg[0];
 }
 
-/* Lends a packet in some pieces. There is one in *lent for each. */
-static struct rte_mbuf *lend_pieces(struct net_lent *lent, uint16_t index,
-				    const struct net_pieces *p)
-{
-	struct net_lent_pkt *v = &lent->pkt[index];
-	uint32_t copied = RTE_MIN(p->len, (uint32_t)NET_LENT_BYTES);
-	struct rte_mbuf *last = &v->head;
-	struct virtq_pos pos = {0, 0};
-
-	virtq_walk_read(p->seg, &pos, v->bytes, copied);
-	v->head.ol_flags = 0;
-	v->head.pkt_len = p->len;
-	v->head.data_len = (uint16_t)copied;
-	v->head.nb_segs = 1;
-	for (; pos.seg < p->n; pos = (struct virtq_pos){pos.seg + 1, 0}) {
-		const struct virtq_seg *s = &p->seg[pos.seg];
-
-		last->next = v->head.nb_segs == 1 ? &v->rest : &lent->more[lent->n_more++];
-		last = last->next;
-		set_rest(last, s->at + pos.offset, s->len - pos.offset);
-		touch_pages(s->at + pos.offset, s->len - pos.offset);
-		v->head.nb_segs++;
-	}
-	last->next = NULL;
-	return &v->head;
-}
-
 /* Lends the run's nth packet, as the one of that index. */
 static __rte_always_inline struct rte_mbuf *lend(struct net_lent *lent, uint16_t index,
 						 const struct run *run, uint16_t n)
 {
 	if (unlikely(!run->at[n]))
-		return lend_pieces(lent, index, &run->pieces[n]);
-	return lend_packet(&lent->pkt[index], run->at[n], run->len[n]);
+		return net_lend_pieces(lent, index, &run->pieces[n], run->len[n]);
+	return net_lend_packet(&lent->pkt[index], run->at[n], run->len[n]);
 }
 
 /* Copies the run's nth packet. NULL when the pool has not enough mbufs. */
@@ -519,13 +474,11 @@ static __rte_noinline bool take_odd(struct net_ring *r, struct take *t,
 {
 	struct virtq *q = &r->q;
 	struct virtq_cursor c = {q->avail_at, q->avail_wrap};
+	struct virtq_seg seg[VIRTQ_MAX_SEGS];
+	struct virtq_walk w = {.max_segs = VIRTQ_MAX_SEGS, .segs = seg};
 	struct virtq_chain chain;
 	enum virtq_walked rc;
-	struct virtq_walk w;
 
-	w.n_segs = 0;
-	w.descs = 0;
-	w.len = 0;
 	rc = virtq_walk_chain(q, &c, first, 0, r->hdr_len + NET_MAX_PACKET, &w, &chain);
 	t->work->descs += w.descs;
 	t->descs += w.descs;
@@ -559,40 +512,6 @@ static __rte_always_inline void take_all(struct net_ring *r, struct take *t, con
 		if (t->lent && t->lent->n > 0)
 			return;
 	} while (is_odd && take_odd(r, t, &odd) && !deadline_ends(t->deadline, t->chains));
-}
-
-uint32_t net_untake(struct net_ring *r, struct net_lent *lent, uint16_t n)
-{
-	struct virtq *q = &r->q;
-	uint16_t slots = 0;
-	uint32_t descs = 0;
-
-	lent->n -= n;
-	for (uint16_t i = 0; i < n; i++) {
-		slots += q->packed ? lent->extent[lent->n + i].slots : 1;
-		descs += lent->extent[lent->n + i].descs;
-	}
-	if (q->packed && slots > q->avail_at) {
-		q->avail_at += q->size;
-		q->avail_wrap = !q->avail_wrap;
-	}
-	q->avail_at -= slots;
-	return descs;
-}
-
-void net_give_back(struct net_ring *r, struct net_lent *lent)
-{
-	struct virtq *q = &r->q;
-	if (likely(!q->broken)) {
-		if (q->packed)
-			for (uint16_t i = 0; i < lent->n; i++)
-				virtq_give_back(q, (uint16_t)lent->used[i].id, 0,
-						lent->extent[i].slots, true);
-		else
-			virtq_give_back_all(q, lent->used, lent->n, false);
-	}
-	lent->n = 0;
-	lent->n_more = 0;
 }
 
 uint16_t net_dequeue(struct net_ring *r, struct rte_mempool *pool, struct net_lent *lent,

@@ -18,7 +18,7 @@ from world import ROOT, GuestError, Pings, World, loss, run_tests, wait_for
 HOOK = ROOT / 'scripts/libvirt-hook-qemu'
 EXAMPLE = ROOT / 'docs/examples/domain.xml'
 QEMU_USER = 'libvirt-qemu'
-RECOVERY_S = 30
+RECOVERY_S = 60
 
 
 def domains_bring_their_ports():

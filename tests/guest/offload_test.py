@@ -50,7 +50,7 @@ def each_offload_on_and_off():
             give_ipv6(guest, number)
             guest.check(f'dd if=/dev/urandom of=/tmp/sent bs=1M count={MIB}')
         for number in (2, 3, 4):
-            wait_for(lambda address=f'fd00::{number}': ping(sender, address, 1, '-6'), 30, 'IPv6 works')
+            wait_for(lambda address=f'fd00::{number}': ping(sender, address, 1, '-6'), 60, 'IPv6 works')
         features = {name: w.stintd.port(f'{name}-0')['features'] for name in ('all', 'checksum', 'none')}
         assert {'csum', 'guest_csum', 'host_tso4', 'guest_tso6', 'host_ecn', 'guest_ecn'} <= set(features['all'])
         assert {'csum', 'guest_csum'} <= set(features['checksum'])

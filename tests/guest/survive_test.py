@@ -8,7 +8,7 @@ import time
 
 from world import Pings, RpcError, World, ping, run_tests, wait_for
 
-RECOVERY_S = 30
+RECOVERY_S = 60
 
 
 def wait_answer(guest, address):

@@ -92,7 +92,7 @@ def the_path_mtu_is_adopted(w, a, b, _):
     for guest, address in ((a, 'fd00::1'), (b, 'fd00::2')):
         guest.check('echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6 && '
                     f'ip -6 address add {address}/64 dev eth0')
-    wait_for(lambda: ping(a, 'fd00::2', 1, '-6'), 30, 'IPv6 works')
+    wait_for(lambda: ping(a, 'fd00::2', 1, '-6'), 60, 'IPv6 works')
     w.stintd.call('network_set', name='blue', mtu=1400)
     told = []
     for address in (b.ip(), 'fd00::2'):

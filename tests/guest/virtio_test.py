@@ -7,7 +7,7 @@ import sys
 
 from world import IPERF_PORT, Pings, World, loss, ping, run_tests, wait_for
 
-RECOVERY_S = 30
+RECOVERY_S = 60
 
 
 def pair(w, **interface):

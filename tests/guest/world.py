@@ -56,14 +56,14 @@ class World:
     def wait_sent(self, port, packets):
         """Returns when the guest behind the port has sent that many more packets."""
         before = self.stintd.counters(port)['in']
-        wait_for(lambda: self.stintd.counters(port)['in'] >= before + packets, 30, f'{port} sends {packets} packets')
+        wait_for(lambda: self.stintd.counters(port)['in'] >= before + packets, 60, f'{port} sends {packets} packets')
 
     def check_counters(self):
         """Every packet that came in went somewhere that has a name."""
         for port in self.stintd.call('stats_ports'):
             assert port['in'] == port['forwarded'] + port['consumed'] + port['dropped'], port
             assert port['dropped'] == sum(port['drops'].values()), port
-        wait_for(lambda: not any(vm['buffers_in_use'] for vm in self.stintd.call('stats_vms')), 30, 'buffers are back')
+        wait_for(lambda: not any(vm['buffers_in_use'] for vm in self.stintd.call('stats_vms')), 60, 'buffers are back')
 
     def __enter__(self):
         return self
@@ -109,7 +109,7 @@ class Pings:
 
     def wait_answer(self):
         before = self.last()
-        wait_for(lambda: self.last() > before, 30, f'{self.guest.name} gets answers')
+        wait_for(lambda: self.last() > before, 60, f'{self.guest.name} gets answers')
 
     def stop(self):
         """The numbers of those that were lost since the first answer: before that, addresses have to be resolved.

@@ -159,7 +159,7 @@ class Sleeper:
     def mark(self):
         """A turn begins."""
         self.log.append(self.name)
-        wait_for(lambda: self.other.state() == 'T', 10, 'the other is stopped')
+        wait_for(lambda: self.other.state() == 'T', 60, 'the other is stopped')
 
     def cycles_per_packet(self):
         return self.state() != 'T'
@@ -178,7 +178,7 @@ def sides_take_turns_and_only_one_runs():
             turns.take_turns(sides, 2)
             assert ''.join(log) == 'ab' + 'ab' + 'ba', log
             assert all(side.cycles == [True] * 3 and side.figures == {} for side in sides), log
-        wait_for(lambda: all(switch.state() == 'S' for switch in switches), 10, 'both go on')
+        wait_for(lambda: all(switch.state() == 'S' for switch in switches), 60, 'both go on')
 
 
 def a_generator_that_dies_is_one_clear_line():

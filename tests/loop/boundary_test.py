@@ -65,7 +65,7 @@ def the_whole_protocol_wrongly():
         assert seen['refused'] > 10000 and seen['hung_up'] >= 8 * 3, seen
         for name in evil:
             d.wait_state(name, 'waiting')
-        wait_for(lambda: d.open_files() <= files + 2, 10, f'files are back ({files} before)')
+        wait_for(lambda: d.open_files() <= files + 2, 60, f'files are back ({files} before)')
         assert d.read_log().count('refused') < 1000, 'the log is theirs'
         check_accounts(d)
 

@@ -72,7 +72,7 @@ class Scene:
         self.pmd.wait_ready()
         self.pmd.command('set fwd txonly')
         self.pmd.command('start')
-        wait_for(lambda: self.d.counters('p0')['in'] > 1000, 10, 'packets come')
+        wait_for(lambda: self.d.counters('p0')['in'] > 1000, 60, 'packets come')
 
     def limits_hold_and_change_live(self):
         d = self.d
@@ -94,7 +94,7 @@ class Scene:
 
     def is_unlimited(self):
         """There is something to limit. How much vm0 sends is up to testpmd and the machine."""
-        wait_for(lambda: share(self.d, 'vm0', 0.5) > 1.5 * LIMIT, 30, 'vm0 uses more than its limit')
+        wait_for(lambda: share(self.d, 'vm0', 0.5) > 1.5 * LIMIT, 60, 'vm0 uses more than its limit')
 
     def a_shared_core_shows(self):
         """What else wants the worker's core takes it away from it, and the statistics say so."""
@@ -104,7 +104,7 @@ class Scene:
         with subprocess.Popen(['taskset', '-c', str(core), 'sh', '-c', 'while :; do :; done']) as other:
             try:
                 wait_for(lambda: all(d.call('stats_workers')[0][key] > before[key] + more for key, more in
-                                     (('preemptions', 5), ('lost_us', 5000))), 30, 'the core is taken away')
+                                     (('preemptions', 5), ('lost_us', 5000))), 60, 'the core is taken away')
             finally:
                 other.kill()
 
@@ -113,8 +113,8 @@ class Scene:
         d = self.d
         d.call('budget_set', tenant='t', limit_percent=1)
         before = d.call('stats_workers')[0], self.d.counters('p0')['in']
-        wait_for(lambda: d.call('stats_workers')[0]['sleeps'] > before[0]['sleeps'] + 50, 20, 'it sleeps')
-        wait_for(lambda: d.counters('p0')['in'] > before[1], 20, 'packets come all the same')
+        wait_for(lambda: d.call('stats_workers')[0]['sleeps'] > before[0]['sleeps'] + 50, 60, 'it sleeps')
+        wait_for(lambda: d.counters('p0')['in'] > before[1], 60, 'packets come all the same')
         assert d.call('stats_workers')[0]['system']['idle'] > before[0]['system']['idle']
         d.call('budget_set', tenant='t', limit_percent=100)
 
@@ -240,16 +240,16 @@ class Scene:
     def the_longest_times_begin_anew(self):
         d = self.d
         d.call('budget_set', vm='vm0', guarantee_us=300)
-        wait_for(lambda: all(self.peaks()[key] > 0 for key in ('service', 'wait', 'pause', 'funded')), 20, 'traffic')
+        wait_for(lambda: all(self.peaks()[key] > 0 for key in ('service', 'wait', 'pause', 'funded')), 60, 'traffic')
         self.pmd.command('stop')
-        wait_for(self.is_quiet, 20, 'nothing is served any more')
+        wait_for(self.is_quiet, 60, 'nothing is served any more')
         before = self.counts()
         assert d.call('stats_reset_peaks') is True
         assert not any(self.peaks().values()), self.peaks()
         assert self.counts() == before
         assert d.call('histogram_get', vm='vm0', kind='service')['max_us'] > 0
         self.pmd.command('start')
-        wait_for(lambda: self.peaks()['service'] > 0 and self.peaks()['pause'] > 0, 20, 'traffic')
+        wait_for(lambda: self.peaks()['service'] > 0 and self.peaks()['pause'] > 0, 60, 'traffic')
         d.call('budget_set', vm='vm0', guarantee_us=0)
 
     def counts(self):

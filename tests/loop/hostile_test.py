@@ -89,11 +89,11 @@ class Scene:
             return told()
 
         if not told():  # a single run's chains may have come in two of the seconds that are looked at
-            wait_for(play_on, 30, 'ring_hostile')
+            wait_for(play_on, 60, 'ring_hostile')
         before = d.counters('evil')['drops']
         time.sleep(2.2)  # what came so far is in the counters, and told or not
         n = len(told())
-        wait_for(lambda: len(play_on()) > n, 30, 'it is told again')
+        wait_for(lambda: len(play_on()) > n, 60, 'it is told again')
         events = told()
         assert all(e['port'] == 'evil' and e['vm'] == 'evil' for e in events), events
         assert all(e['count'] == sum(e['reasons'].values()) > 5 for e in events), events
@@ -109,7 +109,7 @@ class Scene:
                                  ('call_is_a_timer', 'up', 'SET_VRING_CALL: ring 1: its call descriptor'),
                                  ('kick_is_a_timer', 'up', 'SET_VRING_KICK: ring 1: its kick descriptor')):
             with self.front_end(case) as front_end:
-                wait_for(lambda: f'refused {why}' in d.port('evil')['state_text'], 30, case)
+                wait_for(lambda: f'refused {why}' in d.port('evil')['state_text'], 60, case)
                 assert d.port('evil')['state'] == state, d.port('evil')
                 progress(d)
                 go_on(front_end)
@@ -122,7 +122,7 @@ class Scene:
             d.wait_state('evil', 'up')
             assert 'front_end_mtu' not in d.port('evil'), d.port('evil')
             go_on(front_end)
-            wait_for(lambda: d.port('evil').get('front_end_mtu') == 1400, 30, 'the MTU')
+            wait_for(lambda: d.port('evil').get('front_end_mtu') == 1400, 60, 'the MTU')
             go_on(front_end)
             assert front_end.wait(timeout=60) == 0
         d.wait_state('evil', 'waiting')
@@ -143,7 +143,7 @@ class Scene:
         assert front_end.returncode == 0, said
         progress(d)
         d.wait_state('evil', 'waiting')
-        wait_for(lambda: d.open_files() == self.files, 5,
+        wait_for(lambda: d.open_files() == self.files, 60,
                  f'files are back ({self.files} before)')
 
     def refusals_do_not_fill_the_log(self):

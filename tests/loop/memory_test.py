@@ -52,11 +52,11 @@ def hugepages_are_used_and_given_back():
             exchange(d, at_least=1000)
             assert in_use() > before
             d.kill()
-            wait_for(lambda: in_use() == before, 10, 'hugepages are back after a crash')
+            wait_for(lambda: in_use() == before, 60, 'hugepages are back after a crash')
             d.start()
             assert d.call('version_get')['hugepages'] is True and in_use() > before
             assert d.stop() == 0
-            wait_for(lambda: in_use() == before, 10, 'hugepages are back')
+            wait_for(lambda: in_use() == before, 60, 'hugepages are back')
 
 
 def what_does_not_fit_into_hugepages_is_in_ordinary_ones():

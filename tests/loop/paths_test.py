@@ -68,7 +68,7 @@ class Testpmd:
                 return None
             found = re.findall(r'RX-packets: (\d+)', text)
             return [int(n) for n in found[-2:]] if len(found) % 2 == 0 else None
-        return wait_for(counts, 10, 'testpmd shows statistics')
+        return wait_for(counts, 60, 'testpmd shows statistics')
 
     def forward(self, bursts):
         """Sends so many bursts from each port, which then go to and fro. To be repeated where they may have been
@@ -93,14 +93,14 @@ def check_conservation(d):
         return [c for c in d.call('stats_ports')
                 if c['in'] != c['forwarded'] + c['consumed'] + sum(c['drops'].values())]
     try:
-        wait_for(lambda: not odd(), 5, 'counters are conserved')
+        wait_for(lambda: not odd(), 60, 'counters are conserved')
     except TimeoutError as e:
         raise AssertionError(f'not conserved: {odd()}') from e
 
 
 def check_buffers(d):
     """All of them are back once nothing is on its way."""
-    wait_for(lambda: not any(vm['buffers_in_use'] for vm in d.call('stats_vms')), 5, 'buffers are back')
+    wait_for(lambda: not any(vm['buffers_in_use'] for vm in d.call('stats_vms')), 60, 'buffers are back')
 
 
 def check_ledger(d):
@@ -203,8 +203,8 @@ def addresses_age():
         learned = {e['mac']: e['port'] for e in d.call('fdb_list') if not e['static']}
         assert learned == dict(zip(MACS, ('p0', 'p1'))), learned
         d.call('network_set', name='n', mac_ageing_s=1)
-        wait_for(lambda: [e['mac'] for e in d.call('fdb_list')] == ['52:54:00:00:00:77'], 30, 'addresses are forgotten')
-        wait_for(lambda: d.port('p1')['macs'] == 0, 30, 'they are counted no more')
+        wait_for(lambda: [e['mac'] for e in d.call('fdb_list')] == ['52:54:00:00:00:77'], 60, 'addresses are forgotten')
+        wait_for(lambda: d.port('p1')['macs'] == 0, 60, 'they are counted no more')
 
 
 if __name__ == '__main__':

@@ -167,7 +167,7 @@ def a_configuration_that_cannot_be_saved_is_saved_later():
         assert status['config_saved'] is False and 'not saved' in ' '.join(status['reasons']), status
         assert len(events(d, 'config_unsaved')) == 1
         resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, limits)
-        wait_for(lambda: d.call('status_get')['config_saved'], 20, 'it is saved')
+        wait_for(lambda: d.call('status_get')['config_saved'], 60, 'it is saved')
         assert len(events(d, 'config_saved')) == 1
         d.kill()
         d.start()
@@ -185,7 +185,7 @@ def a_folder_that_is_not_there_is_said_before_the_first_change():
         assert config in ' '.join(status['reasons']), status
         assert len(events(d, 'config_unsaved')) == 1
         pathlib.Path(config).parent.mkdir()
-        wait_for(lambda: d.call('status_get')['state'] == 'ok', 20, 'it is saved')
+        wait_for(lambda: d.call('status_get')['state'] == 'ok', 60, 'it is saved')
         assert pathlib.Path(config).exists()
 
 

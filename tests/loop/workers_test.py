@@ -48,7 +48,7 @@ class Flood:
     def wait_received(self):
         """Both receive more than they have by now."""
         before = [self.received(f'p{i}') for i in range(2)]
-        wait_for(lambda: all(self.received(f'p{i}') > before[i] + 100 for i in range(2)), 30, 'packets cross')
+        wait_for(lambda: all(self.received(f'p{i}') > before[i] + 100 for i in range(2)), 60, 'packets cross')
 
     def vms_come_and_go(self):
         for _ in range(200):
@@ -89,10 +89,10 @@ class Flood:
         d.call('budget_set', vm='vm0', guarantee_us=100)
         self.wait_received()  # nothing is on its way to the other worker any more
         d.call('stats_reset_peaks')
-        wait_for(lambda: d.call('budget_get_bound', vm='vm0')['longest_wait_us'] > 0, 20, 'vm0 waits')
+        wait_for(lambda: d.call('budget_get_bound', vm='vm0')['longest_wait_us'] > 0, 60, 'vm0 waits')
         self.pmd.command('stop')
         check_conservation(d)
-        wait_for(self.is_quiet, 20, 'nothing is served any more')
+        wait_for(self.is_quiet, 60, 'nothing is served any more')
         before = [self.histogram(kind) for kind in ('service', 'wait')]
         there = d.call('budget_get_bound', vm='vm0')
         assert there['worker'] == cores[0] and min(h['count'] for h in before) > 0, (there, before)
@@ -101,7 +101,7 @@ class Flood:
         here = d.call('budget_get_bound', vm='vm0')
         assert here['worker'] == cores[1] and here['longest_wait_us'] == 0, here
         self.pmd.command('start')
-        wait_for(lambda: self.histogram('service')['count'] > before[0]['count'] + 100, 20, 'it is served here')
+        wait_for(lambda: self.histogram('service')['count'] > before[0]['count'] + 100, 60, 'it is served here')
         vm = d.call('stats_vms', vm='vm0')[0]
         assert vm['services'] - vm['interrupted'] <= self.histogram('service')['count'], vm
         d.call('budget_set', vm='vm0', guarantee_us=0)
@@ -209,7 +209,7 @@ class Funded:
     def watch(self):
         """Two readings, while everybody floods. They are further apart where the machine took the cores away from
         the workers so often that this shows: whom it hits is chance, which evens out."""
-        wait_for(lambda: all(vm['services'] > 1000 for vm in self.read().values()), 30, 'all are served')
+        wait_for(lambda: all(vm['services'] > 1000 for vm in self.read().values()), 60, 'all are served')
         self.before = self.read()
         end = time.monotonic() + self.MOST_SECONDS - 2
         while True:
