@@ -43,13 +43,6 @@ static inline void hist_record(struct hist *h, uint64_t value)
 	h->bucket[hist_index(value)]++;
 }
 
-/* Prefetches what recording a value like this one touches. A hint. [any] */
-static inline void hist_expect(const struct hist *h, uint64_t value)
-{
-	__builtin_prefetch(h, 1);
-	__builtin_prefetch(&h->bucket[hist_index(value)], 1);
-}
-
 /* The values of bucket i are from hist_low(i) to below hist_low(i + 1). [any] */
 uint64_t hist_low(unsigned i);
 

@@ -6,8 +6,6 @@
  * and each has a fixed cost of some packets. */
 #define LAST_BURST 16
 
-#define CACHE_LINE 64
-
 static bool ring_is_empty(const struct sched *s)
 {
 	return s->ring[RING_HEAD].next == RING_HEAD;
@@ -360,17 +358,6 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 	if (s->mode != SCHED_MODE_NONE && (s->vm[vm].allowance.is_rated || t->allowance.is_rated))
 		g->slice_tsc = 1;
 	return true;
-}
-
-/* With many VMs, what sched_charge touches is not in the first-level cache. */
-void sched_expect_charge(const struct sched *s, uint16_t vm, uint64_t now)
-{
-	const struct account *a = &s->vm[vm];
-
-	for (unsigned at = 0; at < sizeof(*a); at += CACHE_LINE)
-		__builtin_prefetch((const uint8_t *)a + at, 1);
-	hist_expect(&s->hist[vm][SCHED_HIST_WAIT], passed(waits_since(s, a), now));
-	hist_expect(&s->hist[vm][SCHED_HIST_SERVICE], a->typical_tsc);
 }
 
 /* Whether the worker was preempted after `since`. */

@@ -69,10 +69,6 @@ struct sched_grant {
  * [worker] */
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g);
 
-/* Prefetches what sched_charge will touch after a service that begins now. A hint, which changes
- * nothing. [worker] */
-void sched_expect_charge(const struct sched *s, uint16_t vm, uint64_t now);
-
 /* The kernel preempted the worker, at some time between the last sched_charge and `now`. To be
  * called at the start of a service, and at its end before sched_charge. The lengths of a service,
  * of the pause before it and of a funded wait are not recorded if they include that time, and the

@@ -229,7 +229,6 @@ void serve(struct worker *w, const struct sched_grant *g)
 	struct use use = {0};
 	bool more;
 
-	sched_expect_charge(w->sched, g->vm, start);
 	w->deadline.until = start + g->slice_tsc;
 	w->service[g->vm].is_out_of_buffers = false;
 	if (unlikely(w->interrupted()))
