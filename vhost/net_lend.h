@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Lending packets: for net_tx.c, per packet. */
+/* Lending packets (vhost/net_lent.h), for net_tx.c: what is done for each is inlined. */
 #ifndef VHOST_NET_LEND_H
 #define VHOST_NET_LEND_H
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packets that are still in the guest's memory. */
-#include "vhost/net_lent.h"
+/* Lending packets: what is not done for each. */
+#include "vhost/net_lend.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "vhost/net_lend.h"
 
 struct net_lent *net_lent_create(void)
 {
