@@ -86,7 +86,7 @@ static json_t *port_to_json(struct port *port)
 		o, "state_s",
 		json_integer((json_int_t)((clock_now_ns() - st.since_ns) / CLOCK_NS_PER_S)));
 	json_object_set_new(o, "features", features_to_json(st.features));
-	json_object_set_new(o, "queue_pairs_up", json_integer(st.pairs));
+	json_object_set_new(o, "queue_pairs_up", json_integer(st.usable));
 	json_object_set_new(o, "worker", json_integer(((struct worker *)port->vport.worker)->core));
 	json_object_set_new(o, "mtu", json_integer(atomic_load(&net->bridge.mtu)));
 	if (st.mtu)

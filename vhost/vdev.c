@@ -54,7 +54,7 @@ static void set_waiting(struct vdev *dev, const char *last)
 	vdev_text_waiting(text, dev->socket.is_client, last);
 	pthread_mutex_lock(&dev->lock);
 	dev->status.features = 0;
-	dev->status.pairs = 0;
+	dev->status.usable = 0;
 	dev->status.mtu = 0;
 	dev->status.has_memory = false;
 	dev->broken[0] = '\0';
@@ -83,7 +83,7 @@ void vdev_update_state(struct vdev *dev)
 
 	pthread_mutex_lock(&dev->lock);
 	dev->status.features = dev->features;
-	dev->status.pairs = usable;
+	dev->status.usable = usable;
 	dev->status.has_memory = dev->lib != NULL;
 	if (dev->broken[0] || dev->misplaced[0]) {
 		state = VDEV_DOWN;

@@ -39,7 +39,7 @@ struct vdev_status {
 	char text[VDEV_TEXT_SIZE]; /* the state in words, as shown to operators */
 	uint64_t since_ns;         /* when the state began, on clock_now_ns() */
 	uint64_t features;         /* negotiated virtio feature bits, 0 before */
-	uint16_t pairs;            /* usable queue pairs */
+	uint16_t usable;           /* parts in use: queue pairs of a network device */
 	uint16_t mtu;              /* as a network device's front end told it, or 0 */
 	bool is_broken;            /* down because of what is in its rings */
 	bool is_refused;           /* down because of where its rings are */

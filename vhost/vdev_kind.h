@@ -61,7 +61,7 @@ struct vdev_kind {
 	enum vdev_handled (*request)(struct vdev *dev, struct message *m, struct err *e);
 
 	/* Writes the text for a device that is up. Returns the number of its usable parts, which
-	 * becomes vdev_status.pairs; with 0 it is not up, and the text is not used. */
+	 * becomes vdev_status.usable; with 0 it is not up, and the text is not used. */
 	uint16_t (*describe)(struct vdev *dev, char text[VDEV_TEXT_SIZE]);
 };
 

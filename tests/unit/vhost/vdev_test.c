@@ -16,7 +16,7 @@ static void a_front_end_comes_and_goes(void **state)
 		open_fe(&split);
 		assert_int_equal(n_pairs, 1);
 		assert_true(pair()->rx_on && pair()->tx_on && !pair()->tx_discard);
-		assert_int_equal(status().pairs, 1);
+		assert_int_equal(status().usable, 1);
 		assert_int_equal(status().connects, i + 1);
 		assert_int_equal(vhost_fe_ring_stop(&fe, 0, &base), 0);
 		assert_int_equal(vhost_fe_ring_stop(&fe, 1, &base), 0);
