@@ -312,23 +312,6 @@ static int ring_first(struct sched *s)
 	return -1;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-	return heap_before(a, b) ? b : a;
-}
-
-/* The time from `since` to `now`; 0 when `since` is later. */
-static uint64_t passed(uint64_t since, uint64_t now)
-{
-	return heap_before(since, now) ? now - since : 0;
-}
-
-/* The time when the VM began to wait for its next service, or for the one in progress. */
-static uint64_t waits_since(const struct sched *s, const struct account *a)
-{
-	return later(a->waiting_since, s->tenant[a->tenant].held_until);
-}
-
 bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 {
 	struct tenant_account *t;
@@ -358,61 +341,6 @@ bool sched_pick(struct sched *s, uint64_t now, struct sched_grant *g)
 	if (s->mode != SCHED_MODE_NONE && (s->vm[vm].allowance.is_rated || t->allowance.is_rated))
 		g->slice_tsc = 1;
 	return true;
-}
-
-/* Whether the worker was preempted after `since`. */
-static bool was_interrupted(const struct sched *s, uint64_t since)
-{
-	return s->has_interrupt && heap_before(since, s->interrupt_tsc);
-}
-
-/* Records the longest of the times that the bound is computed from or compared with. Times in which
- * the worker was preempted are left out. */
-static void keep_longest(const struct sched *s, uint64_t *longest, uint64_t since, uint64_t until)
-{
-	uint64_t took = passed(since, until);
-
-	if (took > *longest && !was_interrupted(s, since))
-		*longest = took;
-}
-
-static void count_used(struct sched *s, uint16_t vm, uint64_t start, uint64_t used)
-{
-	struct sched_vm_stats *stats = &s->vm[vm].stats;
-
-	if (was_interrupted(s, start)) {
-		stats->interrupted++;
-		return;
-	}
-	hist_record(&s->hist[vm][SCHED_HIST_SERVICE], used);
-	if (used > stats->longest_service_tsc)
-		stats->longest_service_tsc = used;
-	if (used > s->slice_tsc) {
-		stats->overruns++;
-		if (used - s->slice_tsc > stats->longest_overrun_tsc)
-			stats->longest_overrun_tsc = used - s->slice_tsc;
-		if (used - s->slice_tsc > s->longest_overrun_tsc)
-			s->longest_overrun_tsc = used - s->slice_tsc;
-	}
-}
-
-static void count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t used)
-{
-	struct account *a = &s->vm[vm];
-	uint64_t start = now - used;
-	uint64_t since = waits_since(s, a);
-	uint64_t waited = passed(since, start);
-
-	keep_longest(s, &s->longest_pause_tsc, later(since, s->served_until), start);
-	s->served_until = now;
-	a->stats.services++;
-	a->stats.waited_tsc += waited;
-	hist_record(&s->hist[vm][SCHED_HIST_WAIT], waited);
-	if (waited > a->stats.longest_wait_tsc)
-		a->stats.longest_wait_tsc = waited;
-	if (s->mode == SCHED_MODE_TIME && a->place == PLACE_RING)
-		keep_longest(s, &a->stats.longest_funded_wait_tsc, a->funded_since, start);
-	count_used(s, vm, start, used);
 }
 
 /* A long service is remembered at once, and forgotten over some short ones. A service that took no
@@ -511,11 +439,11 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, const struct use *
 	if (!a->is_used)
 		return;
 	advance(s, now);
-	count_service(s, vm, s->now, use->tsc);
+	sched_count_service(s, vm, s->now, use->tsc);
 	a->stats.used_tsc += own_tsc;
 	a->waiting_since = s->now;
 	learn_typical(s, a, use->tsc, use->packets);
-	if (!was_interrupted(s, s->now - use->tsc))
+	if (!sched_was_interrupted(s, s->now - use->tsc))
 		cost_learn(&a->cost, own_tsc, use->packets, use->bytes, use->descs);
 	if (s->mode != SCHED_MODE_NONE) {
 		count_rates(&a->allowance, use->packets, use->bytes);

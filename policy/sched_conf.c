@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The scheduler: set-up, budgets, modes and statistics. */
+/* The scheduler: set-up, budgets and modes. */
 #include "policy/sched_impl.h"
 
 #include <errno.h>
@@ -55,11 +55,6 @@ struct sched *sched_create(const struct sched_conf *conf)
 void sched_destroy(struct sched *s)
 {
 	free(s);
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
 }
 
 static int64_t credit_cap(const struct allowance *p)
@@ -213,88 +208,4 @@ void sched_remove_vm(struct sched *s, uint16_t vm)
 	sched_sleep(s, vm);
 	allowance_set(s, &s->vm[vm].allowance, &no_budget);
 	s->vm[vm].is_used = false;
-}
-
-/* What is left of a guarantee, else of a ceiling; without either how far the VM is ahead of its
- * fair share, as a debt. */
-static int64_t balance(const struct sched *s, const struct account *a)
-{
-	struct rate r = rate_in_use(&a->allowance.credit) ? a->allowance.credit
-							  : a->allowance.limit;
-
-	if (rate_in_use(&r)) {
-		rate_refill(&r, s->now, r.cap);
-		return r.level;
-	}
-	if (!a->is_used)
-		return 0;
-	return -(int64_t)(allowance_ahead(s, &a->allowance, s->tenant[a->tenant].clock) /
-			  a->allowance.inv_weight);
-}
-
-void sched_get_stats(const struct sched *s, uint16_t vm, struct sched_vm_stats *stats)
-{
-	*stats = s->vm[vm].stats;
-	stats->balance_tsc = balance(s, &s->vm[vm]);
-}
-
-void sched_reset_vm_peaks(struct sched *s, uint16_t vm)
-{
-	struct sched_vm_stats *st = &s->vm[vm].stats;
-
-	st->longest_service_tsc = 0;
-	st->longest_overrun_tsc = 0;
-	st->longest_wait_tsc = 0;
-	st->longest_funded_wait_tsc = 0;
-}
-
-void sched_reset_peaks(struct sched *s)
-{
-	s->longest_pause_tsc = 0;
-	s->longest_overrun_tsc = 0;
-}
-
-uint64_t sched_longest_overrun_tsc(const struct sched *s)
-{
-	return s->longest_overrun_tsc;
-}
-
-void sched_add_stats(struct sched_vm_stats *to, const struct sched_vm_stats *other)
-{
-	to->services += other->services;
-	to->used_tsc += other->used_tsc;
-	to->funded_tsc += other->funded_tsc;
-	to->overruns += other->overruns;
-	to->interrupted += other->interrupted;
-	to->waited_tsc += other->waited_tsc;
-	to->throttled += other->throttled;
-	to->longest_service_tsc = max_u64(to->longest_service_tsc, other->longest_service_tsc);
-	to->longest_overrun_tsc = max_u64(to->longest_overrun_tsc, other->longest_overrun_tsc);
-	to->longest_wait_tsc = max_u64(to->longest_wait_tsc, other->longest_wait_tsc);
-	to->longest_funded_wait_tsc =
-		max_u64(to->longest_funded_wait_tsc, other->longest_funded_wait_tsc);
-}
-
-const struct hist *sched_hist(const struct sched *s, uint16_t vm, enum sched_hist_kind kind)
-{
-	return vm < SCHED_MAX_VMS && s->vm[vm].is_used ? &s->hist[vm][kind] : NULL;
-}
-
-uint64_t sched_longest_pause_tsc(const struct sched *s)
-{
-	return s->longest_pause_tsc;
-}
-
-unsigned sched_bound_services(const struct sched *s)
-{
-	return s->n_guarantees;
-}
-
-/* The bound: the service in progress, then one of each other VM or tenant that may be in the ring,
- * each followed by a pause; docs/budgets.md. */
-uint64_t sched_bound_tsc(const struct sched *s, uint16_t vm, uint64_t packet_tsc)
-{
-	if (vm >= SCHED_MAX_VMS || !rate_in_use(&s->vm[vm].allowance.credit))
-		return UINT64_MAX;
-	return s->n_guarantees * (s->slice_tsc + packet_tsc + s->longest_pause_tsc);
 }

@@ -129,6 +129,20 @@ static inline uint64_t allowance_ahead(const struct sched *s, const struct allow
 	return (uint64_t)ahead < most ? (uint64_t)ahead : most;
 }
 
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Whether the worker was preempted after `since`. */
+static inline bool sched_was_interrupted(const struct sched *s, uint64_t since)
+{
+	return s->has_interrupt && heap_before(since, s->interrupt_tsc);
+}
+
+/* Counts a service that took `used` cycles until `now`, and the wait before it. */
+void sched_count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t used);
+
 /* Put a VM with work into its place (ring, tree or parked), take it out of its place, and do both
  * for a tenant. */
 void sched_place(struct sched *s, uint16_t vm);
