@@ -19,7 +19,7 @@
 #define SLOT_SIZE  256
 #define LARGES     32
 #define LARGE_SIZE (66u << 10)
-#define LARGE_LEN  65535u
+#define LARGE_LEN  65226u /* 45 segments of 1,448 bytes, as Linux makes them */
 #define MTUS       256
 #define MTU_SIZE   2048u
 #define MTU_LEN    1500u

@@ -15,7 +15,7 @@ BARS = {
     "tcp_local.vs_ovs": ("<=", 0.4),
     "tcp_local.longest_packet_us": ("<=", 15),
 }
-PACKET = 65535
+PACKET = 65226
 FLOOD = "attack=large rate=100000 ring=1024"
 IN_TURNS = ((Stint, ""), (functools.partial(Testpmd, tso=True), ""), (functools.partial(Ovs, tso=True), "server=1"))
 COMPARED = ("vs_testpmd", "vs_ovs")
