@@ -473,16 +473,16 @@ static void gather_deliveries(struct worker *w, struct backlog *backlog, struct 
 	for (; b->n < backlog->n && b->n < BATCH_MAX && b->work < MAX_WORK;) {
 		const struct job *job = backlog_at(backlog, b->n);
 		struct vport *to = same_port(w, job->to, job->to_epoch);
-
 		bool is_large = job->m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+		struct outbox *o;
 
 		if (job->kind != JOB_DELIVER || job->pair != b->pair || (is_large && b->n > 0))
 			break;
 		add_job(b, job);
 		b->pkt[b->n - 1].asked = 1;
-		if (likely(to && to->worker == w)) {
-			struct outbox *o = outbox_find(w, to, b);
-
+		/* Which worker serves the port is asked once: it may change meanwhile. */
+		o = likely(to) ? outbox_find(w, to, b) : NULL;
+		if (likely(o && o->worker == w)) {
 			o->segments = job->cursor;
 			outbox_put(o, b, b->n - 1);
 		} else {

@@ -222,7 +222,6 @@ static void hand_over_pkt(struct worker *w, const struct outbox *o, struct batch
 			  struct job *job)
 {
 	struct pkt *p = &b->pkt[o->index[i]];
-
 	enum drop_reason why;
 
 	job->was_counted = b->was_counted || p->is_reached;
@@ -263,7 +262,8 @@ static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 		worker_wake(o->worker);
 }
 
-/* Turns what is left in the outboxes into jobs. A packet that is a job already stays one. */
+/* Turns what is left in the outboxes into jobs. Of jobs, only a packet that is being segmented can
+ * be left: it stays the job that it is, and goes on where it stopped. */
 static void go_on_later(struct worker *w, struct batch *b)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {

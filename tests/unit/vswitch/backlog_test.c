@@ -86,6 +86,20 @@ static void test_what_is_handed_to_a_port_that_goes_is_dropped(void **state)
 	s->ports[s->guest[1].port.id] = &s->guest[1].port;
 }
 
+/* Nor is it counted as delivered when another worker serves the port by now. */
+static void test_what_is_handed_to_a_port_that_moves_is_dropped(void **state)
+{
+	struct scene *s = *state;
+	const struct port_counters *c = &s->w2->counters[s->guest[0].port.id];
+
+	hand_over_one(s);
+	s->guest[1].port.worker = s->w;
+	loop_turn(s->w2);
+	assert_int_equal(c->drops[DROP_PORT_GONE], 1);
+	assert_int_equal(c->forwarded, 0);
+	s->guest[1].port.worker = s->w2;
+}
+
 /* A port with the same number is not the same port. */
 static void test_what_is_handed_to_another_port_is_dropped(void **state)
 {
@@ -324,6 +338,7 @@ int main(void)
 		SCENE_CASE(test_packets_cross_workers),
 		SCENE_CASE(test_a_vm_has_its_share_of_a_handoff_ring),
 		SCENE_CASE(test_what_is_handed_to_a_port_that_goes_is_dropped),
+		SCENE_CASE(test_what_is_handed_to_a_port_that_moves_is_dropped),
 		SCENE_CASE(test_what_is_handed_to_another_port_is_dropped),
 		SCENE_CASE(test_a_successor_does_not_pay_for_its_predecessor),
 		SCENE_CASE(test_a_port_in_another_network_pays_for_what_it_sent),
