@@ -12,10 +12,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -37,6 +40,10 @@
 #define PACKETS    300
 #define PATIENCE_S 60
 
+/* Of the tun device, in the kernel's list of devices. */
+#define TUN_MAJOR 10
+#define TUN_MINOR 200
+
 static struct rte_mempool *pool;
 static int tap = -1, out = -1;
 
@@ -44,6 +51,23 @@ static void configure(int s, unsigned long what, struct ifreq *ifr)
 {
 	if (ioctl(s, what, ifr) < 0)
 		fail_msg("ioctl %#lx: %s", what, strerror(errno));
+}
+
+/* Opens the kernel's tun device through a node of the test's own: where /dev is small there is
+ * none.
+ */
+static int open_tun(void)
+{
+	char folder[] = "/tmp/segment_kernel_test.XXXXXX", node[64];
+	int fd;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(node, sizeof(node), "%s/tun", folder);
+	assert_return_code(mknod(node, S_IFCHR | 0600, makedev(TUN_MAJOR, TUN_MINOR)), errno);
+	fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	unlink(node);
+	rmdir(folder);
+	return fd;
 }
 
 static int open_tap(void **state)
@@ -54,7 +78,7 @@ static int open_tap(void **state)
 
 	(void)state;
 	assert_return_code(unshare(CLONE_NEWNET), errno);
-	tap = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	tap = open_tun();
 	assert_return_code(tap, errno);
 	configure(tap, TUNSETIFF, &ifr);
 	out = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
