@@ -22,6 +22,7 @@ from peers.stint import Stint
 from peers.testpmd import Macswap, Testpmd
 
 ALL_PEERS = (Stint, Testpmd, Macswap, Ovs, OvsDirect)
+FLOOD = "rate=100000 ring=1024"  # a step fills the rings again: ten times as often as anybody empties one
 HUGEPAGES_MB = 4096  # three switches and their generators at once
 TURNS_MB = 384  # for each generator of those that take turns
 SATURATED_PERCENT = 95

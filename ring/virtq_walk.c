@@ -188,7 +188,7 @@ void virtq_walk_read(const struct virtq_seg *segs, struct virtq_pos *pos, void *
 }
 
 void virtq_walk_write(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
-		      uint32_t len)
+		      uint32_t len, struct checksum *sum)
 {
 	const uint8_t *src = from;
 	uint8_t *dst;
@@ -197,21 +197,10 @@ void virtq_walk_write(const struct virtq_seg *segs, struct virtq_pos *pos, const
 	for (; len > 0; len -= n, src += n) {
 		n = len;
 		dst = piece(segs, pos, &n);
-		memcpy(dst, src, n);
-	}
-}
-
-void virtq_walk_write_sum(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
-			  uint32_t len, struct checksum *sum)
-{
-	const uint8_t *src = from;
-	uint8_t *dst;
-	uint32_t n;
-
-	for (; len > 0; len -= n, src += n) {
-		n = len;
-		dst = piece(segs, pos, &n);
-		checksum_copy(sum, dst, src, n);
+		if (sum)
+			checksum_copy(sum, dst, src, n);
+		else
+			memcpy(dst, src, n);
 	}
 }
 

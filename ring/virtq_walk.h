@@ -50,14 +50,11 @@ enum virtq_walked virtq_walk_chain(struct virtq *q, const struct virtq_cursor *c
 				   const struct virtq_entry *first, uint16_t flag, uint64_t enough,
 				   struct virtq_walk *w, struct virtq_chain *chain);
 
-/* Copy between segments and memory, from *pos on; the segments must hold that much. */
+/* Copy between segments and memory, from *pos on; the segments must hold that much. What is written
+ * is added to *sum if that is not NULL. */
 void virtq_walk_read(const struct virtq_seg *segs, struct virtq_pos *pos, void *to, uint32_t len);
 void virtq_walk_write(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
-		      uint32_t len);
-
-/* The same, with what was copied added to *sum. */
-void virtq_walk_write_sum(const struct virtq_seg *segs, struct virtq_pos *pos, const void *from,
-			  uint32_t len, struct checksum *sum);
+		      uint32_t len, struct checksum *sum);
 
 /* The position `offset` bytes into the segments. */
 struct virtq_pos virtq_walk_seek(const struct virtq_seg *segs, uint32_t offset);

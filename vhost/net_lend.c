@@ -15,13 +15,16 @@ struct net_lent *net_lent_create(void)
 	for (unsigned i = 0; i < NET_MAX_BURST; i++) {
 		struct net_lent_pkt *v = &lent->pkt[i];
 
-		*(mbuf_word *)(void *)&v->head.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
-		*(mbuf_word *)(void *)&v->rest.rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		*(net_mbuf_word *)(void *)&v->head.rearm_data =
+			NET_MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		*(net_mbuf_word *)(void *)&v->rest.rearm_data =
+			NET_MBUF_REARM - RTE_PKTMBUF_HEADROOM;
 		v->head.buf_addr = v->bytes;
 		v->head.buf_len = NET_LENT_BYTES;
 	}
 	for (unsigned i = 0; i < NET_LENT_BURST_PIECES; i++)
-		*(mbuf_word *)(void *)&lent->more[i].rearm_data = MBUF_REARM - RTE_PKTMBUF_HEADROOM;
+		*(net_mbuf_word *)(void *)&lent->more[i].rearm_data =
+			NET_MBUF_REARM - RTE_PKTMBUF_HEADROOM;
 	return lent;
 }
 
@@ -32,9 +35,9 @@ void net_lent_destroy(struct net_lent *lent)
 
 static void touch_pages(const uint8_t *at, uint32_t len)
 {
-	for (uint32_t o = 0; o < len; o += LEAST_PAGE)
-		touch_page(at + o);
-	touch_page(at + len - 1);
+	for (uint32_t o = 0; o < len; o += NET_LEND_PAGE)
+		net_lend_touch(at + o);
+	net_lend_touch(at + len - 1);
 }
 
 struct rte_mbuf *net_lend_pieces(struct net_lent *lent, uint16_t index, const struct net_pieces *p,
@@ -55,7 +58,7 @@ struct rte_mbuf *net_lend_pieces(struct net_lent *lent, uint16_t index, const st
 
 		last->next = v->head.nb_segs == 1 ? &v->rest : &lent->more[lent->n_more++];
 		last = last->next;
-		set_rest(last, s->at + pos.offset, s->len - pos.offset);
+		net_lend_set(last, s->at + pos.offset, s->len - pos.offset);
 		touch_pages(s->at + pos.offset, s->len - pos.offset);
 		v->head.nb_segs++;
 	}

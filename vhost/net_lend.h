@@ -9,11 +9,12 @@
 #include "ring/virtq_walk.h"
 #include "vhost/net_lent.h"
 
-#define LEAST_PAGE 4096
+#define NET_LEND_PAGE 4096 /* bytes of the smallest page */
 
-typedef uint64_t mbuf_word __attribute__((may_alias));
+typedef uint64_t net_mbuf_word __attribute__((may_alias));
+
 /* data_off, refcnt, nb_segs and port of a new mbuf: the word at rearm_data. */
-#define MBUF_REARM \
+#define NET_MBUF_REARM \
 	(RTE_PKTMBUF_HEADROOM | 1ULL << 16 | 1ULL << 32 | (uint64_t)RTE_MBUF_PORT_INVALID << 48)
 
 /* The memory of a packet, behind its header. */
@@ -24,18 +25,18 @@ struct net_pieces {
 
 /* Touches a page. A missing one is to be met here, where a call can still end, not when the packet
  * is delivered. */
-static __rte_always_inline void touch_page(const uint8_t *at)
+static __rte_always_inline void net_lend_touch(const uint8_t *at)
 {
 	(void)*(const volatile uint8_t *)at;
 }
 
-static __rte_always_inline bool in_one_page(const uint8_t *a, const uint8_t *b)
+static __rte_always_inline bool net_lend_in_one_page(const uint8_t *a, const uint8_t *b)
 {
-	return ((uintptr_t)a ^ (uintptr_t)b) < LEAST_PAGE;
+	return ((uintptr_t)a ^ (uintptr_t)b) < NET_LEND_PAGE;
 }
 
 /* Guest memory as a part of a lent packet: it is only read. */
-static __rte_always_inline void set_rest(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
+static __rte_always_inline void net_lend_set(struct rte_mbuf *m, const uint8_t *at, uint32_t len)
 {
 	m->buf_addr = (void *)(uintptr_t)at;
 	m->buf_len = m->data_len = (uint16_t)len;
@@ -57,9 +58,9 @@ static __rte_always_inline struct rte_mbuf *net_lend_packet(struct net_lent_pkt 
 		v->rest.next = NULL;
 	}
 	if (segs == 2) {
-		set_rest(&v->rest, at + copied, len - copied);
-		if (unlikely(!in_one_page(at, at + len - 1)))
-			touch_page(at + len - 1);
+		net_lend_set(&v->rest, at + copied, len - copied);
+		if (unlikely(!net_lend_in_one_page(at, at + len - 1)))
+			net_lend_touch(at + len - 1);
 	}
 	virtq_copy(v->bytes, at, copied);
 	return &v->head;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From mbufs into a guest's receive ring.
  *
- * The common case is a packet without offloads and a buffer of one descriptor
- * that holds it. Runs of those are placed in two plain loops: find_buffers (read descriptors,
- * prefetch the memory), then write_run. Everything else is placed packet by packet: buffers are
- * collected until the packet fits, and only then is anything written. One thread owns the ring;
- * memory is the stack. */
+ * The common case is a packet without offloads and a buffer of one descriptor that holds it. Runs
+ * of those are placed in two plain loops: find_buffers (read descriptors, prefetch the memory),
+ * then write_run. Everything else is placed packet by packet: buffers are collected until the
+ * packet fits, and only then is anything written. One thread owns the ring; memory is the stack. */
 #include "vhost/net_ring.h"
 
 #include <string.h>
@@ -217,22 +216,22 @@ static void write_checksum(const struct net_ring *r, const struct room *room, ui
 {
 	struct virtq_pos pos = virtq_walk_seek(room->w.segs, r->hdr_len + at);
 
-	virtq_walk_write(room->w.segs, &pos, &sum, sizeof(sum));
+	virtq_walk_write(room->w.segs, &pos, &sum, sizeof(sum), NULL);
 }
 
-/* Writes a packet, of which what follows `from` is summed up while it is copied. */
-static uint16_t write_summed(const struct room *room, struct virtq_pos *pos,
-			     const struct rte_mbuf *m, uint32_t from)
+/* Writes a packet's bytes. Returns the sum of those from `start` on. */
+static uint16_t write_bytes(const struct room *room, struct virtq_pos *pos,
+			    const struct rte_mbuf *m, uint32_t start)
 {
 	struct checksum sum = {0};
 
 	for (; m; m = m->next) {
 		const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
-		uint32_t plain = RTE_MIN(from, (uint32_t)m->data_len);
+		uint32_t plain = RTE_MIN(start, (uint32_t)m->data_len);
 
-		virtq_walk_write(room->w.segs, pos, at, plain);
-		virtq_walk_write_sum(room->w.segs, pos, at + plain, m->data_len - plain, &sum);
-		from -= plain;
+		virtq_walk_write(room->w.segs, pos, at, plain, NULL);
+		virtq_walk_write(room->w.segs, pos, at + plain, m->data_len - plain, &sum);
+		start -= plain;
 	}
 	return checksum_fold(&sum);
 }
@@ -242,18 +241,14 @@ static void write_packet(const struct net_ring *r, const struct room *room,
 			 const struct net_hdr_sums *sums)
 {
 	struct virtio_net_hdr_mrg_rxbuf hdr = {.hdr = *h, .num_buffers = (uint16_t)room->n_chains};
+	uint32_t start = sums->l4_at > 0 ? sums->l4_from : rte_pktmbuf_pkt_len(m);
 	struct virtq_pos pos = {0, 0};
 	uint16_t sum;
 
-	virtq_walk_write(room->w.segs, &pos, &hdr, r->hdr_len);
-	if (sums->l4_at > 0) {
-		sum = write_summed(room, &pos, m, sums->l4_from);
+	virtq_walk_write(room->w.segs, &pos, &hdr, r->hdr_len, NULL);
+	sum = write_bytes(room, &pos, m, start);
+	if (sums->l4_at > 0)
 		write_checksum(r, room, sums->l4_at, net_hdr_l4_checksum(sum));
-	} else {
-		for (; m; m = m->next)
-			virtq_walk_write(room->w.segs, &pos, rte_pktmbuf_mtod(m, const void *),
-					 m->data_len);
-	}
 	if (sums->ip_at > 0)
 		write_checksum(r, room, sums->ip_at, sums->ip);
 }

@@ -2,10 +2,11 @@
 /* From a guest's transmit ring into mbufs.
  *
  * The common chain is one descriptor, or one for the header and one for the packet, each in one
- * piece of memory, and its packet fits one mbuf; or it has some more pieces.
- * Runs of those are taken in two plain loops: find_run (read descriptors, prefetch what they name)
- * and take_run (lend, or copy). A chain of any other shape ends the run and is taken by itself. One
- * thread owns the ring; memory is the caller's, and the stack. */
+ * piece of memory, and its packet fits one mbuf. Chains of more pieces are walked (virtq_walk.h),
+ * and lent all the same where they can be. Runs of both are taken in two plain loops: find_run
+ * (read descriptors, prefetch what they name) and take_run (lend, or copy). A chain of any other
+ * shape ends the run and is taken by itself. One thread owns the ring; memory is the caller's, and
+ * the stack. */
 #include "vhost/net_ring.h"
 
 #include <string.h>
@@ -64,7 +65,7 @@ struct run {
 
 static inline void mbuf_start(struct rte_mbuf *m, uint32_t len)
 {
-	*(mbuf_word *)(void *)&m->rearm_data = MBUF_REARM;
+	*(net_mbuf_word *)(void *)&m->rearm_data = NET_MBUF_REARM;
 	m->ol_flags = 0;
 	m->packet_type = 0;
 	m->pkt_len = len;

@@ -7,7 +7,7 @@ import functools
 import os
 import statistics
 
-from harness import Stint
+from harness import FLOOD, Stint
 from machine import Refused
 
 LIMIT_SECONDS = 900
@@ -17,7 +17,6 @@ BARS = {
     "before.64_vms": ("<=", 1.03),
     "before.64k": ("<=", 1.03),
 }
-FLOOD = "rate=100000 ring=1024"
 PAIRS = ["from=0-31 to=32-63 mode=closed window=64 size=64"]
 LOADS = {  # ports, streams, options of the VMs
     "64": (2, [], f"attack=small {FLOOD}"),

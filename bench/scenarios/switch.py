@@ -11,7 +11,7 @@ flight: the generator is the limit of the faster switches there, and what worker
 import contextlib
 import statistics
 
-from harness import ALL_PEERS, Ovs, Stint, Testpmd
+from harness import ALL_PEERS, FLOOD, Ovs, Stint, Testpmd
 from machine import PeerRefused, Refused
 
 LIMIT_SECONDS = 1800
@@ -24,7 +24,6 @@ BARS = {
 SIZES = ("64", "256", "512", "1024", "1500", "imix")
 COMPARED = {Testpmd: "vs_testpmd", Ovs: "vs_ovs"}
 QUICK_SIZES = ("64", "1500")
-FLOOD = "rate=100000 ring=1024"  # a step fills the rings again: ten times as often as anybody empties one
 
 
 class Load:

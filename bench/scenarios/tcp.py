@@ -6,7 +6,7 @@ import contextlib
 import functools
 import statistics
 
-from harness import Ovs, Stint, Testpmd
+from harness import FLOOD, Ovs, Stint, Testpmd
 from overruns import Histogram
 
 LIMIT_SECONDS = 600
@@ -16,7 +16,7 @@ BARS = {
     "tcp_local.longest_packet_us": ("<=", 15),
 }
 PACKET = 65226
-FLOOD = "attack=large rate=100000 ring=1024"
+LARGE = f"attack=large {FLOOD}"
 IN_TURNS = ((Stint, ""), (functools.partial(Testpmd, tso=True), ""), (functools.partial(Ovs, tso=True), "server=1"))
 COMPARED = ("vs_testpmd", "vs_ovs")
 ONE_PACKET_US = 5  # a slice that one packet exceeds
@@ -26,7 +26,7 @@ def compare_in_turns(bench):
     number, seconds = (3, 0.1) if bench.quick else (7, 0.25)
     with contextlib.ExitStack() as stack:
         switches = [stack.enter_context(bench.switch(peer, 2)) for peer, _ in IN_TURNS]
-        played = bench.play_in_turns([(switch, [], f"{FLOOD} {options}")
+        played = bench.play_in_turns([(switch, [], f"{LARGE} {options}")
                                       for switch, (_, options) in zip(switches, IN_TURNS)], number, seconds)
     for plays in played:
         for switch, play in zip(switches, plays):
@@ -47,7 +47,7 @@ def measure_services(bench):
     services, before = Histogram(), []
     with bench.switch(Stint, 2) as switch:
         switch.call("scheduler_set", mode="time", slice_us=ONE_PACKET_US)
-        bench.play(switch, [], vm_options=FLOOD, on_start=lambda: before.extend(read_services(switch)),
+        bench.play(switch, [], vm_options=LARGE, on_start=lambda: before.extend(read_services(switch)),
                    on_end=lambda: [services.add(*pair) for pair in zip(before, read_services(switch))])
     for name, q in (("tcp_local.packet_p50_us", 0.5), ("tcp_local.longest_packet_us", 0.999)):
         bench.figures.add(name, services.quantile_us(q), "us")

@@ -31,7 +31,7 @@ def send(sender, receiver, address):
     assert sent == got, (sender.name, receiver.name, address)
 
 
-def longest_mean(w, port, before):
+def mean_length(w, port, before):
     """Bytes a packet that the port was sent since."""
     after = w.stintd.counters(port)
     packets, size = (after[key] - before[key] for key in ('tx_packets', 'tx_bytes'))
@@ -64,7 +64,7 @@ def each_offload_on_and_off():
                 before = w.stintd.counters(f'{receiver.name}-0')
                 for address in (receiver.ip(), f'fd00::{number}'):
                     send(sender, receiver, address)
-                mean = longest_mean(w, f'{receiver.name}-0', before)
+                mean = mean_length(w, f'{receiver.name}-0', before)
                 assert receiver.name == 'whole' or mean <= 1514, (what, receiver.name, mean)
             print(f'  {what} ({time.monotonic() - start:.1f} s)', flush=True)
         for receiver in receivers:
