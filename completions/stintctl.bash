@@ -26,7 +26,7 @@ _stintctl_values() {
 	port_create:network) _stintctl_names network_list name ;;
 	port_create:mode) echo server client ;;
 	port_create:mac-guard|port_create:mac_guard) echo off on ;;
-	port_create:offloads) echo none checksum all ;;
+	port_create:offloads) echo all checksum none ;;
 	port_delete:name) _stintctl_names port_list name ;;
 	port_set:name) _stintctl_names port_list name ;;
 	port_set:network) _stintctl_names network_list name ;;

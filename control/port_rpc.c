@@ -28,22 +28,10 @@ static json_t *features_to_json(uint64_t features)
 	return list;
 }
 
-static const enum vdev_net_offloads offloads[] = {
-	[RPC_OFFLOADS_NONE] = VDEV_NET_OFFLOADS_NONE,
-	[RPC_OFFLOADS_CHECKSUM] = VDEV_NET_OFFLOADS_CHECKSUM,
-	[RPC_OFFLOADS_ALL] = VDEV_NET_OFFLOADS_ALL,
-};
-
-static const char *offloads_text(enum vdev_net_offloads o)
-{
-	static const char *const text[] = {
-		[VDEV_NET_OFFLOADS_NONE] = "none",
-		[VDEV_NET_OFFLOADS_CHECKSUM] = "checksum",
-		[VDEV_NET_OFFLOADS_ALL] = "all",
-	};
-
-	return text[o];
-}
+_Static_assert((int)RPC_OFFLOADS_ALL == (int)VDEV_NET_OFFLOADS_ALL &&
+		       (int)RPC_OFFLOADS_CHECKSUM == (int)VDEV_NET_OFFLOADS_CHECKSUM &&
+		       (int)RPC_OFFLOADS_NONE == (int)VDEV_NET_OFFLOADS_NONE,
+	       "in the schema's order");
 
 json_t *port_conf_to_json(const struct port *port)
 {
@@ -69,7 +57,8 @@ json_t *port_conf_to_json(const struct port *port)
 		json_object_set_new(o, "mac", json_string(text));
 	}
 	json_object_set_new(o, "mac_guard", json_string(port->mac_guard ? "on" : "off"));
-	json_object_set_new(o, "offloads", json_string(offloads_text(port->conf.offloads)));
+	json_object_set_new(o, "offloads",
+			    json_string(vdev_net_offloads_text(port->conf.offloads)));
 	return o;
 }
 
@@ -121,7 +110,7 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.queue_pairs = (uint16_t)p->queue_pairs,
 		.mac_limit = (uint32_t)p->mac_limit,
 		.mac_guard = p->mac_guard == RPC_SWITCHED_ON,
-		.offloads = offloads[p->offloads],
+		.offloads = (enum vdev_net_offloads)p->offloads,
 	};
 	struct port *port;
 

@@ -32,10 +32,16 @@
 	 BIT(VIRTIO_NET_F_GUEST_ECN))
 #define CHECKSUMS (BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM))
 
-static const uint64_t withheld[] = {
-	[VDEV_NET_OFFLOADS_ALL] = 0,
-	[VDEV_NET_OFFLOADS_CHECKSUM] = SEGMENTATION,
-	[VDEV_NET_OFFLOADS_NONE] = SEGMENTATION | CHECKSUMS,
+static const uint64_t withheld[VDEV_NET_OFFLOADS_COUNT] = {
+#define X(name, text, features) [VDEV_NET_OFFLOADS_##name] = features,
+#include "vhost/net_offloads.def"
+#undef X
+};
+
+static const char *const offloads_names[VDEV_NET_OFFLOADS_COUNT] = {
+#define X(name, text, features) [VDEV_NET_OFFLOADS_##name] = text,
+#include "vhost/net_offloads.def"
+#undef X
 };
 
 /* The bounds of an MTU (RFC 791; virtio 1.1, 5.1.4.1). */
@@ -57,6 +63,11 @@ static const char *const feature_names[64] = {
 const char *vdev_net_feature_text(unsigned bit)
 {
 	return bit < 64 ? feature_names[bit] : NULL;
+}
+
+const char *vdev_net_offloads_text(enum vdev_net_offloads offloads)
+{
+	return offloads_names[offloads];
 }
 
 static struct vdev_net *net_of(struct vdev *dev)

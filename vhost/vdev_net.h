@@ -11,11 +11,11 @@
 #include "vhost/net_ring.h"
 #include "vhost/vdev.h"
 
-/* The offloads that are offered, in both directions (virtio 1.1, 5.1.3). */
 enum vdev_net_offloads {
-	VDEV_NET_OFFLOADS_ALL,
-	VDEV_NET_OFFLOADS_CHECKSUM, /* no segmentation */
-	VDEV_NET_OFFLOADS_NONE,
+#define X(name, text, features) VDEV_NET_OFFLOADS_##name,
+#include "vhost/net_offloads.def"
+#undef X
+	VDEV_NET_OFFLOADS_COUNT
 };
 
 struct vdev_net_conf {
@@ -53,5 +53,8 @@ struct vdev *vdev_net_create(struct gate *gate, const struct vdev_net_conf *conf
 /* The name of a virtio-net feature bit as the virtio specification's drivers print it, or NULL.
  * [any] */
 const char *vdev_net_feature_text(unsigned bit);
+
+/* What operators call the offloads that a device offers. [any] */
+const char *vdev_net_offloads_text(enum vdev_net_offloads offloads);
 
 #endif
