@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Most jobs of one VM that may be on their way to, or wait with, one worker. A job with a packet of
- * many buffers counts as several, so that 64 KiB packets do not take all buffers of the VM. */
+/* The most jobs of one VM on their way to, or waiting with, one worker. A job whose packet has many
+ * buffers counts as several, so that one backlog takes a quarter of the VM's buffers at most. */
 #define BACKLOG_SHARE           128
 #define BACKLOG_BUFFERS_PER_JOB 4
 

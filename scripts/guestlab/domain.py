@@ -4,7 +4,7 @@
 A guest is a dict:  name, interfaces, and optionally tenant, memory_mib, vcpus
 An interface is a dict: network (for the hook), ip ('10.0.0.1/24'), and optionally mac, mtu, socket,
     mode (libvirt's, that is QEMU's side: 'client' where the switch listens), queues, packed, mrg_rxbuf,
-    event_idx, guest_tso (each 'on' or 'off')
+    event_idx, guest_tso, host_tso (each 'on' or 'off')
 """
 import hashlib
 import uuid
@@ -16,7 +16,7 @@ ET.register_namespace('stint', STINT_NS)
 ET.register_namespace('qemu', QEMU_NS)
 GUEST_KEYS = {'name', 'interfaces', 'tenant', 'memory_mib', 'vcpus'}
 INTERFACE_KEYS = {'network', 'ip', 'mac', 'mtu', 'socket', 'mode', 'queues', 'packed', 'mrg_rxbuf', 'event_idx',
-                  'guest_tso'}
+                  'guest_tso', 'host_tso'}
 
 
 def make_mac(name, index):
@@ -80,6 +80,9 @@ def add_interface(devices, interface):
     host = add(driver, 'host')
     if 'mrg_rxbuf' in interface:
         host.set('mrg_rxbuf', interface['mrg_rxbuf'])
+    if 'host_tso' in interface:
+        for option in ('tso4', 'tso6', 'ecn'):
+            host.set(option, interface['host_tso'])
     if 'guest_tso' in interface:
         add(driver, 'guest', tso4=interface['guest_tso'], tso6=interface['guest_tso'])
 

@@ -44,18 +44,20 @@ def each_offload_on_and_off():
         sender = w.guest('all', {'network': 'net', 'ip': '10.0.0.1/24'})
         receivers = [w.guest('checksum', {'network': 'net', 'ip': '10.0.0.2/24'}, port={'offloads': 'checksum'}),
                      w.guest('none', {'network': 'net', 'ip': '10.0.0.3/24'}, port={'offloads': 'none'}),
-                     w.guest('whole', {'network': 'net', 'ip': '10.0.0.4/24'})]
+                     w.guest('libvirt', {'network': 'net', 'ip': '10.0.0.4/24', 'host_tso': 'off', 'guest_tso': 'off'}),
+                     w.guest('whole', {'network': 'net', 'ip': '10.0.0.5/24'})]
         w.boot(sender, *receivers)
         for number, guest in enumerate((sender, *receivers), 1):
             give_ipv6(guest, number)
             guest.check(f'dd if=/dev/urandom of=/tmp/sent bs=1M count={MIB}')
-        for number in (2, 3, 4):
+        for number in (2, 3, 4, 5):
             wait_for(lambda address=f'fd00::{number}': ping(sender, address, 1, '-6'), 60, 'IPv6 works')
-        features = {name: w.stintd.port(f'{name}-0')['features'] for name in ('all', 'checksum', 'none')}
+        features = {name: w.stintd.port(f'{name}-0')['features'] for name in ('all', 'checksum', 'none', 'libvirt')}
         assert {'csum', 'guest_csum', 'host_tso4', 'guest_tso6', 'host_ecn', 'guest_ecn'} <= set(features['all'])
         assert {'csum', 'guest_csum'} <= set(features['checksum'])
         assert not any('tso' in name or 'ecn' in name for name in features['checksum']), features
         assert not any('tso' in name or 'csum' in name for name in features['none']), features
+        assert not any('tso' in name for name in features['libvirt']), features
         for what, switches in SENDERS.items():
             start = time.monotonic()
             if switches:
