@@ -37,7 +37,7 @@ VERSION := $(shell cat VERSION)
 # With prefetches for writing: without them a line that is about to be written is fetched twice.
 MARCH ?= x86-64-v3 -mprfchw
 
-PKGS := libdpdk jansson libsystemd libcap-ng
+PKGS := libdpdk jansson libsystemd libcap-ng libmnl
 # `make V=1` shows the commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
@@ -49,7 +49,7 @@ CFLAGS = -std=gnu11 -D_GNU_SOURCE -g $(OPT) -march=$(MARCH) $(WARN) $(SANFLAGS) 
 	-DSTINT_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API -pthread $(EXTRA_CFLAGS)
 LDLIBS = $(SANFLAGS) $(shell pkg-config --libs $(PKGS)) -lm -pthread
 
-MODULES := base pkt tcp ring vhost policy rpc vswitch control daemon cli
+MODULES := base pkt tcp tunnel ring vhost policy rpc vswitch control daemon cli
 SRCS := $(filter-out daemon/main.c cli/main.c,$(foreach m,$(MODULES),$(wildcard $(m)/*.c)))
 # Generated from the description of the JSON-RPC methods. rpc_methods.c names the daemon's handlers, so
 # only what refers to that table (stintd) gets it out of the archive; stintctl takes rpc_doc.c alone.
