@@ -5,7 +5,6 @@
 #include "tcp/segment.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -17,8 +16,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -36,13 +33,10 @@
 
 #include "tests/fake/eal.h"
 #include "tests/fake/tcp_packet.h"
+#include "tests/fake/tun.h"
 
 #define PACKETS    300
 #define PATIENCE_S 60
-
-/* Of the tun device, in the kernel's list of devices. */
-#define TUN_MAJOR 10
-#define TUN_MINOR 200
 
 static struct rte_mempool *pool;
 static int tap = -1, out = -1;
@@ -53,23 +47,6 @@ static void configure(int s, unsigned long what, struct ifreq *ifr)
 		fail_msg("ioctl %#lx: %s", what, strerror(errno));
 }
 
-/* Opens the kernel's tun device through a node of the test's own: where /dev is small there is
- * none.
- */
-static int open_tun(void)
-{
-	char folder[] = "/tmp/segment_kernel_test.XXXXXX", node[64];
-	int fd;
-
-	assert_non_null(mkdtemp(folder));
-	snprintf(node, sizeof(node), "%s/tun", folder);
-	assert_return_code(mknod(node, S_IFCHR | 0600, makedev(TUN_MAJOR, TUN_MINOR)), errno);
-	fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	unlink(node);
-	rmdir(folder);
-	return fd;
-}
-
 static int open_tap(void **state)
 {
 	struct ifreq ifr = {.ifr_name = "segments", .ifr_flags = IFF_TAP | IFF_NO_PI};
@@ -78,8 +55,8 @@ static int open_tap(void **state)
 
 	(void)state;
 	assert_return_code(unshare(CLONE_NEWNET), errno);
-	tap = open_tun();
-	assert_return_code(tap, errno);
+	tap = fake_tun_open();
+	assert_return_code(tap, -tap);
 	configure(tap, TUNSETIFF, &ifr);
 	out = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	assert_return_code(out, errno);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernel's tun device, for tests that are the other end of a network device. */
+#ifndef FAKE_TUN_H
+#define FAKE_TUN_H
+
+/* Opens it, not blocking, through a node of the test's own: where /dev is small there is none.
+ * Negative errno. */
+int fake_tun_open(void);
+
+#endif
