@@ -6,12 +6,14 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 HOOKDIR ?= $(PREFIX)/share/stint
 
 .PHONY: install
-install: build ## Install (PREFIX, DESTDIR): programs, systemd unit, man pages, completion, hook
+install: build ## Install (PREFIX, DESTDIR): programs, XDP program, systemd unit, man pages, completion, hook
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(HOOKDIR)
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(HOOKDIR) \
+		$(DESTDIR)$(PREFIX)/lib/stint/xdp
 	$(INSTALL) -m 755 $(BUILD)/stintd $(DESTDIR)$(PREFIX)/sbin/stintd
 	$(INSTALL) -m 755 $(BUILD)/stintctl $(DESTDIR)$(PREFIX)/bin/stintctl
+	$(INSTALL) -m 644 $(XDP_OBJ) $(DESTDIR)$(PREFIX)/lib/stint/xdp/uplink.o
 	$(INSTALL) -m 755 scripts/libvirt-hook-qemu $(DESTDIR)$(HOOKDIR)/libvirt-hook-qemu
 	$(INSTALL) -m 644 docs/examples/domain.xml $(DESTDIR)$(HOOKDIR)/domain.xml
 	$(INSTALL) -m 644 completions/stintctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/stintctl
