@@ -81,6 +81,7 @@ struct wire_frame *vxlan_encap(const struct vxlan_template *t, struct rte_mbuf *
 struct vxlan_outer {
 	struct ip_addr src, dst;
 	uint16_t port;     /* destination */
+	uint16_t flow;     /* source port: the same for all packets of a flow */
 	uint16_t inner_at; /* offset of the inner frame */
 	uint16_t udp_at;
 	uint8_t tos;

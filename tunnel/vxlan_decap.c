@@ -169,6 +169,7 @@ enum wire_drop vxlan_parse(struct rte_mbuf *m, struct vxlan_outer *o)
 	if (m->data_len < o->inner_at)
 		return WIRE_DROP_OUTER_MALFORMED;
 	o->port = get16(p + o->udp_at + 2);
+	o->flow = get16(p + o->udp_at);
 	vxlan = (const void *)(p + o->udp_at + sizeof(struct rte_udp_hdr));
 	first = rte_be_to_cpu_32(vxlan->vx_flags);
 	second = rte_be_to_cpu_32(vxlan->vx_vni);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Uplinks. Their packets are in DPDK's own memory, which devices, and the processes at the other
+ * end of a virtio-user device, have access to: not so those of VMs. */
+#include "tunnel/uplink.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "base/counter.h"
+#include "pkt/pool.h"
+
+/* A deep ring would be everybody's latency while one VM saturates the wire. */
+#define TX_DESCRIPTORS 256
+#define RX_DESCRIPTORS 1024
+
+#define TX_PACKETS 2047
+
+/* Free lists as in pkt/pool.c, without caches per thread: buffers are freed by other threads than
+ * the one that takes them. */
+#define POOL_OPS "lf_stack"
+
+struct uplink_device {
+	uint16_t port_id;
+	uint16_t n_queues;
+	_Atomic bool is_up;
+	struct uplink_queue queue[UPLINK_MAX_QUEUES];
+};
+
+/* --- workers -----------------------------------------------------------------------------------
+ */
+
+uint16_t uplink_poll(struct uplink_queue *q, struct rte_mbuf **m, uint16_t n)
+{
+	return rte_eth_rx_burst(q->port_id, q->queue, m, n);
+}
+
+static void count_sent(struct uplink_queue *q, uint16_t n, uint64_t bytes)
+{
+	counter_add(&q->counters.tx_packets, n);
+	counter_add(&q->counters.tx_bytes, bytes);
+}
+
+/* Offers frames to the device. Returns how many it took. */
+static uint16_t offer(struct uplink_queue *q, struct wire_frame **f, uint16_t n)
+{
+	uint64_t bytes = 0;
+	uint16_t sent;
+
+	for (uint16_t i = 0; i < n; i++)
+		bytes += rte_pktmbuf_pkt_len(wire_frame_mbuf(f[i]));
+	sent = rte_eth_tx_burst(q->port_id, q->queue, (struct rte_mbuf **)f, n);
+	for (uint16_t i = sent; i < n; i++)
+		bytes -= rte_pktmbuf_pkt_len(wire_frame_mbuf(f[i]));
+	count_sent(q, sent, bytes);
+	return sent;
+}
+
+static void give_up(struct uplink_queue *q, uint64_t *counter)
+{
+	counter_add(counter, q->n_waiting);
+	rte_pktmbuf_free_bulk((struct rte_mbuf **)q->waiting, q->n_waiting);
+	q->n_waiting = 0;
+}
+
+void uplink_send(struct uplink_queue *q, struct wire_frame **f, uint16_t n, uint64_t now)
+{
+	uint16_t sent = offer(q, f, n);
+
+	if (likely(sent == n))
+		return;
+	q->n_waiting = n - sent;
+	q->waiting_since = now;
+	memcpy(q->waiting, &f[sent], q->n_waiting * sizeof(*f));
+}
+
+bool uplink_flush(struct uplink_queue *q, uint64_t now)
+{
+	uint16_t sent;
+
+	if (likely(q->n_waiting == 0))
+		return true;
+	if (!atomic_load_explicit(q->is_up, memory_order_relaxed)) {
+		give_up(q, &q->counters.tx_down);
+		return true;
+	}
+	sent = offer(q, q->waiting, q->n_waiting);
+	if (sent > 0) {
+		q->n_waiting -= sent;
+		q->waiting_since = now;
+		memmove(q->waiting, &q->waiting[sent], q->n_waiting * sizeof(q->waiting[0]));
+	} else if (now - q->waiting_since > q->patience_tsc) {
+		give_up(q, &q->counters.tx_full);
+	}
+	return q->n_waiting == 0;
+}
+
+/* --- opening -----------------------------------------------------------------------------------
+ */
+
+/* The name of a device is what its arguments begin with. */
+static void name_of(const char *device, char *name, size_t size)
+{
+	snprintf(name, size, "%.*s", (int)strcspn(device, ","), device);
+}
+
+/* Drivers that are no use as uplinks, and why. */
+static const struct {
+	const char *driver;
+	const char *why;
+	bool is_for_tests; /* accepted when the operator says so */
+} unfit[] = {
+	{"net_memif", "it ends the process when its peer goes", false},
+	{"net_af_packet", "its transmit function may block, and all VMs with it", true},
+	{"net_tap", "it takes a system call for each packet", true},
+};
+
+static int check_driver(const struct uplink_conf *conf, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+		if (strncmp(conf->device, unfit[i].driver, strlen(unfit[i].driver)) != 0)
+			continue;
+		if (unfit[i].is_for_tests && conf->may_block)
+			return 0;
+		return err_set(
+			e, ERR_INVALID, "device", "device '%s': %s%s", conf->device, unfit[i].why,
+			unfit[i].is_for_tests ? "; stintd --allow-blocking-uplinks accepts it"
+					      : "");
+	}
+	return 0;
+}
+
+static struct rte_mempool *make_pool(const struct uplink_device *u, unsigned i, const char *kind,
+				     unsigned packets)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "up%u%s%u", u->port_id, kind, i);
+	return rte_pktmbuf_pool_create_by_ops(name, packets, 0, 0,
+					      RTE_PKTMBUF_HEADROOM + POOL_MBUF_ROOM, SOCKET_ID_ANY,
+					      POOL_OPS);
+}
+
+static int configure(struct uplink_device *u, const struct uplink_conf *conf,
+		     const struct rte_eth_dev_info *info, struct err *e)
+{
+	struct rte_eth_conf eth = {.rxmode.mtu = conf->mtu};
+	int rc;
+
+	if (u->n_queues > info->max_tx_queues || u->n_queues > info->max_rx_queues)
+		return err_set(e, ERR_INVALID, "device",
+			       "device '%s': it has %u transmit and %u receive queues, and the %u "
+			       "workers need one of each",
+			       conf->device, info->max_tx_queues, info->max_rx_queues, u->n_queues);
+	if (info->max_mtu && conf->mtu > info->max_mtu)
+		return err_set(e, ERR_INVALID, "mtu", "mtu %u: device '%s' has %u at most",
+			       conf->mtu, conf->device, info->max_mtu);
+	eth.txmode.offloads = info->tx_offload_capa &
+			      (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+	eth.rxmode.offloads = info->rx_offload_capa & (RTE_ETH_RX_OFFLOAD_SCATTER);
+	if (u->n_queues > 1 && info->flow_type_rss_offloads & RTE_ETH_RSS_UDP) {
+		eth.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		eth.rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads &
+						  (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+	}
+	rc = rte_eth_dev_configure(u->port_id, u->n_queues, u->n_queues, &eth);
+	if (rc < 0)
+		return err_set(e, ERR_INTERNAL, "device", "device '%s': cannot configure it: %s",
+			       conf->device, strerror(-rc));
+	return 0;
+}
+
+static int set_up_queue(struct uplink_device *u, const struct uplink_conf *conf, uint16_t i,
+			uint16_t n_rx, uint16_t n_tx)
+{
+	struct uplink_queue *q = &u->queue[i];
+	int rc;
+
+	*q = (struct uplink_queue){
+		.port_id = u->port_id,
+		.queue = i,
+		.is_up = &u->is_up,
+		.patience_tsc = conf->tsc_hz / 1000000 * conf->tx_wait_us,
+		.tx_pool = make_pool(u, i, "tx", TX_PACKETS),
+		.rx_pool = make_pool(u, i, "rx", UPLINK_RX_PACKETS),
+	};
+	if (!q->tx_pool || !q->rx_pool)
+		return -ENOMEM;
+	rc = rte_eth_rx_queue_setup(u->port_id, i, n_rx, SOCKET_ID_ANY, NULL, q->rx_pool);
+	return rc < 0 ? rc : rte_eth_tx_queue_setup(u->port_id, i, n_tx, SOCKET_ID_ANY, NULL);
+}
+
+static int start(struct uplink_device *u, const struct uplink_conf *conf, struct err *e)
+{
+	uint16_t n_rx = RX_DESCRIPTORS, n_tx = TX_DESCRIPTORS;
+	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(u->port_id, &n_rx, &n_tx);
+
+	for (uint16_t i = 0; rc == 0 && i < u->n_queues; i++)
+		rc = set_up_queue(u, conf, i, n_rx, n_tx);
+	if (rc == 0)
+		rc = rte_eth_dev_start(u->port_id);
+	if (rc < 0)
+		return err_set(e, rc == -ENOMEM ? ERR_NO_SPACE : ERR_INTERNAL, "device",
+			       "device '%s': cannot start it: %s", conf->device, strerror(-rc));
+	/* Not all drivers can tell: what is for others is dropped by its address anyway. */
+	rte_eth_promiscuous_disable(u->port_id);
+	return 0;
+}
+
+struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
+{
+	struct uplink_device *u = calloc(1, sizeof(*u));
+	struct rte_eth_dev_info info;
+	struct uplink_status st;
+	char name[64];
+	int rc;
+
+	if (!u || check_driver(conf, e) < 0) {
+		if (!u)
+			err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+		free(u);
+		return NULL;
+	}
+	u->n_queues = conf->n_queues;
+	u->port_id = RTE_MAX_ETHPORTS;
+	name_of(conf->device, name, sizeof(name));
+	if (rte_eth_dev_get_port_by_name(name, &u->port_id) == 0) {
+		err_set(e, ERR_EXISTS, "device", "device '%s' is in use", name);
+		free(u);
+		return NULL;
+	}
+	rc = rte_dev_probe(conf->device);
+	if (rc < 0 || rte_eth_dev_get_port_by_name(name, &u->port_id) < 0) {
+		err_set(e, ERR_INVALID, "device", "device '%s': DPDK found no such device%s%s",
+			conf->device, rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");
+		free(u);
+		return NULL;
+	}
+	if (rte_eth_dev_info_get(u->port_id, &info) < 0 || configure(u, conf, &info, e) < 0 ||
+	    start(u, conf, e) < 0) {
+		uplink_close(u);
+		return NULL;
+	}
+	uplink_look(u, &st);
+	return u;
+}
+
+void uplink_close(struct uplink_device *u)
+{
+	struct rte_eth_dev_info info;
+	struct rte_device *device = NULL;
+
+	if (!u)
+		return;
+	for (uint16_t i = 0; i < u->n_queues; i++)
+		give_up(&u->queue[i], &u->queue[i].counters.tx_down);
+	if (rte_eth_dev_info_get(u->port_id, &info) == 0)
+		device = info.device;
+	rte_eth_dev_stop(u->port_id);
+	rte_eth_dev_close(u->port_id);
+	if (device)
+		rte_dev_remove(device);
+	for (uint16_t i = 0; i < u->n_queues; i++) {
+		rte_mempool_free(u->queue[i].tx_pool);
+		rte_mempool_free(u->queue[i].rx_pool);
+	}
+	free(u);
+}
+
+struct uplink_queue *uplink_queue(struct uplink_device *u, unsigned i)
+{
+	return &u->queue[i];
+}
+
+bool uplink_owns(const struct uplink_device *u, const struct rte_mbuf *m)
+{
+	for (uint16_t i = 0; i < u->n_queues; i++)
+		if (u->queue[i].rx_pool == m->pool)
+			return true;
+	return false;
+}
+
+void uplink_look(struct uplink_device *u, struct uplink_status *st)
+{
+	struct rte_eth_dev_info info = {0};
+	struct rte_eth_stats stats = {0};
+	struct rte_eth_link link = {0};
+	struct rte_ether_addr mac = {0};
+
+	st->is_gone = rte_eth_dev_is_removed(u->port_id);
+	rte_eth_dev_info_get(u->port_id, &info);
+	rte_eth_link_get_nowait(u->port_id, &link);
+	rte_eth_stats_get(u->port_id, &stats);
+	rte_eth_macaddr_get(u->port_id, &mac);
+	memcpy(st->mac, mac.addr_bytes, sizeof(st->mac));
+	st->is_up = link.link_status == RTE_ETH_LINK_UP && !st->is_gone;
+	st->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+	st->ifindex = info.if_index;
+	st->driver = info.driver_name;
+	st->missed = stats.imissed;
+	st->no_mbuf = stats.rx_nombuf;
+	st->errors = stats.ierrors + stats.oerrors;
+	atomic_store_explicit(&u->is_up, st->is_up, memory_order_relaxed);
+}
+
+void uplink_set_multicast(struct uplink_device *u, bool on)
+{
+	if (on)
+		rte_eth_allmulticast_enable(u->port_id);
+	else
+		rte_eth_allmulticast_disable(u->port_id);
+}
