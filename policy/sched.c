@@ -386,12 +386,12 @@ static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, 
 		move_vtime(s, &t->allowance, bounded);
 }
 
-static void count_rates(struct allowance *p, uint32_t packets, uint32_t bytes)
+static void count_rates(struct allowance *p, const struct use *use)
 {
 	if (rate_in_use(&p->bits))
-		rate_take(&p->bits, (uint64_t)bytes * 8);
+		rate_take(&p->bits, (uint64_t)(use->bytes - use->unrated_bytes) * 8);
 	if (rate_in_use(&p->packets))
-		rate_take(&p->packets, packets);
+		rate_take(&p->packets, use->packets - use->unrated_packets);
 }
 
 /* Moves a VM that was charged to its new place. */
@@ -446,8 +446,8 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, const struct use *
 	if (!sched_was_interrupted(s, s->now - use->tsc))
 		cost_learn(&a->cost, own_tsc, use->packets, use->bytes, use->descs);
 	if (s->mode != SCHED_MODE_NONE) {
-		count_rates(&a->allowance, use->packets, use->bytes);
-		count_rates(&t->allowance, use->packets, use->bytes);
+		count_rates(&a->allowance, use);
+		count_rates(&t->allowance, use);
 	}
 	if (s->mode == SCHED_MODE_TIME)
 		pay(s, a, in_ring, ring_has(s, TENANT_ID(a->tenant)), own_tsc);

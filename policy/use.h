@@ -9,7 +9,10 @@ struct use {
 	uint64_t tsc; /* cycles */
 	uint32_t packets;
 	uint32_t bytes;
-	uint32_t descs; /* descriptors */
+	uint32_t descs;           /* descriptors */
+	uint32_t unrated_packets; /* of all: not to be counted against rates, as they were not sent
+				     by the VM, or counted when it sent them */
+	uint32_t unrated_bytes;
 };
 
 #endif

@@ -18,7 +18,19 @@ struct worker;
 #define BATCH_MAX NET_MAX_BURST
 
 /* A destination is a number: a port's id, or one of these. */
-#define DEST_FLOOD UINT16_MAX /* all other ports of the sender's network */
+#define DEST_FLOOD        UINT16_MAX /* all other ports and hosts of the sender's network */
+#define DEST_FIRST_REMOTE 1024       /* other hosts, in the order of tunnel/tables.h */
+
+static inline bool dest_is_remote(uint16_t dest)
+{
+	return dest >= DEST_FIRST_REMOTE && dest != DEST_FLOOD;
+}
+
+/* Work: the expected cost of deliveries, in deliveries of small packets into plain buffers. A part
+ * of a batch is cut at MAX_WORK, which bounds what is done between two readings of the clock. */
+#define MAX_WORK 32
+/* So many bytes cost about as much as one delivery: */
+#define BYTES_PER_WORK 1024
 
 struct batch {
 	struct vport *from; /* NULL while jobs are delivered: they have several senders */
@@ -28,16 +40,31 @@ struct batch {
 	struct pkt pkt[BATCH_MAX];
 
 	/* Of the part that is being committed. */
-	uint32_t work;     /* planned, see vswitch/outbox.h */
+	uint32_t work;     /* planned */
 	uint16_t n_missed; /* deliveries that failed; n_handed: handed over or put off */
 	uint16_t n_handed;
 	uint32_t copies;     /* deliveries asked for beyond each packet's first */
 	bool has_deadline;   /* deliveries for which there is no time may be put off */
-	bool was_counted;    /* the only packet was counted in an earlier part */
+	bool was_counted;    /* the only packet was counted in an earlier part, */
+	bool is_resumed;     /* or is a job that goes on where it stopped */
 	uint16_t flood_next; /* where the flood that ended the part goes on */
 	bool is_flood_cut;   /* the part ended within a flood */
 	uint16_t segments;   /* delivered of a job's packet that is not finished; else 0 */
 };
+
+/* Begins a part: nothing of it is done yet. [worker] */
+static inline void batch_begin_part(struct batch *b)
+{
+	b->work = 0;
+	b->n_missed = 0;
+	b->n_handed = 0;
+	b->copies = 0;
+	b->has_deadline = true;
+	b->was_counted = false;
+	b->is_resumed = false;
+	b->is_flood_cut = false;
+	b->segments = 0;
+}
 
 /* How the packets of an outbox go on. */
 enum outbox_way {

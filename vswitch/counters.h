@@ -29,6 +29,11 @@ struct port_counters {
 	/* Packets sent to this port that it did not get. One that other ports did get counts as
 	 * forwarded all the same; one to this port alone is among its sender's drops too. */
 	uint64_t tx_drops[DROP_COUNT];
+	/* Packets from other hosts. Once none is staged any more,
+	 * wire_in == wire_delivered + sum(wire_drops). */
+	uint64_t wire_in;
+	uint64_t wire_delivered;
+	uint64_t wire_drops[DROP_COUNT];
 	struct queue_counters queue[MAX_PAIRS];
 };
 

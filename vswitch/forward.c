@@ -8,9 +8,12 @@
 
 #include "pkt/parse.h"
 #include "vswitch/backlog.h"
+#include "vswitch/learn.h"
 #include "vswitch/outbox.h"
 #include "vswitch/reply.h"
 #include "vswitch/stage.h"
+#include "vswitch/wire.h"
+#include "vswitch/wire_tx.h"
 
 /* No station's address: has more than 48 bits. */
 #define NO_MAC UINT64_MAX
@@ -79,13 +82,27 @@ static void look_up(struct worker *w, const struct vport *from, uint64_t dst, st
 		drop(p, DROP_SAME_PORT);
 		return;
 	}
-	if (id == FDB_NO_PORT)
+	if (unlikely(id >= DEST_FIRST_REMOTE)) {
+		p->dest = id == FDB_NO_PORT ? DEST_FLOOD : id;
 		return;
+	}
 	/* A stale entry is not followed: its port is gone from the table of ports, or is in another
 	 * network. */
 	to = worker_port(w, id);
 	if (likely(to && to->bridge == from->bridge))
 		p->dest = id;
+}
+
+/* Whether the packet fits the path to another host, too. Lowers *mtu to the path's. */
+static bool fits_path(const struct worker *w, struct pkt *p, const struct rte_ether_hdr *eth,
+		      uint32_t *mtu)
+{
+	*mtu = RTE_MIN(*mtu, wire_mtu(w, p->dest - DEST_FIRST_REMOTE));
+	if (likely(fits_mtu(p->m, eth, *mtu)))
+		return true;
+	p->verdict = PKT_ANSWER;
+	p->reason = DROP_OVER_PATH_MTU;
+	return false;
 }
 
 static void guard_stage(struct worker *w, struct batch *b)
@@ -115,6 +132,7 @@ static void classify(struct worker *w, struct batch *b)
 	const struct vport *from = b->from;
 	uint32_t mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
 	uint64_t last_src = NO_MAC, last_dst = NO_MAC;
+	uint32_t last_mtu = mtu;
 	uint16_t last_dest = 0;
 
 	for (uint16_t i = 0; i < b->n; i++) {
@@ -125,7 +143,7 @@ static void classify(struct worker *w, struct batch *b)
 		uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
 
 		/* The common case, in one store. */
-		if (likely(src == last_src && dst == last_dst && fits_mtu(p->m, eth, mtu))) {
+		if (likely(src == last_src && dst == last_dst && fits_mtu(p->m, eth, last_mtu))) {
 			pkt_set_plain(p, last_dest);
 			continue;
 		}
@@ -142,6 +160,9 @@ static void classify(struct worker *w, struct batch *b)
 		}
 		look_up(w, from, dst, p);
 		if (unlikely(p->verdict != PKT_FORWARD || p->dest == DEST_FLOOD))
+			continue;
+		last_mtu = mtu;
+		if (unlikely(dest_is_remote(p->dest)) && !fits_path(w, p, eth, &last_mtu))
 			continue;
 		p->asked = 1;
 		last_dst = dst;
@@ -161,30 +182,6 @@ void forward_resolve(struct worker *w, struct batch *b)
 /* --- acting ------------------------------------------------------------------------------------
  */
 
-/* Takes an address off a port's count. Control may have corrected it meanwhile: never below 0. */
-static void lose_address(struct vport *port)
-{
-	uint32_t macs = port ? atomic_load_explicit(&port->macs, memory_order_relaxed) : 0;
-
-	while (macs > 0 && !atomic_compare_exchange_weak(&port->macs, &macs, macs - 1))
-		continue;
-}
-
-static void learn(struct worker *w, struct vport *from, const struct rte_mbuf *m)
-{
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	uint32_t macs = atomic_load_explicit(&from->macs, memory_order_relaxed);
-	uint32_t limit = atomic_load_explicit(&from->mac_limit, memory_order_relaxed);
-	uint16_t loser;
-	enum fdb_learned did = fdb_learn(from->bridge->fdb, fdb_mac(eth->src_addr.addr_bytes),
-					 from->id, w->now_s, macs < limit, &loser);
-
-	if (unlikely(did == FDB_NEW || did == FDB_MOVED))
-		atomic_fetch_add_explicit(&from->macs, 1, memory_order_relaxed);
-	if (unlikely(loser != FDB_NO_PORT))
-		lose_address(worker_port(w, loser));
-}
-
 /* The index of the first port whose id is `id` or higher. */
 static uint32_t find_member(const struct members *members, uint16_t id)
 {
@@ -201,14 +198,52 @@ static uint32_t find_member(const struct members *members, uint16_t id)
 	return low;
 }
 
-/* Puts a packet into the outboxes of the network's other ports with ids of `next` or higher, until
- * that is enough work: then b->flood_next says where to go on. */
+/* Ends the flood for this part; it goes on with `next`. */
+static void cut_flood(struct batch *b, uint16_t next)
+{
+	b->is_flood_cut = true;
+	b->flood_next = next;
+}
+
+/* Notes that the VM cannot go on before its uplink takes packets again. */
+static void wait_for_uplink(struct worker *w, uint16_t vm)
+{
+	w->service[vm].hold_us = WIRE_HOLD_US;
+}
+
+/* Goes on with a flood to other hosts. */
+static void flood_wire(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
+		       const struct remotes *remotes, uint16_t next)
+{
+	for (uint32_t i = 0; i < remotes->n; i++) {
+		uint16_t dest = remotes->dest[i], remote = dest - DEST_FIRST_REMOTE;
+		bool is_stuck;
+
+		if (dest < next)
+			continue;
+		is_stuck = !wire_has_room(w, remote);
+		if (is_stuck)
+			wait_for_uplink(w, from->vm);
+		if (is_stuck || b->work >= MAX_WORK) {
+			cut_flood(b, dest);
+			return;
+		}
+		wire_put(w, b, index, remote);
+		b->pkt[index].asked++;
+	}
+}
+
+/* Puts a packet into the outboxes of the network's other ports with ids of `next` or higher, then
+ * into those of its other hosts, until that is enough work: then b->flood_next says where to go
+ * on. */
 static void flood(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
 		  uint16_t next)
 {
 	const struct bridge *bridge = from->bridge;
 	const struct members *members =
 		atomic_load_explicit(&bridge->members, memory_order_acquire);
+	const struct remotes *remotes =
+		atomic_load_explicit(&bridge->remotes, memory_order_acquire);
 	struct pkt *p = &b->pkt[index];
 
 	for (uint32_t i = find_member(members, next); i < members->n; i++) {
@@ -218,13 +253,14 @@ static void flood(struct worker *w, struct batch *b, const struct vport *from, u
 		if (to == from || to->bridge != bridge)
 			continue;
 		if (unlikely(b->work >= MAX_WORK)) {
-			b->is_flood_cut = true;
-			b->flood_next = to->id;
+			cut_flood(b, to->id);
 			break;
 		}
 		outbox_put(outbox_find(w, to, b), b, index);
 		p->asked++;
 	}
+	if (unlikely(remotes) && !b->is_flood_cut)
+		flood_wire(w, b, from, index, remotes, next);
 	b->copies += p->asked > 0 ? p->asked - 1u : 0;
 }
 
@@ -261,6 +297,38 @@ static uint16_t fill_outbox(struct batch *b, struct outbox *o, uint16_t end)
 	return n;
 }
 
+/* Puts the next packets for the same other host into its uplink's outbox. Returns how many. */
+static uint16_t fill_wire(struct worker *w, struct batch *b, uint16_t dest, uint16_t end)
+{
+	uint16_t first = b->next;
+
+	while (b->next < end && b->work < MAX_WORK && pkt_is_plain(&b->pkt[b->next], dest))
+		wire_put(w, b, b->next++, dest - DEST_FIRST_REMOTE);
+	return b->next - first;
+}
+
+/* Sends a packet, and those behind it that are like it, on its way to one port or other host.
+ * Returns how many. */
+static uint16_t send_on(struct worker *w, struct batch *b, struct pkt *p, uint16_t end)
+{
+	struct outbox *o;
+	struct vport *to;
+
+	if (unlikely(dest_is_remote(p->dest))) {
+		wire_put(w, b, b->next - 1, p->dest - DEST_FIRST_REMOTE);
+		return 1 + fill_wire(w, b, p->dest, end);
+	}
+	to = worker_port(w, p->dest);
+	if (unlikely(!to)) {
+		counter_add(&w->counters[b->from->id].drops[DROP_PORT_GONE], 1);
+		p->asked = 0;
+		return 0;
+	}
+	o = outbox_find(w, to, b);
+	outbox_put(o, b, b->next - 1);
+	return 1 + fill_outbox(b, o, end);
+}
+
 /* Puts the next packets into outboxes. Returns how many asked for a delivery. */
 static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 {
@@ -281,26 +349,22 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 			counter_add(&c->drops[p->reason], 1);
 			continue;
 		}
+		if (unlikely(dest_is_remote(p->dest)) &&
+		    !wire_has_room(w, p->dest - DEST_FIRST_REMOTE)) {
+			b->next--;
+			wait_for_uplink(w, from->vm);
+			break;
+		}
 		if (unlikely(has_new_src)) {
-			learn(w, from, p->m);
+			learn_from_port(w, from, p->m);
 			has_new_src = false;
 		}
 		if (likely(p->dest != DEST_FLOOD)) {
-			struct vport *to = worker_port(w, p->dest);
-			struct outbox *o;
-
-			if (unlikely(!to)) {
-				counter_add(&c->drops[DROP_PORT_GONE], 1);
-				p->asked = 0;
-				continue;
-			}
-			o = outbox_find(w, to, b);
-			outbox_put(o, b, b->next - 1);
-			sent += 1 + fill_outbox(b, o, end);
+			sent += send_on(w, b, p, end);
 		} else {
 			counter_add(&c->flooded, 1);
 			flood(w, b, from, b->next - 1, 0);
-			if (unlikely(p->asked == 0))
+			if (unlikely(p->asked == 0 && !b->is_flood_cut))
 				counter_add(&c->drops[DROP_NO_RECEIVER], 1);
 			sent += p->asked > 0;
 		}
@@ -340,34 +404,22 @@ static void count_part(struct port_counters *c, const struct batch *b, uint16_t 
 			count_pkt(c, &b->pkt[i], false, b->is_flood_cut && i + 1 == b->next);
 }
 
-static void begin_part(struct batch *b)
-{
-	b->work = 0;
-	b->n_missed = 0;
-	b->n_handed = 0;
-	b->copies = 0;
-	b->has_deadline = true;
-	b->was_counted = false;
-	b->is_flood_cut = false;
-	b->segments = 0;
-}
-
 /* Makes a job of a packet: to its port, or to all from `cursor` on. Returns DROP_COUNT, or why
  * there is no such job. */
 static enum drop_reason put_off(struct worker *w, struct vport *from, uint16_t pair,
 				const struct pkt *p, uint16_t cursor)
 {
-	bool is_flood = p->dest == DEST_FLOOD;
-	struct vport *to = is_flood ? from : worker_port(w, p->dest);
+	bool is_port = p->dest < DEST_FIRST_REMOTE;
+	struct vport *to = is_port ? worker_port(w, p->dest) : from;
 	enum drop_reason why;
 	struct worker *peer;
 	struct job job;
 
 	if (!to)
 		return DROP_PORT_GONE;
-	peer = is_flood ? w : to->worker;
+	peer = is_port ? to->worker : w;
 	job = (struct job){
-		.kind = is_flood ? JOB_FLOOD : JOB_DELIVER,
+		.kind = is_port ? JOB_DELIVER : JOB_FLOOD,
 		.to = to->id,
 		.to_epoch = atomic_load_explicit(&to->epoch, memory_order_acquire),
 		.from = from->id,
@@ -378,6 +430,8 @@ static enum drop_reason put_off(struct worker *w, struct vport *from, uint16_t p
 		.reason = p->reason,
 		.was_counted = p->is_reached,
 	};
+	if (dest_is_remote(p->dest) && !wire_name(w, p->dest - DEST_FIRST_REMOTE, &job))
+		return DROP_TUNNEL_NO_ROUTE;
 	why = backlog_put_pkt(peer, w, &job, p->m, w->service[from->vm].pool);
 	if (why == DROP_COUNT && peer != w)
 		worker_wake(peer);
@@ -395,6 +449,8 @@ static void put_off_flood(struct worker *w, struct batch *b)
 	if (why != DROP_COUNT) {
 		b->is_flood_cut = false;
 		p->reason = p->missed > 0 ? p->reason : (uint8_t)why;
+		if (p->asked == 0)
+			counter_add(&w->counters[b->from->id].drops[p->reason], 1);
 	}
 }
 
@@ -402,7 +458,7 @@ void forward_commit(struct worker *w, struct batch *b, uint16_t max)
 {
 	uint16_t vm = b->from->vm, first = b->next, sent;
 
-	begin_part(b);
+	batch_begin_part(b);
 	sent = fill_outboxes(w, b, max);
 	stage_end(w, vm, STAGE_CLASSIFY);
 	outbox_deliver_all(w, b, vm);
@@ -425,7 +481,7 @@ void forward_put_off(struct worker *w, struct batch *b)
 			continue;
 		}
 		if (p->has_new_src)
-			learn(w, b->from, p->m);
+			learn_from_port(w, b->from, p->m);
 		if (p->dest == DEST_FLOOD)
 			counter_add(&c->flooded, 1);
 		why = put_off(w, b->from, b->pair, p, 0);
@@ -455,7 +511,7 @@ static struct port_counters *counters_of(const struct worker *w, const struct jo
 
 static void begin_jobs(struct batch *b, struct vport *from, uint16_t pair)
 {
-	begin_part(b);
+	batch_begin_part(b);
 	b->from = from;
 	b->pair = pair;
 	b->n = b->next = 0;
@@ -548,15 +604,61 @@ static uint16_t flood_job(struct worker *w, uint16_t vm, struct backlog *backlog
 	return !b->is_flood_cut;
 }
 
+/* Sends the packet that is a backlog's first job to another host. Returns how many jobs are
+ * done. */
+static uint16_t wire_job(struct worker *w, uint16_t vm, struct backlog *backlog)
+{
+	struct job *job = backlog_at(backlog, 0);
+	struct vport *from = same_port(w, job->to, job->to_epoch);
+	struct port_counters *c = counters_of(w, job);
+	struct batch *b = w->job_batch;
+	struct pkt *p = &b->pkt[0];
+
+	if (!from || !wire_is_same(w, job)) {
+		if (c && !job->was_counted)
+			counter_add(&c->drops[DROP_TUNNEL_NO_ROUTE], 1);
+		return 1;
+	}
+	if (!wire_has_room(w, job->remote)) {
+		wait_for_uplink(w, vm);
+		return 0;
+	}
+	begin_jobs(b, from, job->pair);
+	b->was_counted = job->was_counted;
+	b->is_resumed = true;
+	b->segments = job->cursor;
+	add_job(b, job);
+	p->asked = 1;
+	wire_put(w, b, 0, job->remote);
+	outbox_deliver_all(w, b, vm);
+	if (b->segments > 0) {
+		job->cursor = b->segments;
+		return 0;
+	}
+	if (c)
+		count_pkt(c, p, job->was_counted, false);
+	return 1;
+}
+
+/* Does the first job of a backlog, or the first few. Returns how many are done. */
+static uint16_t do_jobs(struct worker *w, uint16_t vm, struct backlog *backlog)
+{
+	switch ((enum job_kind)backlog_at(backlog, 0)->kind) {
+	case JOB_DELIVER:
+		return deliver_jobs(w, vm, backlog);
+	case JOB_FLOOD:
+		return flood_job(w, vm, backlog);
+	case JOB_WIRE:
+		return wire_job(w, vm, backlog);
+	}
+	return 0;
+}
+
 uint16_t forward_jobs(struct worker *w, uint16_t vm, uint32_t *bytes)
 {
 	struct backlog *backlog = &w->backlog[vm];
-	uint16_t done;
+	uint16_t done = do_jobs(w, vm, backlog);
 
-	if (backlog_at(backlog, 0)->kind == JOB_FLOOD)
-		done = flood_job(w, vm, backlog);
-	else
-		done = deliver_jobs(w, vm, backlog);
 	for (uint16_t i = 0; i < done; i++)
 		*bytes += rte_pktmbuf_pkt_len(backlog_at(backlog, i)->m);
 	backlog_pop(w, vm, done);

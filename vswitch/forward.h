@@ -12,7 +12,7 @@
 void forward_resolve(struct worker *w, struct batch *b);
 
 /* Carries out the decisions for the next packets of the batch, at most `max` of them and up to
- * MAX_WORK (vswitch/outbox.h), and bills the sender. [worker] */
+ * MAX_WORK (vswitch/batch.h), and bills the sender. [worker] */
 void forward_commit(struct worker *w, struct batch *b, uint16_t max);
 
 /* Turns the rest of the batch into jobs of the sender. [worker] */

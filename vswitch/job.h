@@ -13,7 +13,8 @@
 
 enum job_kind {
 	JOB_DELIVER, /* to one port */
-	JOB_FLOOD,   /* to all ports of a network from `cursor` on */
+	JOB_FLOOD,   /* to all ports and hosts of a network from `cursor` on */
+	JOB_WIRE,    /* to one other host */
 };
 
 /* A piece of forwarding to be done later, or by another worker, with a packet reference of its own.
@@ -22,16 +23,19 @@ struct job {
 	struct rte_mbuf *m;
 	uint32_t to_epoch;
 	uint32_t from_epoch; /* the first of `from` */
-	uint16_t to;         /* port; for a flood the sender, in whose network it is */
+	uint16_t to;         /* port; for a flood or a host the sender, in whose network it is */
 	uint16_t from;       /* port, whose counters say what became of the packet */
 	uint16_t vm;         /* the VM that pays */
-	uint16_t cursor;     /* flood: ports with lower ids are done; else segments that are */
+	uint16_t cursor; /* flood: destinations with lower ids are done; else segments that are */
+	uint16_t remote; /* for a host: which one, */
+	uint16_t remote_generation; /* that has to be the same still (tunnel/tables.h) */
 	uint8_t pair;
-	uint8_t kind;
-	uint8_t reason;   /* flood: why the last delivery that failed did */
-	bool was_counted; /* the packet is counted: this job adds copies only */
-	bool is_over;     /* cancelled */
+	uint8_t reason; /* flood: why the last delivery that failed did */
+	uint8_t kind : 6;
+	bool was_counted : 1; /* the packet is counted: this job adds copies only */
+	bool is_over : 1;     /* cancelled */
 };
+_Static_assert(sizeof(struct job) == 32, "two to a cache line");
 
 /* First come, first served. */
 struct backlog {

@@ -66,6 +66,14 @@ static inline uint64_t ledger_bill_sys(struct ledger *l, enum sysrow row, uint64
 	return spent;
 }
 
+/* Moves cycles from a row of the system to one of a VM. [worker] */
+static inline void ledger_move(struct ledger *l, enum sysrow row, uint16_t vm, enum stage stage,
+			       uint64_t cycles)
+{
+	counter_add(&l->sys[row], 0 - cycles);
+	counter_add(&l->vm[vm][stage], cycles);
+}
+
 /* Moves the cycles of a VM that goes to the system row DEPARTED, so that the next VM with its id
  * starts at zero. [worker] */
 void ledger_depart(struct ledger *l, uint16_t vm);

@@ -19,6 +19,7 @@
 #include "vswitch/service.h"
 #include "vswitch/sleep.h"
 #include "vswitch/stage.h"
+#include "vswitch/wire_rx.h"
 
 #define MESSAGES_PER_TURN 8
 #define JOBS_PER_TURN     64
@@ -77,6 +78,8 @@ bool loop_turn(struct worker *w)
 	w->now_s = (uint32_t)(start / w->tsc_hz);
 	busy = control_stage(w);
 	busy |= poll_stage(w, interval_tsc);
+	if (unlikely(w->wire))
+		busy |= wire_accept(w);
 	busy |= serve_stage(w, interval_tsc);
 	if (busy) {
 		w->busy_turns++;

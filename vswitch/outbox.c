@@ -9,6 +9,8 @@
 #include "vswitch/backlog.h"
 #include "vswitch/notify.h"
 #include "vswitch/stage.h"
+#include "vswitch/wire.h"
+#include "vswitch/wire_tx.h"
 
 /* With this many descriptors in excess, the owner of a ring pays for deliveries into it. No driver
  * has reason to make so many. */
@@ -309,6 +311,8 @@ void outbox_deliver_all(struct worker *w, struct batch *b, uint16_t vm)
 			deliver_here(w, o, b, vm);
 		is_left |= o->n > 0;
 	}
+	if (unlikely(w->wire && w->wire->n_out > 0))
+		wire_deliver(w, b, vm);
 	if (unlikely(is_left))
 		go_on_later(w, b);
 	publish(w);

@@ -9,12 +9,8 @@
 #include "vswitch/vport.h"
 #include "vswitch/worker.h"
 
-/* Work: the expected cost of deliveries, in deliveries of small packets into plain buffers. A part
- * of a batch is cut at MAX_WORK, which bounds what is done between two readings of the clock. */
-#define MAX_WORK 32
-/* Each of these costs about as much as one delivery: */
-#define BYTES_PER_WORK  1024
-#define EXCESS_PER_WORK 16 /* descriptors in excess, see struct net_ring */
+/* Descriptors in excess (see struct net_ring) that cost about as much as one delivery. */
+#define EXCESS_PER_WORK 16
 /* A notification is a system call, and costs as much as this many deliveries: */
 #define WORK_PER_NOTIFICATION 16
 

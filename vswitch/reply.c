@@ -8,6 +8,7 @@
 #include "vswitch/notify.h"
 #include "vswitch/stage.h"
 #include "vswitch/vport.h"
+#include "vswitch/wire_tx.h"
 
 void reply_init(struct vport *port, uint64_t tsc_hz, uint64_t now)
 {
@@ -42,14 +43,15 @@ static bool deliver_answer(struct worker *w, struct vport *to, uint16_t pair, st
 static struct rte_mbuf *make_answer(const struct worker *w, const struct vport *from,
 				    const struct pkt *p)
 {
+	uint32_t mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
 	struct pkt_info info;
 
-	if (p->reason != DROP_OVER_MTU)
+	if (p->reason == DROP_OVER_PATH_MTU)
+		mtu = RTE_MIN(mtu, wire_mtu(w, p->dest - DEST_FIRST_REMOTE));
+	else if (p->reason != DROP_OVER_MTU)
 		return NULL;
 	pkt_parse(p->m, &info);
-	return icmp_too_big(p->m, &info,
-			    atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed),
-			    w->service[from->vm].pool);
+	return icmp_too_big(p->m, &info, mtu, w->service[from->vm].pool);
 }
 
 bool reply_to(struct worker *w, struct vport *from, uint16_t pair, const struct pkt *p)

@@ -16,6 +16,7 @@
 #include "vswitch/notify.h"
 #include "vswitch/poll.h"
 #include "vswitch/stage.h"
+#include "vswitch/wire_rx.h"
 
 /* A preemptible service is split into at least this many bursts. */
 #define BURSTS_PER_SLICE 5
@@ -118,7 +119,8 @@ static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *u
 	use->packets += b->n + count_ring_drops(&w->counters[src->port->id], &taken);
 	use->bytes += taken.bytes;
 	use->descs += taken.descs;
-	s->is_out_of_buffers = b->n == 0 && taken.no_mbuf > 0;
+	if (unlikely(b->n == 0 && taken.no_mbuf > 0))
+		s->hold_us = NO_BUFFER_HOLD_US;
 	if (unlikely(src->port->pairs[src->pair].tx_discard))
 		discard(w, b);
 	stage_end(w, vm, STAGE_DEQUEUE);
@@ -146,25 +148,44 @@ static void forward_part(struct worker *w)
 /* A source is where a VM's work waits: another kind is another case of serve_part(). */
 enum source_kind {
 	SOURCE_BACKLOG, /* jobs put off or handed over (vswitch/backlog.h) */
+	SOURCE_WIRE,    /* packets from other hosts, staged (vswitch/wire_rx.h) */
 	SOURCE_NET,     /* packets in transmit rings of network devices */
 };
 
 /* Where the next part of the VM's service comes from. */
 static enum source_kind next_source(const struct worker *w, uint16_t vm)
 {
-	return unlikely(w->backlog[vm].n > 0) ? SOURCE_BACKLOG : SOURCE_NET;
+	if (unlikely(w->backlog[vm].n > 0))
+		return SOURCE_BACKLOG;
+	return unlikely(w->wire && wire_has_turn(w->wire, vm)) ? SOURCE_WIRE : SOURCE_NET;
+}
+
+/* Adds work that does not count against the VM's rates. */
+static void add_unrated(struct use *use, uint32_t packets, uint32_t bytes)
+{
+	use->packets += packets;
+	use->bytes += bytes;
+	use->unrated_packets += packets;
+	use->unrated_bytes += bytes;
 }
 
 /* One part of a service. False when the VM has nothing left. */
 static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
 {
+	uint32_t bytes = 0, packets;
+
 	switch (next_source(w, vm)) {
 	case SOURCE_BACKLOG:
-		use->packets += forward_jobs(w, vm, &use->bytes);
+		packets = forward_jobs(w, vm, &bytes);
+		add_unrated(use, packets, bytes);
+		return true;
+	case SOURCE_WIRE:
+		packets = wire_serve(w, vm, &bytes);
+		add_unrated(use, packets, bytes);
 		return true;
 	case SOURCE_NET:
 		if (w->batch->next == w->batch->n && !take(w, vm, left_tsc, use))
-			return false;
+			return w->wire && w->wire->staging[vm].n > 0;
 		forward_part(w);
 		return true;
 	}
@@ -216,7 +237,7 @@ static uint64_t burst_tsc(const struct worker *w, const struct sched_grant *g, u
  * the part before; for a new burst the scheduler predicts it. */
 static bool fits(const struct worker *w, const struct sched_grant *g, uint64_t used, uint64_t part)
 {
-	if (used >= g->slice_tsc || w->service[g->vm].is_out_of_buffers)
+	if (used >= g->slice_tsc || w->service[g->vm].hold_us > 0)
 		return false;
 	if (w->batch->next < w->batch->n)
 		return part <= g->slice_tsc - used;
@@ -230,7 +251,7 @@ void serve(struct worker *w, const struct sched_grant *g)
 	bool more;
 
 	w->deadline.until = start + g->slice_tsc;
-	w->service[g->vm].is_out_of_buffers = false;
+	w->service[g->vm].hold_us = 0;
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, start);
 	do {
@@ -248,7 +269,7 @@ void serve(struct worker *w, const struct sched_grant *g)
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, worker_now(w));
 	sched_charge(w->sched, g->vm, worker_now(w), &use, more);
-	if (unlikely(w->service[g->vm].is_out_of_buffers))
+	if (unlikely(w->service[g->vm].hold_us > 0))
 		sched_hold(w->sched, g->vm,
-			   worker_now(w) + w->tsc_hz / 1000000 * NO_BUFFER_HOLD_US);
+			   worker_now(w) + w->tsc_hz / 1000000 * w->service[g->vm].hold_us);
 }

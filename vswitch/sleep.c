@@ -9,9 +9,11 @@
 #include <rte_ring.h>
 
 #include "vswitch/stage.h"
+#include "vswitch/wire_rx.h"
 
 #define MIN_SLEEP_US 50 /* going to sleep and waking up takes a good part of it */
 #define MAX_SLEEP_MS 1000
+#define WIRE_NAP_US  100
 #define MAX_EVENTS   64
 
 /* Enables kicks on all rings that are empty. A VM that has work and is not served is held back by a
@@ -43,6 +45,16 @@ static bool is_far(const struct worker *w, uint64_t tsc)
 	       (int64_t)(tsc - worker_now(w)) > (int64_t)(w->tsc_hz / 1000000 * MIN_SLEEP_US);
 }
 
+/* Uplinks do not wake their worker, so it looks at them after a nap. */
+static uint64_t nap_until(const struct worker *w, uint64_t until)
+{
+	uint64_t nap = worker_now(w) + w->tsc_hz / 1000000 * WIRE_NAP_US;
+
+	if (!wire_is_quiet(w->wire))
+		return 0;
+	return w->wire->n_rx > 0 && nap < until ? nap : until;
+}
+
 /* Sleeps until a guest kicks, a message comes, or that time is reached; MAX_SLEEP_MS at most. */
 static void wait_until(struct worker *w, uint64_t tsc)
 {
@@ -72,6 +84,8 @@ void sleep_begin(struct worker *w)
 	atomic_store(&w->asleep, true);
 	atomic_thread_fence(memory_order_seq_cst);
 	until = enable_kicks(w);
+	if (w->wire)
+		until = nap_until(w, until);
 	if (until != 0 && is_far(w, until) && rte_ring_empty(w->inbox) && rte_ring_empty(w->jobs) &&
 	    w->n_unwatched == 0)
 		wait_until(w, until);

@@ -24,11 +24,26 @@ struct members {
 	struct vport *port[];
 };
 
+/* The other hosts that a network's floods go to: destinations (vswitch/batch.h), sorted. Replaced
+ * as a whole, too. */
+struct remotes {
+	uint32_t n;
+	uint16_t dest[];
+};
+
 /* The forwarding half of a network: one layer 2 segment. */
 struct bridge {
 	_Atomic uint32_t mtu;              /* bytes of layer 3 */
 	_Atomic(struct members *) members; /* never NULL while a port is attached */
 	struct fdb *fdb;
+	_Atomic(struct remotes *) remotes; /* NULL: the network is on this host only */
+	uint32_t vni;
+	_Atomic uint8_t vtep;          /* packets from the wire come to it; VTEP_NONE: none do */
+	_Atomic bool known_vteps_only; /* refuse packets of hosts that are not among its remotes */
+	_Atomic bool learn_from_wire;
+	_Atomic bool drop_inner_vlan;
+	_Atomic bool flood_unknown; /* packets from the wire to unknown addresses too */
+	_Atomic uint32_t wire_macs; /* learned from the wire; control corrects it, as vport.macs */
 };
 
 /* A transmit ring that a VM's packets wait in for its next service. */

@@ -25,6 +25,7 @@ struct batch;
 struct net_lent;
 struct outbox;
 struct rte_ring;
+struct wire;
 
 /* A transmit ring to look at. */
 struct polled {
@@ -39,7 +40,8 @@ struct service {
 	struct rte_mempool *pool;            /* mbufs for its packets; no other VM can exhaust it */
 	TAILQ_HEAD(sources, source) sources; /* rings of its attached ports, the next one first */
 	uint16_t n_sources;
-	bool is_out_of_buffers; /* the last dequeue found packets and no mbuf for them */
+	uint16_t hold_us; /* the last service found work that has to wait for so long: for buffers
+			     of its own, or for an uplink. 0: none */
 };
 
 struct worker {
@@ -70,6 +72,8 @@ struct worker {
 	struct outbox *outbox;   /* [MAX_PORTS] */
 	uint16_t n_outboxes;
 	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this part, 0 for none */
+
+	struct wire *wire; /* NULL while there are no uplinks */
 
 	struct deadline deadline; /* of the current service */
 

@@ -95,8 +95,11 @@ static void charge(void *self, unsigned vm, uint64_t now, uint64_t used, uint32_
 {
 	struct stint *s = self;
 
-	sched_charge(s->sched, (uint16_t)vm, now,
-		     &(struct use){used, packets, packets * 64, packets}, true);
+	sched_charge(
+		s->sched, (uint16_t)vm, now,
+		&(struct use){
+			.tsc = used, .packets = packets, .bytes = packets * 64, .descs = packets},
+		true);
 }
 
 static const struct sim_ops ops = {

@@ -123,7 +123,10 @@ void sched_rig_serve(struct sched_rig *r, const struct sched_grant *g, uint64_t 
 	if (used > SLICE + r->longest_overrun)
 		r->longest_overrun = used - SLICE;
 	sched_charge(r->s, vm, r->now,
-		     &(struct use){used, packets, packets * r->bytes[vm], packets},
+		     &(struct use){.tsc = used,
+				   .packets = packets,
+				   .bytes = packets * r->bytes[vm],
+				   .descs = packets},
 		     r->backlog[vm] > 0);
 }
 
@@ -135,7 +138,11 @@ struct sched_grant sched_rig_step(struct sched_rig *r, uint64_t used, uint32_t p
 	r->now += used;
 	r->used[g.vm] += used;
 	sched_charge(r->s, g.vm, r->now,
-		     &(struct use){used, packets, packets * r->bytes[g.vm], packets}, true);
+		     &(struct use){.tsc = used,
+				   .packets = packets,
+				   .bytes = packets * r->bytes[g.vm],
+				   .descs = packets},
+		     true);
 	return g;
 }
 

@@ -121,7 +121,11 @@ static void test_overflow(void **state)
 		if (!sched_pick(r.s, r.now, &g))
 			continue;
 		sched_charge(r.s, g.vm, r.now,
-			     &(struct use){charge, UINT32_MAX, UINT32_MAX, UINT32_MAX}, true);
+			     &(struct use){.tsc = charge,
+					   .packets = UINT32_MAX,
+					   .bytes = UINT32_MAX,
+					   .descs = UINT32_MAX},
+			     true);
 		sched_charge_other(r.s, (uint16_t)(k % 3), charges[(k + 2) % 5]);
 		for (uint16_t i = 0; i < 3; i++) {
 			assert_true(sched_rig_stats(&r, i).balance_tsc >= -(int64_t)DEBT);
@@ -182,7 +186,11 @@ static void test_endless_services_are_forgiven(void **state)
 		assert_true(sched_pick(r.s, r.now, &g));
 		r.now += HZ;
 		sched_charge(r.s, g.vm, r.now,
-			     &(struct use){g.vm == 1 ? SLICE : 3600 * HZ, 1, 64, 1}, true);
+			     &(struct use){.tsc = g.vm == 1 ? SLICE : 3600 * HZ,
+					   .packets = 1,
+					   .bytes = 64,
+					   .descs = 1},
+			     true);
 	}
 	sched_rig_run(&r, 8 * DEBT);
 	for (uint16_t i = 0; i < 3; i++)

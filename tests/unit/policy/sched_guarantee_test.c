@@ -162,7 +162,8 @@ static void test_funded_waits(void **state)
 	sched_wake(r.s, 1, r.now + US);
 	assert_true(sched_funded_waits(r.s));
 	r.now += 2 * US;
-	sched_charge(r.s, 0, r.now, &(struct use){2 * US, 1, 64, 1}, true);
+	sched_charge(r.s, 0, r.now,
+		     &(struct use){.tsc = 2 * US, .packets = 1, .bytes = 64, .descs = 1}, true);
 	g = sched_rig_step(&r, SLICE, 1);
 	assert_true(g.funded && g.vm == 1);
 	/* Over its guarantee it waits like anybody else. */

@@ -52,7 +52,8 @@ static void serve(uint64_t pause, bool cut_before, uint64_t used, bool cut_withi
 	now += used;
 	if (cut_within)
 		sched_interrupted(s, now);
-	sched_charge(s, 1, now, &(struct use){used, 10, 640, 10}, false);
+	sched_charge(s, 1, now,
+		     &(struct use){.tsc = used, .packets = 10, .bytes = 640, .descs = 10}, false);
 	now += 1000 * US;
 }
 
@@ -120,7 +121,8 @@ static void test_a_part_of_a_service_is_paid_by_another(void **state)
 	assert_true(sched_pick(s, now, &g));
 	sched_charge_instead(s, 2, 5 * US);
 	now += 8 * US;
-	sched_charge(s, 1, now, &(struct use){8 * US, 1, 64, 1}, true);
+	sched_charge(s, 1, now, &(struct use){.tsc = 8 * US, .packets = 1, .bytes = 64, .descs = 1},
+		     true);
 	sched_get_stats(s, 2, &other);
 	assert_int_equal(other.used_tsc, 5 * US);
 	assert_int_equal(stats().used_tsc, 3 * US);

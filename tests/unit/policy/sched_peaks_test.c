@@ -25,7 +25,9 @@ static void serve(uint64_t wait_us, uint64_t used_us)
 	assert_true(sched_pick(s, now, &g));
 	assert_int_equal(g.vm, VM);
 	now += used_us * US;
-	sched_charge(s, VM, now, &(struct use){used_us * US, 10, 640, 10}, false);
+	sched_charge(s, VM, now,
+		     &(struct use){.tsc = used_us * US, .packets = 10, .bytes = 640, .descs = 10},
+		     false);
 }
 
 static void assert_peaks(uint64_t service_us, uint64_t overrun_us, uint64_t wait_us)

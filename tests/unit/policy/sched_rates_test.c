@@ -125,10 +125,15 @@ static void test_bursts_are_cut(void **state)
 	assert_true(sched_pick(r.s, r.now, &g));
 	assert_int_equal(sched_burst(r.s, 0, SLICE).packets, COST_MAX_PACKETS);
 	sched_charge(r.s, 0, r.now,
-		     &(struct use){1000, COST_MAX_PACKETS - 2, 1000, COST_MAX_PACKETS - 2}, true);
+		     &(struct use){.tsc = 1000,
+				   .packets = COST_MAX_PACKETS - 2,
+				   .bytes = 1000,
+				   .descs = COST_MAX_PACKETS - 2},
+		     true);
 	assert_true(sched_pick(r.s, r.now, &g));
 	assert_int_equal(sched_burst(r.s, 0, SLICE).packets, 2);
-	sched_charge(r.s, 0, r.now, &(struct use){1000, 2, 2 * 64, 2}, true);
+	sched_charge(r.s, 0, r.now,
+		     &(struct use){.tsc = 1000, .packets = 2, .bytes = 2 * 64, .descs = 2}, true);
 	assert_false(sched_pick(r.s, r.now, &g));
 	assert_in_range(sched_next_tsc(r.s), r.now + HZ / 100, r.now + HZ / 100 + 10);
 	r.now = sched_next_tsc(r.s);
@@ -192,7 +197,11 @@ static void test_change_of_mode(void **state)
 		assert_true(sched_pick(r.s, r.now, &g));
 		r.now += 50 * SLICE;
 		sched_charge(r.s, 0, r.now,
-			     &(struct use){50 * SLICE, 2 * COST_MAX_PACKETS - 1, 64, 1}, true);
+			     &(struct use){.tsc = 50 * SLICE,
+					   .packets = 2 * COST_MAX_PACKETS - 1,
+					   .bytes = 64,
+					   .descs = 1},
+			     true);
 		assert_false(sched_pick(r.s, r.now, &g));
 		r.now += 10 * SLICE;
 		assert_int_equal(sched_set_conf(r.s, SCHED_MODE_NONE, SCHED_DEFAULT_SLICE_US), 0);

@@ -175,7 +175,9 @@ static void test_tenant_limit_holds_back_the_others(void **state)
 	sched_rig_add(&r, 1, 1, budget_default());
 	assert_true(sched_pick(r.s, r.now, &g));
 	r.now += 1000 * SLICE;
-	sched_charge(r.s, g.vm, r.now, &(struct use){1000 * SLICE, 1, 64, 1}, false);
+	sched_charge(r.s, g.vm, r.now,
+		     &(struct use){.tsc = 1000 * SLICE, .packets = 1, .bytes = 64, .descs = 1},
+		     false);
 	assert_false(sched_pick(r.s, r.now, &other));
 	assert_int_not_equal(sched_next_tsc(r.s), UINT64_MAX);
 	assert_true(sched_pick(r.s, sched_next_tsc(r.s), &other));
@@ -275,7 +277,9 @@ static void test_full_house(void **state)
 		assert_true(sched_pick(s, now, &g));
 		now += SLICE;
 		used[g.vm] += SLICE;
-		sched_charge(s, g.vm, now, &(struct use){SLICE, 4, 256, 4}, true);
+		sched_charge(s, g.vm, now,
+			     &(struct use){.tsc = SLICE, .packets = 4, .bytes = 256, .descs = 4},
+			     true);
 	}
 	for (unsigned i = 0; i < SCHED_MAX_VMS; i++)
 		assert_in_range(used[i], 99 * SLICE, 101 * SLICE);
