@@ -411,6 +411,33 @@ static void test_marks(void **state)
 	}
 }
 
+/* The IPv4 checksum is changed rightly whatever it was: by identification it takes all values. */
+static void test_marks_under_every_checksum(void **state)
+{
+	const struct inner_shape s = {.proto = IPPROTO_TCP, .tos = ECT_0};
+	struct wire w = wire_make(false, &s);
+	uint8_t *ip = w.bytes + w.inner + 14;
+
+	(void)state;
+	set_outer_ecn(&w, CE);
+	put16(w.bytes + w.udp + 6, 0);
+	for (unsigned id = 0; id < 65536; id++) {
+		struct rte_mbuf *m;
+
+		put16(ip + 4, (uint16_t)id);
+		put16(ip + 10, 0);
+		ip[1] = ECT_0;
+		put16(ip + 10, (uint16_t)~plain_sum(ip, 20, 0));
+		m = wire_packet(&w, 0);
+		put16(ip + 10, 0);
+		ip[1] = CE;
+		put16(ip + 10, (uint16_t)~plain_sum(ip, 20, 0));
+		assert_int_equal(take_off(m, &lax), WIRE_DROP_COUNT);
+		check_bytes(m, w.bytes + w.inner, w.len - w.inner);
+		rte_pktmbuf_free(m);
+	}
+}
+
 /* Frames that cannot be marked arrive as they are: no IP, or its header in a later segment. */
 static void test_frames_that_cannot_be_marked(void **state)
 {
@@ -521,6 +548,7 @@ int main(void)
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_marks_under_every_checksum),
 		cmocka_unit_test(test_frames_that_cannot_be_marked),
 		cmocka_unit_test(test_words_of_the_device),
 		cmocka_unit_test(test_no_word_about_zero),
