@@ -4,9 +4,12 @@
 #include "tunnel/uplink.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_ethdev.h>
@@ -14,6 +17,8 @@
 
 #include "base/counter.h"
 #include "pkt/pool.h"
+#include "tunnel/xdp.h"
+#include "tunnel/xdp_files.h"
 
 /* A deep ring would be everybody's latency while one VM saturates the wire. */
 #define TX_DESCRIPTORS 256
@@ -21,13 +26,28 @@
 
 #define TX_PACKETS 2047
 
+/* Bytes of a buffer besides the layer 3 packet: Ethernet with two VLAN tags, and what an XDP
+ * program has before it. */
+#define L2_ROOM  22
+#define XDP_ROOM 256
+
 /* Free lists as in pkt/pool.c, without caches per thread: buffers are freed by other threads than
  * the one that takes them. */
 #define POOL_OPS "lf_stack"
 
+#define XDP_DRIVER "net_af_xdp"
+
+/* The kernel frees the queues of an AF_XDP device some time after it was closed; so long they are
+ * waited for. */
+#define BUSY_TRIES   25
+#define BUSY_WAIT_US 20000
+
 struct uplink_device {
 	uint16_t port_id;
 	uint16_t n_queues;
+	uint16_t room;           /* of buffers */
+	unsigned xdp_ifindex;    /* of the interface of an AF_XDP device, else 0; */
+	struct xdp_files *files; /* and what its driver opened */
 	_Atomic bool is_up;
 	struct uplink_queue queue[UPLINK_MAX_QUEUES];
 };
@@ -135,15 +155,46 @@ static int check_driver(const struct uplink_conf *conf, struct err *e)
 	return 0;
 }
 
+/* An AF_XDP driver takes a pool's memory for packets one behind the other, without gaps at the ends
+ * of pages, which a pool has where the memory of each packet has to be contiguous for a device. */
 static struct rte_mempool *make_pool(const struct uplink_device *u, unsigned i, const char *kind,
 				     unsigned packets)
 {
+	const uint16_t room = (uint16_t)(RTE_PKTMBUF_HEADROOM + u->room);
+	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = room};
+	struct rte_mempool *mp;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "up%u%s%u", u->port_id, kind, i);
-	return rte_pktmbuf_pool_create_by_ops(name, packets, 0, 0,
-					      RTE_PKTMBUF_HEADROOM + POOL_MBUF_ROOM, SOCKET_ID_ANY,
-					      POOL_OPS);
+	mp = rte_mempool_create_empty(name, packets, sizeof(struct rte_mbuf) + room, 0,
+				      sizeof(private), SOCKET_ID_ANY,
+				      u->files ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
+	if (!mp)
+		return NULL;
+	if (rte_mempool_set_ops_byname(mp, POOL_OPS, NULL) < 0) {
+		rte_mempool_free(mp);
+		return NULL;
+	}
+	rte_pktmbuf_pool_init(mp, &private);
+	if (rte_mempool_populate_default(mp) < (int)packets) {
+		rte_mempool_free(mp);
+		return NULL;
+	}
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
+}
+
+/* The size of buffers. Not all drivers use several of them for a packet, and those do not refuse
+ * what exceeds one. */
+static uint16_t room_for(const struct uplink_device *u, uint16_t mtu,
+			 const struct rte_eth_dev_info *info)
+{
+	uint32_t room = mtu + L2_ROOM + (u->files ? XDP_ROOM : 0);
+
+	if (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS &&
+	    info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
+		return POOL_MBUF_ROOM;
+	return (uint16_t)RTE_MAX(POOL_MBUF_ROOM, RTE_ALIGN(room, RTE_CACHE_LINE_SIZE));
 }
 
 static int configure(struct uplink_device *u, const struct uplink_conf *conf,
@@ -160,6 +211,7 @@ static int configure(struct uplink_device *u, const struct uplink_conf *conf,
 	if (info->max_mtu && conf->mtu > info->max_mtu)
 		return err_set(e, ERR_INVALID, "mtu", "mtu %u: device '%s' has %u at most",
 			       conf->mtu, conf->device, info->max_mtu);
+	u->room = room_for(u, conf->mtu, info);
 	eth.txmode.offloads = info->tx_offload_capa &
 			      (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	eth.rxmode.offloads = info->rx_offload_capa & (RTE_ETH_RX_OFFLOAD_SCATTER);
@@ -188,10 +240,16 @@ static int set_up_queue(struct uplink_device *u, const struct uplink_conf *conf,
 		.patience_tsc = conf->tsc_hz / 1000000 * conf->tx_wait_us,
 		.tx_pool = make_pool(u, i, "tx", TX_PACKETS),
 		.rx_pool = make_pool(u, i, "rx", UPLINK_RX_PACKETS),
+		.room = u->room,
+		.wait_fd = -1,
 	};
 	if (!q->tx_pool || !q->rx_pool)
 		return -ENOMEM;
 	rc = rte_eth_rx_queue_setup(u->port_id, i, n_rx, SOCKET_ID_ANY, NULL, q->rx_pool);
+	if (u->files) {
+		xdp_files_take(u->files);
+		q->wait_fd = xdp_files_socket(u->files, i);
+	}
 	return rc < 0 ? rc : rte_eth_tx_queue_setup(u->port_id, i, n_tx, SOCKET_ID_ANY, NULL);
 }
 
@@ -212,38 +270,154 @@ static int start(struct uplink_device *u, const struct uplink_conf *conf, struct
 	return 0;
 }
 
+/* --- AF_XDP ------------------------------------------------------------------------------------
+ */
+
+/* The value of one of a device's arguments. False when it has none. */
+static bool find_argument(const char *device, const char *key, char *value, size_t size)
+{
+	size_t n = strlen(key);
+
+	for (const char *at = device; (at = strchr(at, ',')); at++) {
+		if (strncmp(at + 1, key, n) != 0 || at[1 + n] != '=')
+			continue;
+		at += n + 2;
+		snprintf(value, size, "%.*s", (int)strcspn(at, ","), at);
+		return true;
+	}
+	return false;
+}
+
+/* Prepares an interface for AF_XDP, and adds the arguments that the driver needs. */
+static int prepare_xdp(struct uplink_device *u, const struct uplink_conf *conf, char *args,
+		       size_t size, struct err *e)
+{
+	char interface[IF_NAMESIZE], unused[16];
+	const char *program = xdp_object_path(e);
+	size_t used = strlen(args);
+
+	if (!program)
+		return -ENOENT;
+	if (!find_argument(conf->device, "iface", interface, sizeof(interface)))
+		return err_set(e, ERR_INVALID, "device",
+			       "device '%s': it has no iface=", conf->device);
+	u->xdp_ifindex = if_nametoindex(interface);
+	if (!u->xdp_ifindex)
+		return err_set(e, ERR_INVALID, "device", "device '%s': no interface '%s'",
+			       conf->device, interface);
+	if (!find_argument(conf->device, "queue_count", unused, sizeof(unused)))
+		used += (size_t)snprintf(args + used, size - used, ",queue_count=%u",
+					 conf->n_queues);
+	snprintf(args + used, size - used, ",xdp_prog=%s", program);
+	return xdp_clear(u->xdp_ifindex, interface, e);
+}
+
+int uplink_set_ports(struct uplink_device *u, const uint16_t *ports, unsigned n, struct err *e)
+{
+	return u->xdp_ifindex ? xdp_set_ports(u->xdp_ifindex, ports, n, e) : 0;
+}
+
+/* --- opening and closing -----------------------------------------------------------------------
+ */
+
+static int probe(struct uplink_device *u, const struct uplink_conf *conf, const char *args,
+		 const char *name, struct err *e)
+{
+	int rc = rte_dev_probe(args);
+
+	if (rc < 0 || rte_eth_dev_get_port_by_name(name, &u->port_id) < 0)
+		return err_set(e, ERR_INVALID, "device",
+			       "device '%s': DPDK found no such device%s%s", conf->device,
+			       rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");
+	return 0;
+}
+
+/* Opens the device once. */
+static int open_device(struct uplink_device *u, const struct uplink_conf *conf, const char *name,
+		       struct err *e)
+{
+	char args[UPLINK_DEVICE_SIZE + PATH_MAX];
+	struct rte_eth_dev_info info;
+	int rc;
+
+	snprintf(args, sizeof(args), "%s", conf->device);
+	if (strncmp(name, XDP_DRIVER, strlen(XDP_DRIVER)) == 0) {
+		rc = prepare_xdp(u, conf, args, sizeof(args), e);
+		if (rc < 0)
+			return rc;
+		u->files = xdp_files_create();
+		if (!u->files)
+			return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	}
+	rc = probe(u, conf, args, name, e);
+	if (rc < 0)
+		return rc;
+	rc = rte_eth_dev_info_get(u->port_id, &info);
+	if (rc < 0)
+		return err_set(e, ERR_INTERNAL, "device", "device '%s': %s", conf->device,
+			       strerror(-rc));
+	rc = configure(u, conf, &info, e);
+	return rc < 0 ? rc : start(u, conf, e);
+}
+
+/* Undoes what open_device() did, wherever it ended. */
+static void close_device(struct uplink_device *u)
+{
+	struct rte_eth_dev_info info;
+	struct rte_device *device = NULL;
+
+	if (rte_eth_dev_is_valid_port(u->port_id)) {
+		if (rte_eth_dev_info_get(u->port_id, &info) == 0)
+			device = info.device;
+		rte_eth_dev_stop(u->port_id);
+		if (device)
+			rte_dev_remove(device);
+		else
+			rte_eth_dev_close(u->port_id);
+	}
+	if (u->files) {
+		xdp_files_take(u->files);
+		xdp_files_destroy(u->files);
+	}
+	for (uint16_t i = 0; i < u->n_queues; i++) {
+		rte_mempool_free(u->queue[i].tx_pool);
+		rte_mempool_free(u->queue[i].rx_pool);
+	}
+	memset(u->queue, 0, sizeof(u->queue));
+	u->files = NULL;
+	u->port_id = RTE_MAX_ETHPORTS;
+}
+
 struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 {
 	struct uplink_device *u = calloc(1, sizeof(*u));
-	struct rte_eth_dev_info info;
 	struct uplink_status st;
 	char name[64];
 	int rc;
 
-	if (!u || check_driver(conf, e) < 0) {
-		if (!u)
-			err_set(e, ERR_NO_SPACE, NULL, "out of memory");
-		free(u);
+	if (!u) {
+		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 		return NULL;
 	}
 	u->n_queues = conf->n_queues;
-	u->port_id = RTE_MAX_ETHPORTS;
 	name_of(conf->device, name, sizeof(name));
-	if (rte_eth_dev_get_port_by_name(name, &u->port_id) == 0) {
-		err_set(e, ERR_EXISTS, "device", "device '%s' is in use", name);
+	rc = check_driver(conf, e);
+	if (rc == 0 && rte_eth_dev_get_port_by_name(name, &u->port_id) == 0)
+		rc = err_set(e, ERR_EXISTS, "device", "device '%s' is in use", name);
+	u->port_id = RTE_MAX_ETHPORTS;
+	if (rc < 0) {
 		free(u);
 		return NULL;
 	}
-	rc = rte_dev_probe(conf->device);
-	if (rc < 0 || rte_eth_dev_get_port_by_name(name, &u->port_id) < 0) {
-		err_set(e, ERR_INVALID, "device", "device '%s': DPDK found no such device%s%s",
-			conf->device, rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");
-		free(u);
-		return NULL;
+	rc = open_device(u, conf, name, e);
+	for (int i = 0; rc < 0 && u->files && i < BUSY_TRIES; i++) {
+		close_device(u);
+		usleep(BUSY_WAIT_US);
+		rc = open_device(u, conf, name, e);
 	}
-	if (rte_eth_dev_info_get(u->port_id, &info) < 0 || configure(u, conf, &info, e) < 0 ||
-	    start(u, conf, e) < 0) {
-		uplink_close(u);
+	if (rc < 0) {
+		close_device(u);
+		free(u);
 		return NULL;
 	}
 	uplink_look(u, &st);
@@ -252,23 +426,11 @@ struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 
 void uplink_close(struct uplink_device *u)
 {
-	struct rte_eth_dev_info info;
-	struct rte_device *device = NULL;
-
 	if (!u)
 		return;
 	for (uint16_t i = 0; i < u->n_queues; i++)
 		give_up(&u->queue[i], &u->queue[i].counters.tx_down);
-	if (rte_eth_dev_info_get(u->port_id, &info) == 0)
-		device = info.device;
-	rte_eth_dev_stop(u->port_id);
-	rte_eth_dev_close(u->port_id);
-	if (device)
-		rte_dev_remove(device);
-	for (uint16_t i = 0; i < u->n_queues; i++) {
-		rte_mempool_free(u->queue[i].tx_pool);
-		rte_mempool_free(u->queue[i].rx_pool);
-	}
+	close_device(u);
 	free(u);
 }
 

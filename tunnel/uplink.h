@@ -36,11 +36,12 @@ struct uplink_counters {
 struct uplink_queue {
 	uint16_t port_id; /* of the ethdev */
 	uint16_t queue;
-	bool has_rx; /* this worker polls the receive queue */
 	const _Atomic bool *is_up;
 	uint64_t patience_tsc;       /* frames wait no longer for the device */
 	struct rte_mempool *tx_pool; /* frames to be sent are made in */
 	struct rte_mempool *rx_pool; /* packets come in */
+	uint16_t room;               /* of their buffers, for a packet with its outer headers */
+	int wait_fd;                 /* readable when packets wait; -1 when there is no such file */
 	uint16_t n_waiting;
 	uint64_t waiting_since;                     /* when the device last took a frame */
 	struct wire_frame *waiting[UPLINK_WAITING]; /* frames that the device has refused so far */
@@ -100,6 +101,10 @@ bool uplink_owns(const struct uplink_device *u, const struct rte_mbuf *m);
 
 /* Looks at the link, and tells the workers by `is_up`. [control] */
 void uplink_look(struct uplink_device *u, struct uplink_status *st);
+
+/* Takes packets to these UDP ports (host order), and leaves others to the kernel, where the driver
+ * can do that. -EIO with *e filled. [control] */
+int uplink_set_ports(struct uplink_device *u, const uint16_t *ports, unsigned n, struct err *e);
 
 /* Receives all multicast packets, or only those for its own address. [control] */
 void uplink_set_multicast(struct uplink_device *u, bool on);

@@ -19,7 +19,7 @@
 #include "vswitch/service.h"
 #include "vswitch/sleep.h"
 #include "vswitch/stage.h"
-#include "vswitch/wire_rx.h"
+#include "vswitch/ingress.h"
 
 #define MESSAGES_PER_TURN 8
 #define JOBS_PER_TURN     64
@@ -79,7 +79,7 @@ bool loop_turn(struct worker *w)
 	busy = control_stage(w);
 	busy |= poll_stage(w, interval_tsc);
 	if (unlikely(w->wire))
-		busy |= wire_accept(w);
+		busy |= ingress_accept(w);
 	busy |= serve_stage(w, interval_tsc);
 	if (busy) {
 		w->busy_turns++;

@@ -16,7 +16,7 @@
 #include "vswitch/notify.h"
 #include "vswitch/poll.h"
 #include "vswitch/stage.h"
-#include "vswitch/wire_rx.h"
+#include "vswitch/ingress.h"
 
 /* A preemptible service is split into at least this many bursts. */
 #define BURSTS_PER_SLICE 5
@@ -148,7 +148,7 @@ static void forward_part(struct worker *w)
 /* A source is where a VM's work waits: another kind is another case of serve_part(). */
 enum source_kind {
 	SOURCE_BACKLOG, /* jobs put off or handed over (vswitch/backlog.h) */
-	SOURCE_WIRE,    /* packets from other hosts, staged (vswitch/wire_rx.h) */
+	SOURCE_WIRE,    /* packets from other hosts, staged (vswitch/ingress.h) */
 	SOURCE_NET,     /* packets in transmit rings of network devices */
 };
 
@@ -157,7 +157,7 @@ static enum source_kind next_source(const struct worker *w, uint16_t vm)
 {
 	if (unlikely(w->backlog[vm].n > 0))
 		return SOURCE_BACKLOG;
-	return unlikely(w->wire && wire_has_turn(w->wire, vm)) ? SOURCE_WIRE : SOURCE_NET;
+	return unlikely(w->wire && ingress_has_turn(w->wire, vm)) ? SOURCE_WIRE : SOURCE_NET;
 }
 
 /* Adds work that does not count against the VM's rates. */
@@ -180,7 +180,7 @@ static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct 
 		add_unrated(use, packets, bytes);
 		return true;
 	case SOURCE_WIRE:
-		packets = wire_serve(w, vm, &bytes);
+		packets = ingress_serve(w, vm, &bytes);
 		add_unrated(use, packets, bytes);
 		return true;
 	case SOURCE_NET:

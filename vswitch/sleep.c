@@ -9,7 +9,7 @@
 #include <rte_ring.h>
 
 #include "vswitch/stage.h"
-#include "vswitch/wire_rx.h"
+#include "vswitch/ingress.h"
 
 #define MIN_SLEEP_US 50 /* going to sleep and waking up takes a good part of it */
 #define MAX_SLEEP_MS 1000
@@ -45,14 +45,14 @@ static bool is_far(const struct worker *w, uint64_t tsc)
 	       (int64_t)(tsc - worker_now(w)) > (int64_t)(w->tsc_hz / 1000000 * MIN_SLEEP_US);
 }
 
-/* Uplinks do not wake their worker, so it looks at them after a nap. */
+/* Some uplinks wake nobody up, so their worker looks at them after a nap. */
 static uint64_t nap_until(const struct worker *w, uint64_t until)
 {
 	uint64_t nap = worker_now(w) + w->tsc_hz / 1000000 * WIRE_NAP_US;
 
-	if (!wire_is_quiet(w->wire))
+	if (!ingress_is_quiet(w->wire))
 		return 0;
-	return w->wire->n_rx > 0 && nap < until ? nap : until;
+	return w->wire->n_silent > 0 && nap < until ? nap : until;
 }
 
 /* Sleeps until a guest kicks, a message comes, or that time is reached; MAX_SLEEP_MS at most. */

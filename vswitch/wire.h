@@ -66,6 +66,7 @@ struct wire {
 	struct uplink_queue *rx[UPLINK_MAX]; /* those that this worker polls */
 	uint16_t n_rx;
 	uint16_t next_rx;
+	uint16_t n_silent; /* of those, the ones that wake nobody up */
 
 	struct wire_out out[UPLINK_MAX]; /* of the part that is being committed */
 	uint16_t n_out;                  /* packets in all of them */

@@ -8,7 +8,6 @@
 
 #include "base/counter.h"
 #include "pkt/checksum.h"
-#include "pkt/pool.h"
 #include "tcp/segment.h"
 #include "vhost/net_hdr.h"
 #include "vswitch/backlog.h"
@@ -120,7 +119,7 @@ static bool append(struct copy *c, struct rte_mempool *pool, const uint8_t *from
 		   bool is_summed)
 {
 	while (len > 0) {
-		uint32_t room = POOL_MBUF_ROOM - c->last->data_len, n = RTE_MIN(len, room);
+		uint32_t room = rte_pktmbuf_tailroom(c->last), n = RTE_MIN(len, room);
 		uint8_t *to = rte_pktmbuf_mtod_offset(c->last, uint8_t *, c->last->data_len);
 
 		if (unlikely(room == 0)) {
@@ -189,22 +188,22 @@ static __rte_always_inline void copy_plain(struct rte_mbuf *to, const struct rte
 	}
 }
 
-/* Copies a packet into `to`, an empty buffer of the pool, and more of them if needed. Returns
+/* Copies a packet into `to`, an empty buffer of the queue, and more of them if needed. Returns
  * DROP_COUNT or why it could not. */
-static enum drop_reason copy_packet(struct rte_mbuf *to, struct rte_mempool *pool,
+static enum drop_reason copy_packet(struct rte_mbuf *to, const struct uplink_queue *q,
 				    const struct rte_mbuf *m)
 {
 	struct copy c = {.head = to, .last = to};
 	struct net_hdr_sums sums;
 	struct virtio_net_hdr h;
 
-	if (likely(m->ol_flags == 0 && m->pkt_len <= POOL_MBUF_ROOM)) {
+	if (likely(m->ol_flags == 0 && m->pkt_len <= q->room)) {
 		copy_plain(to, m);
 		return DROP_COUNT;
 	}
 	if (net_hdr_from_mbuf(m, 0, &h, &sums) < 0)
 		return DROP_NO_OFFLOAD;
-	if (!copy_bytes(&c, pool, m, sums.l4_at ? sums.l4_from : UINT32_MAX))
+	if (!copy_bytes(&c, q->tx_pool, m, sums.l4_at ? sums.l4_from : UINT32_MAX))
 		return DROP_UPLINK_FULL;
 	fill_sums(&c, &sums);
 	return DROP_COUNT;
@@ -324,7 +323,7 @@ static void send_out(struct worker *w, struct batch *b, struct uplink_queue *q, 
 		small = 0;
 	}
 	for (uint16_t i = 0; i < small; i++) {
-		enum drop_reason why = copy_packet(to[i], q->tx_pool, o->pkt[i]);
+		enum drop_reason why = copy_packet(to[i], q, o->pkt[i]);
 
 		if (unlikely(why != DROP_COUNT)) {
 			rte_pktmbuf_free(to[i]);

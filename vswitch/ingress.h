@@ -3,8 +3,8 @@
  * and then waits for that VM's next service. The receiver pays for both (lazy receiver processing,
  * Druschel and Banga 1996). What is for nobody is billed to the system, which takes in a limited
  * number of packets per turn. */
-#ifndef VSWITCH_WIRE_RX_H
-#define VSWITCH_WIRE_RX_H
+#ifndef VSWITCH_INGRESS_H
+#define VSWITCH_INGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,15 +14,15 @@
 
 /* Takes in packets from uplinks and from other workers, and stages them for their VMs. Sends what
  * waits for uplinks. True when there were any. [worker] */
-bool wire_accept(struct worker *w);
+bool ingress_accept(struct worker *w);
 
 /* Delivers some of the packets that are staged for a VM, and bills it. Adds their bytes to *bytes;
  * returns their number. [worker] */
-uint16_t wire_serve(struct worker *w, uint16_t vm, uint32_t *bytes);
+uint16_t ingress_serve(struct worker *w, uint16_t vm, uint32_t *bytes);
 
 /* Whether packets are staged for a VM and it is their turn, which alternates with that of the VM's
  * own rings. [worker] */
-static inline bool wire_has_turn(struct wire *wire, uint16_t vm)
+static inline bool ingress_has_turn(struct wire *wire, uint16_t vm)
 {
 	struct staging *s = &wire->staging[vm];
 
@@ -31,13 +31,13 @@ static inline bool wire_has_turn(struct wire *wire, uint16_t vm)
 }
 
 /* Whether nothing has come from other workers, and nothing waits for an uplink. [worker] */
-bool wire_is_quiet(const struct wire *wire);
+bool ingress_is_quiet(const struct wire *wire);
 
 /* Drops what is staged for a VM. [worker] */
-void wire_forget_vm(struct worker *w, uint16_t vm);
+void ingress_forget_vm(struct worker *w, uint16_t vm);
 
 /* Drops what is staged in buffers of an uplink, which no worker takes packets from any more. What
  * came from other uplinks stays. [worker] */
-void wire_forget_device(struct worker *w, const struct uplink_device *u);
+void ingress_forget_device(struct worker *w, const struct uplink_device *u);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From the wire. */
-#include "vswitch/wire_rx.h"
+#include "vswitch/ingress.h"
 
 #include <rte_ether.h>
 #include <rte_prefetch.h>
@@ -289,7 +289,7 @@ static unsigned accept_handed(struct worker *w)
 	return n;
 }
 
-bool wire_accept(struct worker *w)
+bool ingress_accept(struct worker *w)
 {
 	struct wire *wire = w->wire;
 	unsigned n = 0;
@@ -351,7 +351,7 @@ static void gather(struct worker *w, struct staging *list, struct batch *b, uint
 	}
 }
 
-uint16_t wire_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
+uint16_t ingress_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
 {
 	struct batch *b = w->job_batch;
 	uint16_t port[BATCH_MAX];
@@ -377,7 +377,7 @@ uint16_t wire_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
 	return b->n;
 }
 
-bool wire_is_quiet(const struct wire *wire)
+bool ingress_is_quiet(const struct wire *wire)
 {
 	for (unsigned i = 0; i < UPLINK_MAX; i++)
 		if (wire->tx[i] && wire->tx[i]->n_waiting > 0)
@@ -388,7 +388,7 @@ bool wire_is_quiet(const struct wire *wire)
 /* --- forgetting --------------------------------------------------------------------------------
  */
 
-void wire_forget_vm(struct worker *w, uint16_t vm)
+void ingress_forget_vm(struct worker *w, uint16_t vm)
 {
 	struct staging *list = &w->wire->staging[vm];
 
@@ -400,7 +400,7 @@ void wire_forget_vm(struct worker *w, uint16_t vm)
 	}
 }
 
-void wire_forget_device(struct worker *w, const struct uplink_device *u)
+void ingress_forget_device(struct worker *w, const struct uplink_device *u)
 {
 	while (accept_handed(w) > 0)
 		continue;
