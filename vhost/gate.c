@@ -253,8 +253,7 @@ static void look(struct gate *g, uint64_t now)
 	struct gate_port *p;
 
 	g->looked_ns = now;
-	LIST_FOREACH(p, &g->ports, link)
-	{
+	LIST_FOREACH (p, &g->ports, link) {
 		p->used_ns /= 2;
 		look_after_file(p);
 	}
@@ -272,8 +271,7 @@ static uint64_t do_what_is_due(struct gate *g, uint64_t now)
 	if (now - g->looked_ns >= LOOK_INTERVAL)
 		look(g, now);
 	next = g->looked_ns + LOOK_INTERVAL;
-	LIST_FOREACH(p, &g->ports, link)
-	{
+	LIST_FOREACH (p, &g->ports, link) {
 		if (p->fe.fd >= 0 && p->fe.have > 0 && now - p->fe.begun_ns >= MESSAGE_PATIENCE)
 			leave(p, "front end sent half a message and no more", now);
 		if (p->conf.is_client && p->fe.fd < 0 && now >= p->retry_ns)
