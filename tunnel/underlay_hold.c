@@ -41,25 +41,17 @@ static bool is_for_port(const struct netlink_link *link, uint16_t port)
 /* Another's vxlan device that is up and has the port does the same service. */
 static int use_other(struct underlay *u, struct holder *h, struct err *e)
 {
-	const struct netlink_link *down = NULL;
 	int ret = underlay_load_links(u);
 
 	if (ret < 0)
 		return fail(e, ret, "list of links", h->port);
 	for (size_t i = 0; i < u->n_links; i++) {
-		if (!is_for_port(&u->links[i], h->port))
+		if (!is_for_port(&u->links[i], h->port) || !u->links[i].up)
 			continue;
-		if (u->links[i].up) {
-			h->ifindex = u->links[i].ifindex;
-			h->ours = false;
-			return 0;
-		}
-		down = &u->links[i];
+		h->ifindex = u->links[i].ifindex;
+		h->ours = false;
+		return 0;
 	}
-	if (down)
-		return err_set(e, ERR_WRONG_STATE, NULL,
-			       "vxlan device '%s' has UDP port %u, but is down", down->name,
-			       h->port);
 	return err_set(e, ERR_BUSY, NULL, "UDP port %u is used by a program of this host", h->port);
 }
 
@@ -90,8 +82,6 @@ static int hold(struct underlay *u, struct holder *h, struct err *e)
 	if (ret < 0 && ret != -EEXIST)
 		return fail(e, ret, "vxlan device", h->port);
 	found = find_ours(u, h, name, e);
-	if (found == -ENODEV && ret == -EEXIST)
-		return use_other(u, h, e); /* of the same kind, with a name of its own */
 	if (found < 0)
 		return found == -EEXIST ? found : fail(e, found, "vxlan device", h->port);
 	ret = netlink_set_up(u->requests, h->ifindex);
