@@ -19,9 +19,22 @@ _stintctl_values() {
 	vm_set:worker) _stintctl_names worker_list worker ;;
 	vm_list:name) _stintctl_names vm_list name ;;
 	network_create:tenant) _stintctl_names tenant_list name ;;
+	network_create:vteps) echo known any ;;
+	network_create:learn-from-wire|network_create:learn_from_wire) echo off on ;;
+	network_create:flood-unknown|network_create:flood_unknown) echo off on ;;
+	network_create:inner-vlan|network_create:inner_vlan) echo pass drop ;;
 	network_delete:name) _stintctl_names network_list name ;;
 	network_set:name) _stintctl_names network_list name ;;
+	network_set:vteps) echo known any ;;
+	network_set:learn-from-wire|network_set:learn_from_wire) echo off on ;;
+	network_set:flood-unknown|network_set:flood_unknown) echo off on ;;
+	network_set:inner-vlan|network_set:inner_vlan) echo pass drop ;;
 	network_list:name) _stintctl_names network_list name ;;
+	network_add_remote:network) _stintctl_names network_list name ;;
+	network_remove_remote:network) _stintctl_names network_list name ;;
+	remote_list:network) _stintctl_names network_list name ;;
+	vtep_create:sum) echo auto on off ;;
+	vtep_create:zero-sum|vtep_create:zero_sum) echo off on ;;
 	port_create:vm) _stintctl_names vm_list name ;;
 	port_create:network) _stintctl_names network_list name ;;
 	port_create:mode) echo server client ;;
@@ -86,21 +99,24 @@ _stintctl() {
 	esac
 
 	if [ -z "$noun" ]; then
-		mapfile -t COMPREPLY < <(compgen -W "tenant vm network port fdb stats scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "tenant vm network remote uplink stats vtep port fdb scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
 		return
 	fi
 	case "$noun" in
-	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
+	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list network_add_remote network_remove_remote remote_list uplink_create uplink_delete uplink_list stats_uplinks vtep_create vtep_delete vtep_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
 	top) mapfile -t COMPREPLY < <(compgen -W "--interval --once --batch $globals" -- "$cur"); return ;;
 	esac
 	if [ -z "$verb" ]; then
 		case "$noun" in
 		tenant) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
 		vm) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
-		network) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
+		network) mapfile -t COMPREPLY < <(compgen -W "create delete set list add-remote remove-remote" -- "$cur") ;;
+		remote) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
+		uplink) mapfile -t COMPREPLY < <(compgen -W "create delete list" -- "$cur") ;;
+		stats) mapfile -t COMPREPLY < <(compgen -W "uplinks ports vms workers reset-peaks drop-reasons" -- "$cur") ;;
+		vtep) mapfile -t COMPREPLY < <(compgen -W "create delete list" -- "$cur") ;;
 		port) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
 		fdb) mapfile -t COMPREPLY < <(compgen -W "list add delete flush" -- "$cur") ;;
-		stats) mapfile -t COMPREPLY < <(compgen -W "ports vms workers reset-peaks drop-reasons" -- "$cur") ;;
 		scheduler) mapfile -t COMPREPLY < <(compgen -W "get set" -- "$cur") ;;
 		budget) mapfile -t COMPREPLY < <(compgen -W "get set get-bound" -- "$cur") ;;
 		histogram) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
@@ -123,16 +139,26 @@ _stintctl() {
 	"vm delete") method=vm_delete options="" positional=(name) ;;
 	"vm set") method=vm_set options="--worker --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
 	"vm list") method=vm_list options="" positional=(name) ;;
-	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size" positional=(name) ;;
+	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan" positional=(name) ;;
 	"network delete") method=network_delete options="" positional=(name) ;;
-	"network set") method=network_set options="--mtu --mac-ageing-s" positional=(name) ;;
+	"network set") method=network_set options="--mtu --mac-ageing-s --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan" positional=(name) ;;
 	"network list") method=network_list options="" positional=(name) ;;
+	"network add-remote") method=network_add_remote options="" positional=(network address) ;;
+	"network remove-remote") method=network_remove_remote options="" positional=(network address) ;;
+	"remote list") method=remote_list options="" positional=(network) ;;
+	"uplink create") method=uplink_create options="--device --mtu --kernel-interface --tx-wait-us" positional=(name) ;;
+	"uplink delete") method=uplink_delete options="" positional=(name) ;;
+	"uplink list") method=uplink_list options="" positional=(name) ;;
+	"stats uplinks") method=stats_uplinks options="" positional=(uplink) ;;
+	"vtep create") method=vtep_create options="--uplink --address --port --ttl --dscp --sum --zero-sum" positional=(name) ;;
+	"vtep delete") method=vtep_delete options="" positional=(name) ;;
+	"vtep list") method=vtep_list options="" positional=(name) ;;
 	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac --mac-guard --offloads" positional=(name) ;;
 	"port delete") method=port_delete options="" positional=(name) ;;
 	"port set") method=port_set options="--network --mac-limit --mac --mac-guard" positional=(name) ;;
 	"port list") method=port_list options="--vm --network" positional=(name) ;;
 	"fdb list") method=fdb_list options="--port" positional=(network) ;;
-	"fdb add") method=fdb_add options="" positional=(network mac port) ;;
+	"fdb add") method=fdb_add options="--remote" positional=(network mac port) ;;
 	"fdb delete") method=fdb_delete options="" positional=(network mac) ;;
 	"fdb flush") method=fdb_flush options="--port" positional=(network) ;;
 	"stats ports") method=stats_ports options="" positional=(port) ;;

@@ -15,9 +15,13 @@
 #include "base/log.h"
 #include "control/budget_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/network_rpc.h"
 #include "control/port_rpc.h"
 #include "control/refused.h"
+#include "control/tunnel.h"
+#include "control/uplink_rpc.h"
 #include "rpc/call.h"
+#include "vswitch/batch.h"
 
 #define FORMAT_VERSION 1
 
@@ -56,14 +60,48 @@ static json_t *vm_call(const struct vm *vm)
 	return config_call("vm_create", params);
 }
 
+static json_t *uplink_call(const struct uplink *u)
+{
+	return config_call("uplink_create", uplink_conf_to_json(u));
+}
+
+static json_t *vtep_call(const struct vtep *v)
+{
+	return config_call("vtep_create", vtep_conf_to_json(v));
+}
+
 static json_t *network_call(struct network *net)
 {
-	return config_call("network_create",
-			   json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "name", net->name, "tenant",
-				     net->tenant->name, "vni", (int)net->vni, "mtu",
-				     (int)atomic_load(&net->bridge.mtu), "mac_ageing_s",
-				     (int)net->mac_ageing_s, "mac_table_size",
-				     (int)fdb_capacity(net->bridge.fdb)));
+	return config_call("network_create", network_conf_to_json(net));
+}
+
+/* The calls that add a network's remotes. */
+static void add_remotes(const struct vswitch *sw, struct network *net, json_t *calls)
+{
+	const struct remotes *list = atomic_load(&net->bridge.remotes);
+	char address[IP_ADDR_TEXT_SIZE];
+
+	for (uint32_t i = 0; list && i < list->n; i++) {
+		const struct remote *r = sw->tunnel->remote_slot[list->dest[i] - DEST_FIRST_REMOTE];
+
+		ip_addr_format(&r->address, address);
+		json_array_append_new(calls, config_call("network_add_remote",
+							 json_pack("{s:s, s:s}", "network",
+								   net->name, "address", address)));
+	}
+}
+
+static void add_tunnel(const struct tunnel *t, json_t *calls)
+{
+	const struct uplink *u;
+	const struct vtep *v;
+
+	if (!t)
+		return;
+	TAILQ_FOREACH (u, &t->uplinks, link)
+		json_array_append_new(calls, uplink_call(u));
+	TAILQ_FOREACH (v, &t->vteps, link)
+		json_array_append_new(calls, vtep_call(v));
 }
 
 static json_t *port_call(const struct port *port)
@@ -80,16 +118,22 @@ struct static_entries {
 static bool add_static(void *arg, const struct fdb_entry *entry)
 {
 	struct static_entries *s = arg;
-	char mac[MAC_TEXT_SIZE];
+	bool is_remote = dest_is_remote(entry->port);
+	char mac[MAC_TEXT_SIZE], place[NAME_SIZE];
 
-	if (entry->is_static && s->sw->port_slot[entry->port]) {
-		mac_format(entry->mac, mac);
-		json_array_append_new(
-			s->calls,
-			config_call("fdb_add",
-				    json_pack("{s:s, s:s, s:s}", "network", s->net->name, "mac",
-					      mac, "port", s->sw->port_slot[entry->port]->name)));
-	}
+	if (!entry->is_static || (!is_remote && !s->sw->port_slot[entry->port]))
+		return false;
+	mac_format(entry->mac, mac);
+	if (is_remote)
+		ip_addr_format(
+			&s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE]->address,
+			place);
+	else
+		snprintf(place, sizeof(place), "%s", s->sw->port_slot[entry->port]->name);
+	json_array_append_new(
+		s->calls,
+		config_call("fdb_add", json_pack("{s:s, s:s, s:s}", "network", s->net->name, "mac",
+						 mac, is_remote ? "remote" : "port", place)));
 	return false;
 }
 
@@ -108,8 +152,11 @@ static json_t *all_calls(const struct rpc_ctx *ctx)
 		json_array_append_new(calls, tenant_call(t));
 	TAILQ_FOREACH (vm, &sw->vms, link)
 		json_array_append_new(calls, vm_call(vm));
+	add_tunnel(sw->tunnel, calls);
 	TAILQ_FOREACH (net, &sw->networks, link)
 		json_array_append_new(calls, network_call(net));
+	TAILQ_FOREACH (net, &sw->networks, link)
+		add_remotes(sw, net, calls);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		json_array_append_new(calls, port_call(port));
 	TAILQ_FOREACH (net, &sw->networks, link) {
@@ -136,6 +183,10 @@ json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *
 		return tenant_find(sw, name) ? tenant_call(tenant_find(sw, name)) : NULL;
 	if (strcmp(kind, "vm") == 0)
 		return vm_find(sw, name) ? vm_call(vm_find(sw, name)) : NULL;
+	if (strcmp(kind, "uplink") == 0)
+		return uplink_find(sw, name) ? uplink_call(uplink_find(sw, name)) : NULL;
+	if (strcmp(kind, "vtep") == 0)
+		return vtep_find(sw, name) ? vtep_call(vtep_find(sw, name)) : NULL;
 	if (strcmp(kind, "network") == 0)
 		return network_find(sw, name) ? network_call(network_find(sw, name)) : NULL;
 	return port_find(sw, name) ? port_call(port_find(sw, name)) : NULL;

@@ -12,8 +12,9 @@ json_t *config_call(const char *method, json_t *params);
 /* A call's method, "?" where it has none. */
 const char *config_method_of(const json_t *call);
 
-/* The call that creates an object as it is now: of the kind "tenant", "vm", "network" or "port", or
- * of the "scheduler", which has no name. New reference, NULL when there is no such object. */
+/* The call that creates an object as it is now: of the kind "tenant", "vm", "uplink", "vtep",
+ * "network" or "port", or of the "scheduler", which has no name. New reference, NULL when there is
+ * no such object. */
 json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *name);
 
 /* Writes any file, with a generation in it if that is not 0. */

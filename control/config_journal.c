@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ip_addr.h"
 #include "base/log.h"
 #include "control/config_impl.h"
 #include "control/journal.h"
@@ -49,13 +50,29 @@ static json_t *entry_record(const char *verb, const json_t *params)
 	return json_pack("{s:o}", verb, config_call("fdb_add", entry));
 }
 
+/* The same for one of a network's remotes. */
+static json_t *remote_record(const char *verb, const json_t *params)
+{
+	const char *given = json_string_value(json_object_get(params, "address"));
+	char text[IP_ADDR_TEXT_SIZE];
+	struct ip_addr a;
+	json_t *entry;
+
+	if (!given || !ip_addr_parse(given, &a))
+		return NULL;
+	ip_addr_format(&a, text);
+	entry = json_copy((json_t *)(uintptr_t)params);
+	json_object_set_new(entry, "address", json_string(text));
+	return json_pack("{s:o}", verb, config_call("network_add_remote", entry));
+}
+
 /* The record of what a call changed; NULL when that may be anything. */
 static json_t *record_of(const struct rpc_ctx *ctx, const char *method, const json_t *params)
 {
-	static const char *const kinds[] = {"tenant", "vm", "network", "port"};
+	static const char *const kinds[] = {"tenant", "vm", "uplink", "vtep", "network", "port"};
 	const char *name = json_string_value(json_object_get(params, "name"));
 
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		const char *budget_of = json_string_value(json_object_get(params, kinds[i]));
 		size_t n = strlen(kinds[i]);
 
@@ -70,6 +87,10 @@ static json_t *record_of(const struct rpc_ctx *ctx, const char *method, const js
 		return entry_record("set", params);
 	if (strcmp(method, "fdb_delete") == 0)
 		return entry_record("delete", params);
+	if (strcmp(method, "network_add_remote") == 0)
+		return remote_record("set", params);
+	if (strcmp(method, "network_remove_remote") == 0)
+		return remote_record("delete", params);
 	return NULL;
 }
 
@@ -157,8 +178,12 @@ static void make_key(struct fold *f, const json_t *call, char key[256])
 	const char *net = json_string_value(json_object_get(params, "network"));
 	const char *mac = json_string_value(json_object_get(params, "mac"));
 
+	const char *address = json_string_value(json_object_get(params, "address"));
+
 	if (strcmp(method, "fdb_add") == 0 && net && mac)
 		snprintf(key, 256, "fdb_add %.80s %.40s", net, mac);
+	else if (strcmp(method, "network_add_remote") == 0 && net && address)
+		snprintf(key, 256, "network_add_remote %.80s %.50s", net, address);
 	else if (strcmp(method, "scheduler_set") == 0)
 		snprintf(key, 256, "scheduler_set");
 	else if (name && strstr(method, "_create"))
@@ -191,6 +216,32 @@ static const char *network_of(const json_t *call)
 	return name ? name : "";
 }
 
+/* Removes a network's remotes, and static addresses behind them: they go when it is deleted, or
+ * leaves its VTEP. */
+static void drop_remotes(struct fold *f, const char *network)
+{
+	const char *key;
+	json_t *call;
+	void *next;
+
+	json_object_foreach_safe (f->calls, next, key, call) {
+		const json_t *params = json_object_get(call, "params");
+		bool is_remote = strncmp(key, "network_add_remote ", 19) == 0 ||
+				 json_object_get(params, "remote");
+
+		if (is_remote && strcmp(network_of(call), network) == 0)
+			json_object_del(f->calls, key);
+	}
+}
+
+static const char *vtep_of(const json_t *call)
+{
+	const char *name =
+		json_string_value(json_object_get(json_object_get(call, "params"), "vtep"));
+
+	return name ? name : "";
+}
+
 static void fold_record(void *arg, const json_t *record)
 {
 	json_t *set = json_object_get(record, "set");
@@ -205,6 +256,9 @@ static void fold_record(void *arg, const json_t *record)
 	if (before && strcmp(config_method_of(call), "port_create") == 0 && json_is_string(name) &&
 	    (!set || strcmp(network_of(before), network_of(set)) != 0))
 		drop_entries(f, json_string_value(name));
+	if (before && strcmp(config_method_of(call), "network_create") == 0 &&
+	    json_is_string(name) && (!set || strcmp(vtep_of(before), vtep_of(set)) != 0))
+		drop_remotes(f, json_string_value(name));
 	if (set)
 		json_object_set(f->calls, key, set);
 	else
@@ -215,8 +269,9 @@ static void fold_record(void *arg, const json_t *record)
  * was changed since. */
 static json_t *ordered(const json_t *by_key)
 {
-	static const char *const order[] = {"scheduler_set",  "tenant_create", "vm_create",
-					    "network_create", "port_create",   "fdb_add"};
+	static const char *const order[] = {"scheduler_set",      "tenant_create", "vm_create",
+					    "uplink_create",      "vtep_create",   "network_create",
+					    "network_add_remote", "port_create",   "fdb_add"};
 	const unsigned n = sizeof(order) / sizeof(order[0]);
 	json_t *calls = json_array(), *call;
 	const char *key;

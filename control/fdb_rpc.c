@@ -7,6 +7,8 @@
 #include "rpc_schema.h"
 #include "control/ctx_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/tunnel.h"
+#include "vswitch/batch.h"
 
 /* Which entries a call is about, and what to do with them. */
 struct walk {
@@ -18,16 +20,39 @@ struct walk {
 	uint32_t forgotten;
 };
 
-static json_t *entry_to_json(const struct network *net, const struct port *port,
+/* What an entry points to. NULL, NULL: to nothing any more. */
+struct place {
+	const struct port *port;
+	const struct remote *remote;
+};
+
+static struct place place_of(const struct vswitch *sw, uint16_t dest)
+{
+	struct place p = {0};
+
+	if (!dest_is_remote(dest))
+		p.port = sw->port_slot[dest];
+	else if (sw->tunnel)
+		p.remote = sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE];
+	return p;
+}
+
+static json_t *entry_to_json(const struct network *net, const struct place *place,
 			     const struct fdb_entry *entry)
 {
-	char mac[MAC_TEXT_SIZE];
+	char mac[MAC_TEXT_SIZE], address[IP_ADDR_TEXT_SIZE];
 	uint32_t now_s = switch_now_s();
 	json_t *o;
 
 	mac_format(entry->mac, mac);
-	o = json_pack("{s:s, s:s, s:s, s:b}", "network", net->name, "mac", mac, "port", port->name,
-		      "static", entry->is_static);
+	o = json_pack("{s:s, s:s}", "network", net->name, "mac", mac);
+	if (place->port) {
+		json_object_set_new(o, "port", json_string(place->port->name));
+	} else {
+		ip_addr_format(&place->remote->address, address);
+		json_object_set_new(o, "remote", json_string(address));
+	}
+	json_object_set_new(o, "static", json_boolean(entry->is_static));
 	if (!entry->is_static)
 		json_object_set_new(
 			o, "age_s",
@@ -38,12 +63,12 @@ static json_t *entry_to_json(const struct network *net, const struct port *port,
 static bool visit(void *ctx, const struct fdb_entry *entry)
 {
 	struct walk *w = ctx;
-	const struct port *port = w->sw->port_slot[entry->port];
+	const struct place place = place_of(w->sw, entry->port);
 
-	if (!port || (w->port && w->port != port))
+	if ((!place.port && !place.remote) || (w->port && w->port != place.port))
 		return false;
 	if (w->list)
-		json_array_append_new(w->list, entry_to_json(w->net, port, entry));
+		json_array_append_new(w->list, entry_to_json(w->net, &place, entry));
 	if (!w->forget || entry->is_static)
 		return false;
 	w->forgotten++;
@@ -93,45 +118,98 @@ json_t *rpc_handle_fdb_flush(struct rpc_ctx *ctx, const struct rpc_fdb_flush *p,
 	return json_pack("{s:i}", "flushed", (int)w.forgotten);
 }
 
+static struct port *find_port(struct vswitch *sw, const struct network *net, const char *name,
+			      struct err *e)
+{
+	struct port *port = port_find(sw, name);
+
+	if (!port)
+		err_set(e, ERR_NOT_FOUND, "port", "port '%s' does not exist", name);
+	else if (port->net != net)
+		err_set(e, ERR_INVALID, "port", "port '%s' is not in network '%s'", name,
+			net->name);
+	return port && port->net == net ? port : NULL;
+}
+
+/* Adds a static address. */
+static int add(struct network *net, const char *mac, uint16_t dest, uint64_t *number, struct err *e)
+{
+	int ret = mac_parse("mac", mac, number, e);
+
+	if (ret < 0)
+		return ret;
+	ret = fdb_add_static(net->bridge.fdb, *number, dest);
+	if (ret == -EEXIST)
+		return err_set(e, ERR_EXISTS, "mac", "mac '%s' is static in network '%s' already",
+			       mac, net->name);
+	if (ret < 0)
+		return err_set(e, ERR_NO_SPACE, "mac", "mac '%s': no room in network '%s'", mac,
+			       net->name);
+	return 0;
+}
+
+/* Adds one behind another host, which the entry then keeps known. */
+static const struct remote *add_remote(struct vswitch *sw, struct network *net,
+				       const struct rpc_fdb_add *p, uint64_t *mac, struct err *e)
+{
+	struct remote *r;
+
+	if (!net->vtep) {
+		err_set(e, ERR_INVALID, "remote", "network '%s' has no vtep", net->name);
+		return NULL;
+	}
+	r = remote_get(sw, net->vtep, "remote", p->remote, e);
+	if (r && add(net, p->mac, DEST_FIRST_REMOTE + r->id, mac, e) < 0) {
+		remote_put(sw, r);
+		r = NULL;
+	}
+	return r;
+}
+
 json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, struct err *e)
 {
 	struct network *net = network_find(ctx->sw, p->network);
-	struct port *port = port_find(ctx->sw, p->port);
 	struct fdb_entry entry = {.is_static = true};
-	int ret;
+	struct place place = {0};
 
 	if (!net) {
 		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", p->network);
 		return NULL;
 	}
-	if (!port) {
-		err_set(e, ERR_NOT_FOUND, "port", "port '%s' does not exist", p->port);
+	if (!p->port == !p->remote) {
+		err_set(e, ERR_INVALID, "port", "either port or remote has to be given");
 		return NULL;
 	}
-	if (port->net != net) {
-		err_set(e, ERR_INVALID, "port", "port '%s' is not in network '%s'", p->port,
-			p->network);
-		return NULL;
+	if (p->remote) {
+		place.remote = add_remote(ctx->sw, net, p, &entry.mac, e);
+		return place.remote ? entry_to_json(net, &place, &entry) : NULL;
 	}
-	if (mac_parse("mac", p->mac, &entry.mac, e) < 0)
+	place.port = find_port(ctx->sw, net, p->port, e);
+	if (!place.port || add(net, p->mac, place.port->vport.id, &entry.mac, e) < 0)
 		return NULL;
-	ret = fdb_add_static(net->bridge.fdb, entry.mac, port->vport.id);
-	if (ret == -EEXIST) {
-		err_set(e, ERR_EXISTS, "mac", "mac '%s' is static in network '%s' already", p->mac,
-			p->network);
-		return NULL;
-	}
-	if (ret < 0) {
-		err_set(e, ERR_NO_SPACE, "mac", "mac '%s': no room in network '%s'", p->mac,
-			p->network);
-		return NULL;
-	}
-	return entry_to_json(net, port, &entry);
+	return entry_to_json(net, &place, &entry);
+}
+
+/* The remote that a static address is behind, NULL for any other. */
+struct search {
+	struct vswitch *sw;
+	uint64_t mac;
+	struct remote *remote;
+};
+
+static bool look(void *ctx, const struct fdb_entry *entry)
+{
+	struct search *s = ctx;
+
+	if (entry->mac == s->mac && entry->is_static && dest_is_remote(entry->port))
+		s->remote = s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE];
+	return false;
 }
 
 json_t *rpc_handle_fdb_delete(struct rpc_ctx *ctx, const struct rpc_fdb_delete *p, struct err *e)
 {
 	struct network *net = network_find(ctx->sw, p->network);
+	struct search search = {.sw = ctx->sw};
 	uint64_t mac;
 
 	if (!net) {
@@ -140,10 +218,15 @@ json_t *rpc_handle_fdb_delete(struct rpc_ctx *ctx, const struct rpc_fdb_delete *
 	}
 	if (mac_parse("mac", p->mac, &mac, e) < 0)
 		return NULL;
+	search.mac = mac;
+	if (net->vtep)
+		fdb_sweep(net->bridge.fdb, look, &search);
 	if (fdb_remove(net->bridge.fdb, mac) < 0) {
 		err_set(e, ERR_NOT_FOUND, "mac", "mac '%s' is not known in network '%s'", p->mac,
 			p->network);
 		return NULL;
 	}
+	if (search.remote)
+		remote_put(ctx->sw, search.remote);
 	return json_true();
 }

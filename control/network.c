@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/switch.h"
+#include "control/tunnel.h"
+#include "tunnel/tables.h"
 
 struct network *network_find(struct vswitch *sw, const char *name)
 {
@@ -67,6 +68,8 @@ struct network *network_create(struct vswitch *sw, const struct network_conf *co
 	}
 	net->id = (uint16_t)slot;
 	net->vni = conf->vni;
+	net->bridge.vni = conf->vni;
+	atomic_store(&net->bridge.vtep, VTEP_NONE);
 	net->mac_ageing_s = conf->mac_ageing_s;
 	atomic_store(&net->bridge.mtu, conf->mtu);
 	net->tenant = tenant_find(sw, conf->tenant);
@@ -92,6 +95,9 @@ int network_delete(struct vswitch *sw, struct network *net, struct err *e)
 			       "network '%s' still has %u port%s, '%s' among them", net->name,
 			       members->n, members->n == 1 ? "" : "s",
 			       sw->port_slot[members->port[0]->id]->name);
+	if (net->vtep &&
+	    network_set_wire(sw, net, &(struct network_wire){.vtep = "", .mtu = 0}, e) < 0)
+		return -ENOMEM;
 	net->tenant->n_networks--;
 	TAILQ_REMOVE(&sw->networks, net, link);
 	sw->network_slot[net->id] = NULL;

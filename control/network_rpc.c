@@ -1,22 +1,44 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* JSON-RPC methods of networks. */
-#include <jansson.h>
+#include "control/network_rpc.h"
 
 #include "rpc_schema.h"
 #include "control/ctx_rpc.h"
 #include "control/refused.h"
 #include "control/refused_rpc.h"
-#include "control/switch.h"
+#include "control/tunnel.h"
+
+static const char *on_off(bool on)
+{
+	return on ? "on" : "off";
+}
+
+json_t *network_conf_to_json(struct network *net)
+{
+	struct bridge *b = &net->bridge;
+	json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "name", net->name, "tenant",
+			      net->tenant->name, "vni", (int)net->vni, "mtu",
+			      (int)atomic_load(&b->mtu), "mac_ageing_s", (int)net->mac_ageing_s,
+			      "mac_table_size", (int)fdb_capacity(b->fdb));
+
+	if (net->vtep)
+		json_object_set_new(o, "vtep", json_string(net->vtep->name));
+	json_object_set_new(o, "vteps", json_string(b->known_vteps_only ? "known" : "any"));
+	json_object_set_new(o, "learn_from_wire", json_string(on_off(b->learn_from_wire)));
+	json_object_set_new(o, "flood_unknown", json_string(on_off(b->flood_unknown)));
+	json_object_set_new(o, "inner_vlan", json_string(b->drop_inner_vlan ? "drop" : "pass"));
+	return o;
+}
 
 static json_t *network_to_json(struct network *net)
 {
 	const struct members *members = atomic_load(&net->bridge.members);
+	const struct remotes *remotes = atomic_load(&net->bridge.remotes);
+	json_t *o = network_conf_to_json(net);
 
-	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "name", net->name, "tenant",
-			 net->tenant->name, "vni", (int)net->vni, "mtu",
-			 (int)atomic_load(&net->bridge.mtu), "mac_ageing_s", (int)net->mac_ageing_s,
-			 "mac_table_size", (int)fdb_capacity(net->bridge.fdb), "ports",
-			 (int)members->n);
+	json_object_set_new(o, "ports", json_integer(members->n));
+	json_object_set_new(o, "remotes", json_integer(remotes ? remotes->n : 0));
+	return o;
 }
 
 static struct network *find(struct vswitch *sw, const char *name, struct err *e)
@@ -39,19 +61,53 @@ json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_
 		.mac_ageing_s = (uint32_t)p->mac_ageing_s,
 		.mac_table_size = (uint32_t)p->mac_table_size,
 	};
+	const struct network_wire wire = {
+		.vtep = p->vtep ? p->vtep : "",
+		.mtu = (uint32_t)p->mtu,
+		.known_vteps_only = p->vteps == RPC_ACCEPTED_VTEPS_KNOWN,
+		.learn = p->learn_from_wire == RPC_SWITCHED_ON,
+		.flood_unknown = p->flood_unknown == RPC_SWITCHED_ON,
+		.drop_inner_vlan = p->inner_vlan == RPC_INNER_VLAN_DROP,
+	};
 	struct network *net = network_create(ctx->sw, &conf, e);
 
 	if (!net)
 		return NULL;
+	if (network_set_wire(ctx->sw, net, &wire, e) < 0) {
+		network_delete(ctx->sw, net, NULL);
+		return NULL;
+	}
 	refused_forget(ctx->refused, "network_create", p->name);
 	return network_to_json(net);
+}
+
+/* Checks the MTU first, so that a refusal changes nothing. */
+static int set_wire(struct vswitch *sw, struct network *net, const struct rpc_network_set *p,
+		    struct err *e)
+{
+	const char *before = net->vtep ? net->vtep->name : "";
+	struct bridge *b = &net->bridge;
+	const struct network_wire wire = {
+		.vtep = p->vtep ? p->vtep : before,
+		.mtu = p->has_mtu ? (uint32_t)p->mtu : atomic_load(&b->mtu),
+		.known_vteps_only = p->has_vteps ? p->vteps == RPC_ACCEPTED_VTEPS_KNOWN
+						 : b->known_vteps_only,
+		.learn = p->has_learn_from_wire ? p->learn_from_wire == RPC_SWITCHED_ON
+						: b->learn_from_wire,
+		.flood_unknown = p->has_flood_unknown ? p->flood_unknown == RPC_SWITCHED_ON
+						      : b->flood_unknown,
+		.drop_inner_vlan = p->has_inner_vlan ? p->inner_vlan == RPC_INNER_VLAN_DROP
+						     : b->drop_inner_vlan,
+	};
+
+	return network_set_wire(sw, net, &wire, e);
 }
 
 json_t *rpc_handle_network_set(struct rpc_ctx *ctx, const struct rpc_network_set *p, struct err *e)
 {
 	struct network *net = find(ctx->sw, p->name, e);
 
-	if (!net)
+	if (!net || set_wire(ctx->sw, net, p, e) < 0)
 		return NULL;
 	network_set(net, p->has_mtu ? (uint32_t)p->mtu : atomic_load(&net->bridge.mtu),
 		    p->has_mac_ageing_s ? (uint32_t)p->mac_ageing_s : net->mac_ageing_s);
@@ -78,8 +134,8 @@ json_t *rpc_handle_network_list(struct rpc_ctx *ctx, const struct rpc_network_li
 	json_t *list = json_array();
 	struct network *net;
 
-	if (refused_list(ctx, list, "network_create", json_pack("{s:i}", "ports", 0), filters) ==
-		    0 &&
+	if (refused_list(ctx, list, "network_create",
+			 json_pack("{s:i, s:i}", "ports", 0, "remotes", 0), filters) == 0 &&
 	    p->name && !find(sw, p->name, e)) {
 		json_decref(list);
 		return NULL;

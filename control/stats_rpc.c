@@ -55,7 +55,7 @@ static json_t *port_stats(struct vswitch *sw, struct port *port)
 	const struct network *net = port->net;
 	struct queue_counters sum = {0};
 	struct port_counters c;
-	uint64_t dropped, tx_dropped;
+	uint64_t dropped, tx_dropped, wire_dropped;
 	json_t *drops, *tx_drops, *o;
 
 	port_count(sw, port, &c);
@@ -82,6 +82,9 @@ static json_t *port_stats(struct vswitch *sw, struct port *port)
 	json_object_set_new(o, "tx_dropped", number(tx_dropped));
 	json_object_set_new(o, "drops", drops);
 	json_object_set_new(o, "tx_drops", tx_drops);
+	json_object_set_new(o, "wire_in", number(c.wire_in));
+	json_object_set_new(o, "wire_delivered", number(c.wire_delivered));
+	json_object_set_new(o, "wire_drops", drops_to_json(c.wire_drops, &wire_dropped));
 	json_object_set_new(o, "queues", queues_to_json(&c, port->conf.max_pairs));
 	return o;
 }

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "vhost/gate.h"
 #include "control/mailbox.h"
+#include "control/tunnel.h"
+#include "vswitch/batch.h"
 #include "vswitch/loop.h"
 
 int switch_free_slot(void *const *slots, unsigned n)
@@ -127,6 +129,7 @@ void switch_destroy(struct vswitch *sw)
 	stop_workers(sw);
 	while (!TAILQ_EMPTY(&sw->networks))
 		network_delete(sw, TAILQ_FIRST(&sw->networks), NULL);
+	tunnel_destroy(sw);
 	while (!TAILQ_EMPTY(&sw->vms))
 		vm_delete(sw, TAILQ_FIRST(&sw->vms), NULL);
 	while (!TAILQ_EMPTY(&sw->tenants))
@@ -178,18 +181,39 @@ struct sweep {
 	const struct network *net;
 	uint32_t now_s;
 	uint32_t *macs; /* [MAX_PORTS] */
+	uint32_t wire_macs;
 };
+
+static bool is_old(const struct sweep *s, const struct fdb_entry *entry)
+{
+	return s->now_s > entry->seen_s && s->now_s - entry->seen_s > s->net->mac_ageing_s;
+}
+
+/* An address behind another host, which may be gone. */
+static bool sweep_remote(struct sweep *s, const struct fdb_entry *entry)
+{
+	if (entry->is_static)
+		return false;
+	if (!s->net->vtep || !s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE] ||
+	    is_old(s, entry))
+		return true;
+	s->wire_macs++;
+	return false;
+}
 
 static bool sweep_entry(void *ctx, const struct fdb_entry *entry)
 {
 	struct sweep *s = ctx;
-	const struct port *port = s->sw->port_slot[entry->port];
+	const struct port *port;
 
+	if (dest_is_remote(entry->port))
+		return sweep_remote(s, entry);
+	port = s->sw->port_slot[entry->port];
 	if (!port || port->net != s->net)
 		return true;
 	if (entry->is_static)
 		return false;
-	if (s->now_s > entry->seen_s && s->now_s - entry->seen_s > s->net->mac_ageing_s)
+	if (is_old(s, entry))
 		return true;
 	s->macs[entry->port]++;
 	return false;
@@ -204,9 +228,10 @@ static void age_addresses(struct vswitch *sw)
 	if (!macs)
 		return;
 	TAILQ_FOREACH (net, &sw->networks, link) {
-		struct sweep s = {sw, net, switch_now_s(), macs};
+		struct sweep s = {sw, net, switch_now_s(), macs, 0};
 
 		fdb_sweep(net->bridge.fdb, sweep_entry, &s);
+		atomic_store_explicit(&net->bridge.wire_macs, s.wire_macs, memory_order_relaxed);
 	}
 	TAILQ_FOREACH (port, &sw->ports, link)
 		atomic_store_explicit(&port->vport.macs, macs[port->vport.id],

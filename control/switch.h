@@ -45,8 +45,11 @@ struct vm {
 	TAILQ_ENTRY(vm) link;
 };
 
+struct vtep;
+
 struct network {
 	struct bridge bridge; /* what workers see */
+	struct vtep *vtep;    /* NULL: it is on this host only */
 	uint16_t id;
 	uint32_t vni;
 	struct tenant *tenant;
@@ -84,6 +87,7 @@ struct port {
 
 struct gate;
 struct mailbox;
+struct tunnel;
 
 struct vswitch {
 	struct worker *worker[MAX_WORKERS];
@@ -105,6 +109,7 @@ struct vswitch {
 	uint64_t watched_tsc;    /* when budgets were last looked at */
 	struct mailbox *mailbox; /* device changes, from the gate's thread */
 	struct gate *gate;       /* where front ends come in; NULL in tests without any */
+	struct tunnel *tunnel;   /* NULL: there can be no uplinks */
 };
 
 /* Microseconds of a number of TSC cycles. */

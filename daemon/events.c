@@ -10,6 +10,8 @@
 #include "control/config.h"
 #include "control/mailbox.h"
 #include "control/refused.h"
+#include "control/tunnel.h"
+#include "control/uplink_rpc.h"
 #include "control/watch.h"
 #include "rpc/server.h"
 #include "vhost/vdev_text.h"
@@ -116,6 +118,40 @@ static int on_mail(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	return 0;
 }
 
+/* --- uplinks -----------------------------------------------------------------------------------
+ */
+
+static void tell_uplink(void *ctx, const struct uplink *u)
+{
+	struct daemon *d = ctx;
+	char text[64];
+
+	uplink_state_text(u, text, sizeof(text));
+	log_info("uplink %s: %s", u->name, text);
+	rpc_server_event(d->server, u->status.is_up ? "uplink_up" : "uplink_down",
+			 json_pack("{s:s, s:s}", "uplink", u->name, "state_text", text));
+}
+
+/* The kernel has told of changes to the underlay. */
+static int on_underlay(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)s;
+	(void)fd;
+	(void)revents;
+	tunnel_read(d->ctx.sw);
+	return 0;
+}
+
+static int watch_underlay(struct daemon *d)
+{
+	struct tunnel *t = d->ctx.sw->tunnel;
+
+	return t ? sd_event_add_io(d->loop, NULL, underlay_fd(t->underlay), EPOLLIN, on_underlay, d)
+		 : 0;
+}
+
 /* Until a guest has booted, a front end that shares no memory is nothing unusual. */
 #define NOT_READY_S 30
 
@@ -173,6 +209,8 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)usec;
 	switch_tick(d->ctx.sw);
+	if (d->ctx.sw->tunnel)
+		tunnel_tick(d->ctx.sw, tell_uplink, d);
 	TAILQ_FOREACH (port, &d->ctx.sw->ports, link)
 		look_at_port(d, port);
 	if (d->ctx.unsaved[0])
@@ -231,7 +269,8 @@ void events_tell_incomplete(struct daemon *d)
 
 int events_watch(struct daemon *d, struct err *e)
 {
-	if (sd_event_add_io(d->loop, NULL, mailbox_fd(d->ctx.sw->mailbox), EPOLLIN, on_mail, d) <
+	if (watch_underlay(d) < 0 ||
+	    sd_event_add_io(d->loop, NULL, mailbox_fd(d->ctx.sw->mailbox), EPOLLIN, on_mail, d) <
 		    0 ||
 	    sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC, TICK_US, 10000, on_tick, d) <
 		    0 ||

@@ -16,6 +16,7 @@
 #include "base/wake_latency.h"
 #include "control/config.h"
 #include "control/refused.h"
+#include "control/tunnel.h"
 #include "daemon/daemon.h"
 #include "daemon/eal.h"
 #include "daemon/events.h"
@@ -26,6 +27,8 @@
 #include "ring/sigbus.h"
 #include "rpc/server.h"
 #include "rpc_schema.h"
+#include "tunnel/xdp.h"
+#include "tunnel/xdp_record.h"
 #include "vhost/gate.h"
 #include "vhost/vhost_lib.h"
 
@@ -109,6 +112,20 @@ static int hold_wake_latency(const struct options *o, struct err *e)
 	return 0;
 }
 
+/* Makes uplinks possible. The record of XDP programs is beside the socket, as the file of rings. */
+static int open_tunnel(struct daemon *d, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (!d->options.uplinks)
+		return 0;
+	snprintf(path, sizeof(path), "%s.xdp", d->options.socket);
+	xdp_init();
+	xdp_record_open(path);
+	d->ctx.sw->tunnel = tunnel_create(d->options.blocking_uplinks, e);
+	return d->ctx.sw->tunnel ? 0 : -1;
+}
+
 static int open_switch(struct daemon *d, struct err *e)
 {
 	const struct sched_conf sched = {
@@ -122,7 +139,7 @@ static int open_switch(struct daemon *d, struct err *e)
 	if (!d->ctx.sw || vhost_lib_init(d->options.socket, e) < 0)
 		return -1;
 	d->ctx.sw->gate = gate_create(e);
-	return d->ctx.sw->gate ? 0 : -1;
+	return d->ctx.sw->gate ? open_tunnel(d, e) : -1;
 }
 
 /* Opens the file of packed rings' positions. It is beside the socket, whose lock keeps other
@@ -180,7 +197,8 @@ static int run_ladder(struct daemon *d, struct err *e)
 	int ret = -1;
 
 	if (open_loop(d, e) < 0 || open_server(d, e) < 0 || hold_wake_latency(&d->options, e) < 0 ||
-	    privileges_drop(e) < 0 || log_start() < 0 || eal_init(&d->options.eal, "stintd", e) < 0)
+	    privileges_drop(d->options.uplinks, e) < 0 || log_start() < 0 ||
+	    eal_init(&d->options.eal, "stintd", e) < 0)
 		goto down;
 	has_eal = true;
 	privileges_lock_memory();

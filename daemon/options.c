@@ -28,6 +28,8 @@ static const char usage[] =
 	"  --wake-latency US       let idle cores sleep no deeper than they wake in US; 0: not at "
 	"all\n"
 	"  --no-huge               do without hugepages although there are some\n"
+	"  --uplinks               uplinks can be made; keeps the capabilities that they need\n"
+	"  --allow-blocking-uplinks  of drivers for tests too, which can hold up all VMs\n"
 	"  --memory MIB            packets take no more than that (default 8192; a VM's take 5 or "
 	"6)\n"
 	"  --log-level LEVEL       error, warn, info or debug (default info)\n"
@@ -45,6 +47,8 @@ enum {
 	OPT_WAKE_LATENCY,
 	OPT_NO_HUGE,
 	OPT_MEMORY,
+	OPT_UPLINKS,
+	OPT_BLOCKING_UPLINKS,
 	OPT_LOG,
 	OPT_HELP,
 	OPT_VERSION
@@ -59,6 +63,8 @@ static const struct option longopts[] = {
 	{"wake-latency", required_argument, NULL, OPT_WAKE_LATENCY},
 	{"no-huge", no_argument, NULL, OPT_NO_HUGE},
 	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"uplinks", no_argument, NULL, OPT_UPLINKS},
+	{"allow-blocking-uplinks", no_argument, NULL, OPT_BLOCKING_UPLINKS},
 	{"log-level", required_argument, NULL, OPT_LOG},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -137,6 +143,13 @@ static int set(struct options *o, int option, struct err *e)
 		return parse_wake_latency(optarg, o, e);
 	case OPT_NO_HUGE:
 		o->no_huge = true;
+		return 0;
+	case OPT_UPLINKS:
+		o->uplinks = true;
+		return 0;
+	case OPT_BLOCKING_UPLINKS:
+		o->uplinks = true;
+		o->blocking_uplinks = true;
 		return 0;
 	case OPT_MEMORY:
 		return parse_memory(optarg, o, e);

@@ -19,6 +19,8 @@ struct options {
 	int wake_latency_us;         /* -1: the machine's own */
 	uint64_t memory_mib;         /* most that packets may take */
 	bool no_huge;                /* no hugepages, even where there are some */
+	bool uplinks;                /* uplinks can be made */
+	bool blocking_uplinks;       /* also of drivers that can block */
 	struct eal_conf eal;
 };
 

@@ -32,16 +32,21 @@ static const struct {
 	int cap;
 	const char *name;
 	const char *cost;
+	bool for_uplinks; /* without them it is given up */
 } kept[] = {
-	{CAP_CHOWN, "CAP_CHOWN", "ports' sockets cannot be given to other users"},
-	{CAP_FOWNER, "CAP_FOWNER", "sockets in other users' folders keep their mode"},
-	{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", "sockets in other users' folders cannot be made"},
-	{CAP_IPC_LOCK, "CAP_IPC_LOCK", "memory may be swapped out, which holds up all VMs"},
+	{CAP_CHOWN, "CAP_CHOWN", "ports' sockets cannot be given to other users", false},
+	{CAP_FOWNER, "CAP_FOWNER", "sockets in other users' folders keep their mode", false},
+	{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", "sockets in other users' folders cannot be made",
+	 false},
+	{CAP_IPC_LOCK, "CAP_IPC_LOCK", "memory may be swapped out, which holds up all VMs", false},
 	{CAP_PERFMON, "CAP_PERFMON",
-	 "a guest's missing memory holds its worker up for longer than a packet"},
+	 "a guest's missing memory holds its worker up for longer than a packet", false},
+	{CAP_NET_ADMIN, "CAP_NET_ADMIN", "the kernel resolves no neighbours for VTEPs", true},
+	{CAP_NET_RAW, "CAP_NET_RAW", "devices of the kernel cannot be uplinks", true},
+	{CAP_BPF, "CAP_BPF", "AF_XDP devices cannot be uplinks", true},
 };
 
-int privileges_drop(struct err *e)
+int privileges_drop(bool has_uplinks, struct err *e)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(e, ERR_INTERNAL, NULL, "PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
@@ -49,6 +54,8 @@ int privileges_drop(struct err *e)
 		return 0;
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (kept[i].for_uplinks && !has_uplinks)
+			continue;
 		if (prctl(PR_CAPBSET_READ, kept[i].cap, 0, 0, 0) == 1 && is_permitted(kept[i].cap))
 			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
 				     (unsigned)kept[i].cap);

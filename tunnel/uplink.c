@@ -420,6 +420,8 @@ struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 		free(u);
 		return NULL;
 	}
+	if (u->xdp_ifindex)
+		xdp_note(u->xdp_ifindex);
 	uplink_look(u, &st);
 	return u;
 }
@@ -431,6 +433,8 @@ void uplink_close(struct uplink_device *u)
 	for (uint16_t i = 0; i < u->n_queues; i++)
 		give_up(&u->queue[i], &u->queue[i].counters.tx_down);
 	close_device(u);
+	if (u->xdp_ifindex)
+		xdp_note(u->xdp_ifindex);
 	free(u);
 }
 

@@ -22,6 +22,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/log.h"
+#include "tunnel/xdp_record.h"
 #include "tunnel/xdp/uplink.h"
 #include "tunnel/xdp_files.h"
 
@@ -135,6 +136,19 @@ static int query(unsigned ifindex, const char *ifname, struct bpf_xdp_query_opts
 	return 0;
 }
 
+/* Detaches a program, of which `only` may say more, from a hook. */
+static int detach(unsigned ifindex, const char *ifname, uint32_t id, uint32_t hook,
+		  const struct bpf_xdp_attach_opts *only, struct err *e)
+{
+	int rc = bpf_xdp_detach((int)ifindex, hook, only);
+
+	if (rc < 0)
+		return err_set(e, ERR_INTERNAL, NULL, "%s: cannot detach XDP program %u: %s",
+			       ifname, id, strerror(-rc));
+	log_info("%s: detached the XDP program of an earlier process (id %u)", ifname, id);
+	return 0;
+}
+
 /* Detaches the program with that id from one of the interface's hooks if it is ours. */
 static int clear_hook(unsigned ifindex, const char *ifname, uint32_t id, uint32_t hook,
 		      struct err *e)
@@ -145,6 +159,8 @@ static int clear_hook(unsigned ifindex, const char *ifname, uint32_t id, uint32_
 
 	if (id == 0)
 		return 0;
+	if (xdp_record_has(ifindex, id))
+		return detach(ifindex, ifname, id, hook, NULL, e);
 	fd = open_program(id, ifname, &info, e);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
@@ -154,14 +170,9 @@ static int clear_hook(unsigned ifindex, const char *ifname, uint32_t id, uint32_
 			       ifname, info.name[0] ? info.name : "one without a name", id);
 	}
 	only.old_prog_fd = fd;
-	rc = bpf_xdp_detach((int)ifindex, hook, &only);
+	rc = detach(ifindex, ifname, id, hook, &only, e);
 	close(fd);
-	if (rc < 0)
-		return err_set(e, ERR_INTERNAL, NULL,
-			       "%s: cannot detach XDP program %s (id %u): %s", ifname, info.name,
-			       id, strerror(-rc));
-	log_info("%s: detached the XDP program of an earlier process (id %u)", ifname, id);
-	return 0;
+	return rc;
 }
 
 int xdp_clear(unsigned ifindex, const char *ifname, struct err *e)
@@ -176,6 +187,16 @@ int xdp_clear(unsigned ifindex, const char *ifname, struct err *e)
 	if (rc == 0)
 		rc = clear_hook(ifindex, ifname, q.skb_prog_id, XDP_FLAGS_SKB_MODE, e);
 	return rc;
+}
+
+void xdp_note(unsigned ifindex)
+{
+	struct bpf_xdp_query_opts q = {.sz = sizeof(q)};
+	uint32_t id = 0;
+
+	if (bpf_xdp_query((int)ifindex, 0, &q) == 0)
+		id = q.drv_prog_id ? q.drv_prog_id : q.skb_prog_id;
+	xdp_record_set(ifindex, id);
 }
 
 /* --- ports ------------------------------------------------------------------------------------ */

@@ -21,9 +21,12 @@ const char *xdp_object_path(struct err *e);
 /* Detaches a program of ours, known by its name, which stays attached when a process is killed, and
  * because of which the driver would refuse to start. 0 when the interface has none (any more).
  * Another's program stays: -EBUSY, and *e has its name and id. This is to be called before a device
- * is probed, since the driver detaches whatever is attached when it fails. A program that this
- * process did not load has a name only for those with CAP_SYS_ADMIN: -EACCES without. */
+ * is probed, since the driver detaches whatever is attached when it fails. A program that is not in
+ * the record has a name only for those with CAP_SYS_ADMIN: -EACCES without. */
 int xdp_clear(unsigned ifindex, const char *ifname, struct err *e);
+
+/* Notes in the record (tunnel/xdp_record.h) which program the interface has now: ours, or none. */
+void xdp_note(unsigned ifindex);
 
 /* Makes the attached program of ours take packets to exactly these UDP ports (host order). Without
  * CAP_SYS_ADMIN this works in the process that loaded the program. -ENOENT when no program of ours

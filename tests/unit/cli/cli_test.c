@@ -196,8 +196,10 @@ static void lists_and_creates(void **state)
 	(void)state;
 	assert_int_equal(run("network list"), 0);
 	assert_string_equal(
-		out_text, "NAME  TENANT  VNI   MTU  MAC_AGEING_S  MAC_TABLE_SIZE  PORTS  REFUSED\n"
-			  "blue  acme      7  1500           300            4096      2  -\n");
+		out_text,
+		"NAME  TENANT  VNI   MTU  MAC_AGEING_S  MAC_TABLE_SIZE  PORTS  VTEP  REMOTES  "
+		"REFUSED\n"
+		"blue  acme      7  1500           300            4096      2  -           -  -\n");
 	expect("network create red --tenant acme --vni 9", 0, "vni     9\n", NULL);
 	expect("network create red --tenant=acme --vni=9 --mtu 9000", 0, "mtu     9000\n", NULL);
 	expect("network create --name red --tenant acme --vni 9", 0, "name    red\n", NULL);

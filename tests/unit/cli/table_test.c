@@ -98,12 +98,12 @@ static void results_by_schema(void **state)
 		      "\"static\":false,\"age_s\":12},{\"network\":\"b\",\"mac\":"
 		      "\"52:54:00:00:00:02\",\"port\":\"p2\",\"static\":true}]",
 		      false);
-	assert_string_equal(text, "NETWORK  MAC                PORT  STATIC  AGE_S\n"
-				  "blue     52:54:00:00:00:01  p     no         12\n"
-				  "b        52:54:00:00:00:02  p2    yes         -\n");
+	assert_string_equal(text, "NETWORK  MAC                PORT  REMOTE  STATIC  AGE_S\n"
+				  "blue     52:54:00:00:00:01  p     -       no         12\n"
+				  "b        52:54:00:00:00:02  p2    -       yes         -\n");
 	free(text);
 	text = render("fdb_list", "[]", false);
-	assert_string_equal(text, "NETWORK  MAC  PORT  STATIC  AGE_S\n");
+	assert_string_equal(text, "NETWORK  MAC  PORT  REMOTE  STATIC  AGE_S\n");
 	free(text);
 	text = render("scheduler_get", "{\"mode\":\"time\",\"slice_us\":20}", false);
 	assert_string_equal(text, "mode      time\nslice_us  20\n");

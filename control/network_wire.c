@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Networks that span hosts: their VTEP, and the remotes that their floods go to. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/tunnel.h"
+#include "vswitch/batch.h"
+
+/* Whether the MTU of a network fits its VTEP. */
+static int check_mtu(const struct vtep *v, uint32_t mtu, struct err *e)
+{
+	if (!v || mtu <= vtep_mtu(v))
+		return 0;
+	return err_set(e, ERR_INVALID, "mtu",
+		       "mtu %u: uplink '%s' has %u, of which IPv%d, UDP, VXLAN and Ethernet take "
+		       "%u: %u at most",
+		       mtu, v->uplink->name, v->uplink->mtu, v->address.is_v6 ? 6 : 4,
+		       v->uplink->mtu - vtep_mtu(v), vtep_mtu(v));
+}
+
+/* Publishes the networks that have a VTEP, by VNI. -ENOMEM. */
+static int publish_vnis(struct vswitch *sw)
+{
+	struct vni_table *t = vni_table_create(MAX_NETWORKS), *old;
+	struct network *net;
+
+	if (!t)
+		return -ENOMEM;
+	TAILQ_FOREACH (net, &sw->networks, link)
+		if (net->vtep)
+			vni_table_add(t, net->vni, &net->bridge);
+	old = atomic_exchange(&sw->tunnel->tables->vnis, t);
+	switch_quiesce(sw);
+	free(old);
+	return 0;
+}
+
+/* --- the list of remotes -----------------------------------------------------------------------
+ */
+
+static struct remote *remote_of(struct vswitch *sw, uint16_t dest)
+{
+	return sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE];
+}
+
+static bool lists(const struct remotes *list, uint16_t dest)
+{
+	for (uint32_t i = 0; list && i < list->n; i++)
+		if (list->dest[i] == dest)
+			return true;
+	return false;
+}
+
+static void publish_list(struct vswitch *sw, struct network *net, struct remotes *list)
+{
+	struct remotes *old = atomic_exchange(&net->bridge.remotes, list);
+
+	switch_quiesce(sw);
+	free(old);
+}
+
+/* A copy of the list with one entry more (sorted), or without one. NULL when memory is short. */
+static struct remotes *changed(const struct remotes *old, uint16_t dest, bool add)
+{
+	uint32_t n = old ? old->n : 0;
+	struct remotes *list = malloc(sizeof(*list) + (n + 1) * sizeof(list->dest[0]));
+	bool is_in = !add;
+
+	if (!list)
+		return NULL;
+	list->n = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!is_in && old->dest[i] > dest) {
+			list->dest[list->n++] = dest;
+			is_in = true;
+		}
+		if (add || old->dest[i] != dest)
+			list->dest[list->n++] = old->dest[i];
+	}
+	if (!is_in)
+		list->dest[list->n++] = dest;
+	return list;
+}
+
+int network_add_remote(struct vswitch *sw, struct network *net, const char *address, struct err *e)
+{
+	const struct remotes *old = atomic_load(&net->bridge.remotes);
+	struct remotes *list;
+	struct remote *r;
+
+	if (!net->vtep)
+		return err_set(e, ERR_WRONG_STATE, "network", "network '%s' has no vtep",
+			       net->name);
+	r = remote_get(sw, net->vtep, "address", address, e);
+	if (!r)
+		return -EINVAL;
+	if (lists(old, DEST_FIRST_REMOTE + r->id)) {
+		remote_put(sw, r);
+		return err_set(e, ERR_EXISTS, "address", "network '%s' has remote '%s' already",
+			       net->name, address);
+	}
+	list = changed(old, DEST_FIRST_REMOTE + r->id, true);
+	if (!list) {
+		remote_put(sw, r);
+		return err_set(e, ERR_NO_SPACE, "address", "out of memory");
+	}
+	publish_list(sw, net, list);
+	return 0;
+}
+
+static bool is_behind(void *ctx, const struct fdb_entry *entry)
+{
+	return entry->port == *(const uint16_t *)ctx && !entry->is_static;
+}
+
+/* Takes a remote off the list, and forgets addresses that were learned behind it. */
+static int remove_remote(struct vswitch *sw, struct network *net, struct remote *r, struct err *e)
+{
+	uint16_t dest = DEST_FIRST_REMOTE + r->id;
+	struct remotes *list = changed(atomic_load(&net->bridge.remotes), dest, false);
+
+	if (!list)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	if (list->n == 0) {
+		free(list);
+		list = NULL;
+	}
+	publish_list(sw, net, list);
+	fdb_sweep(net->bridge.fdb, is_behind, &dest);
+	remote_put(sw, r);
+	return 0;
+}
+
+int network_remove_remote(struct vswitch *sw, struct network *net, const char *address,
+			  struct err *e)
+{
+	struct remote *r = NULL;
+	struct ip_addr a;
+
+	if (!ip_addr_parse(address, &a))
+		return err_set(e, ERR_INVALID, "address", "address '%s': not an IP address",
+			       address);
+	if (net->vtep)
+		r = remote_find(sw, net->vtep, &a);
+	if (!r || !lists(atomic_load(&net->bridge.remotes), DEST_FIRST_REMOTE + r->id))
+		return err_set(e, ERR_NOT_FOUND, "address", "network '%s' has no remote '%s'",
+			       net->name, address);
+	return remove_remote(sw, net, r, e);
+}
+
+/* --- the VTEP ----------------------------------------------------------------------------------
+ */
+
+/* Static addresses behind remotes go with the VTEP. */
+static bool forget_static(void *ctx, const struct fdb_entry *entry)
+{
+	struct vswitch *sw = ctx;
+
+	if (!dest_is_remote(entry->port) || !entry->is_static)
+		return false;
+	remote_put(sw, remote_of(sw, entry->port));
+	return true;
+}
+
+static int leave_vtep(struct vswitch *sw, struct network *net, struct err *e)
+{
+	struct vtep *v = net->vtep;
+	const struct remotes *list;
+
+	net->vtep = NULL;
+	if (publish_vnis(sw) < 0) {
+		net->vtep = v;
+		return err_set(e, ERR_NO_SPACE, "vtep", "out of memory");
+	}
+	atomic_store(&net->bridge.vtep, VTEP_NONE);
+	fdb_sweep(net->bridge.fdb, forget_static, sw);
+	while ((list = atomic_load(&net->bridge.remotes)))
+		if (remove_remote(sw, net, remote_of(sw, list->dest[0]), e) < 0)
+			break;
+	v->n_networks--;
+	return 0;
+}
+
+static int join_vtep(struct vswitch *sw, struct network *net, struct vtep *v, struct err *e)
+{
+	net->vtep = v;
+	atomic_store(&net->bridge.vtep, v->id);
+	if (publish_vnis(sw) < 0) {
+		net->vtep = NULL;
+		return err_set(e, ERR_NO_SPACE, "vtep", "out of memory");
+	}
+	v->n_networks++;
+	return 0;
+}
+
+int network_set_wire(struct vswitch *sw, struct network *net, const struct network_wire *p,
+		     struct err *e)
+{
+	struct vtep *v = p->vtep[0] ? vtep_find(sw, p->vtep) : NULL;
+
+	if (p->vtep[0] && !v)
+		return err_set(e, ERR_NOT_FOUND, "vtep", "vtep '%s' does not exist", p->vtep);
+	if (check_mtu(v, p->mtu, e) < 0)
+		return -EINVAL;
+	atomic_store(&net->bridge.known_vteps_only, p->known_vteps_only);
+	atomic_store(&net->bridge.learn_from_wire, p->learn);
+	atomic_store(&net->bridge.flood_unknown, p->flood_unknown);
+	atomic_store(&net->bridge.drop_inner_vlan, p->drop_inner_vlan);
+	if (v == net->vtep)
+		return 0;
+	if (net->vtep && leave_vtep(sw, net, e) < 0)
+		return -ENOMEM;
+	return v ? join_vtep(sw, net, v, e) : 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Remotes: other hosts' VTEPs, and how the underlay gets to them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counter.h"
+#include "control/tunnel.h"
+#include "pkt/drops.h"
+#include "vswitch/wire.h"
+
+/* Adjacencies that are published at once, with one wait for the workers. */
+#define PUBLISH_AT_ONCE 256
+
+static const uint8_t reason_of[UNDERLAY_STATE_COUNT] = {
+	[UNDERLAY_UP] = DROP_COUNT,
+	[UNDERLAY_NO_ADDRESS] = DROP_TUNNEL_NO_ROUTE,
+	[UNDERLAY_NO_ROUTE] = DROP_TUNNEL_NO_ROUTE,
+	[UNDERLAY_OTHER_DEVICE] = DROP_TUNNEL_NO_ROUTE,
+	[UNDERLAY_UNRESOLVED] = DROP_UNRESOLVED,
+	[UNDERLAY_LINK_DOWN] = DROP_UPLINK_DOWN,
+};
+
+static bool fills_sum(const struct vtep *v)
+{
+	return v->sum == VTEP_SUM_ON || (v->sum == VTEP_SUM_AUTO && v->address.is_v6);
+}
+
+/* The remote as workers see it; NULL when memory is short. */
+static struct adjacency *make_adjacency(const struct remote *r, uint16_t generation)
+{
+	const struct underlay_way *way = underlay_way_of(r->path);
+	const struct vtep *v = r->vtep;
+	uint32_t overhead = v->address.is_v6 ? TUNNEL_OVERHEAD_V6 : TUNNEL_OVERHEAD_V4;
+	struct vxlan_conf conf = {
+		.vlan = way->vlan,
+		.src = v->address,
+		.dst = r->address,
+		.port = v->port,
+		.ttl = v->ttl,
+		.dscp = v->dscp < 0 ? 0 : (uint8_t)v->dscp,
+		.inherit_dscp = v->dscp < 0,
+		.sum = fills_sum(v),
+	};
+	struct adjacency *a = aligned_alloc(64, (sizeof(*a) + 63) / 64 * 64);
+
+	if (!a)
+		return NULL;
+	memcpy(conf.src_mac, way->src_mac, sizeof(conf.src_mac));
+	memcpy(conf.dst_mac, way->dst_mac, sizeof(conf.dst_mac));
+	memset(a, 0, sizeof(*a));
+	vxlan_template_init(&a->t, &conf);
+	a->mtu = way->mtu > overhead ? way->mtu - overhead : 0;
+	if (a->mtu > vtep_mtu(v))
+		a->mtu = vtep_mtu(v);
+	a->generation = generation;
+	a->uplink = v->uplink->id;
+	a->vtep = v->id;
+	a->reason = v->uplink->status.is_up ? reason_of[way->state] : DROP_UPLINK_DOWN;
+	return a;
+}
+
+void remote_mark(struct vswitch *sw, struct remote *r)
+{
+	r->is_changed = true;
+	sw->tunnel->has_changes = true;
+}
+
+static void free_later(struct vswitch *sw, struct adjacency **old, unsigned *n)
+{
+	switch_quiesce(sw);
+	while (*n > 0)
+		free(old[--*n]);
+}
+
+/* A remote that cannot be published for lack of memory stays marked, and is tried again. */
+void remotes_publish(struct vswitch *sw)
+{
+	struct tunnel *t = sw->tunnel;
+	struct adjacency *old[PUBLISH_AT_ONCE];
+	struct remote *r;
+	unsigned n = 0;
+
+	if (!t->has_changes)
+		return;
+	t->has_changes = false;
+	TAILQ_FOREACH (r, &t->remotes, link) {
+		const struct adjacency *before = atomic_load(&t->tables->adjacency[r->id]);
+		struct adjacency *a;
+
+		if (!r->is_changed)
+			continue;
+		a = make_adjacency(r, before->generation);
+		r->is_changed = !a;
+		t->has_changes |= !a;
+		if (!a)
+			continue;
+		old[n++] = atomic_exchange(&t->tables->adjacency[r->id], a);
+		if (n == PUBLISH_AT_ONCE)
+			free_later(sw, old, &n);
+	}
+	if (n > 0)
+		free_later(sw, old, &n);
+}
+
+/* Publishes by which addresses workers know remotes. -ENOMEM. */
+static int publish_sources(struct vswitch *sw)
+{
+	struct tunnel *t = sw->tunnel;
+	struct source_table *table, *old;
+	const struct remote *r;
+	uint32_t n = 0;
+
+	TAILQ_FOREACH (r, &t->remotes, link)
+		n++;
+	table = source_table_create(n);
+	if (!table)
+		return -ENOMEM;
+	TAILQ_FOREACH (r, &t->remotes, link)
+		if (!ip_addr_is_group(&r->address))
+			source_table_add(table, &r->address, r->vtep->id, r->id);
+	old = atomic_exchange(&t->tables->sources, table);
+	switch_quiesce(sw);
+	free(old);
+	return 0;
+}
+
+struct remote *remote_find(struct vswitch *sw, const struct vtep *v, const struct ip_addr *a)
+{
+	struct remote *r;
+
+	TAILQ_FOREACH (r, &sw->tunnel->remotes, link)
+		if (r->vtep == v && ip_addr_equal(&r->address, a))
+			return r;
+	return NULL;
+}
+
+static int check(struct vswitch *sw, const struct vtep *v, const char *field, const char *text,
+		 struct ip_addr *a, struct err *e)
+{
+	const struct vtep *own;
+
+	if (!ip_addr_parse(text, a) || !(ip_addr_is_host(a) || ip_addr_is_group(a)))
+		return err_set(e, ERR_INVALID, field,
+			       "%s '%s': not the IP address of a host or a group", field, text);
+	if (a->is_v6 != v->address.is_v6)
+		return err_set(e, ERR_INVALID, field, "%s '%s': vtep '%s' is of IPv%d", field, text,
+			       v->name, v->address.is_v6 ? 6 : 4);
+	TAILQ_FOREACH (own, &sw->tunnel->vteps, link)
+		if (ip_addr_equal(&own->address, a))
+			return err_set(e, ERR_INVALID, field, "%s '%s': is vtep '%s'", field, text,
+				       own->name);
+	return 0;
+}
+
+/* The next id that is free, or -1. */
+static int free_id(struct tunnel *t)
+{
+	for (unsigned i = 0; i < REMOTE_MAX; i++) {
+		uint16_t id = t->next_remote;
+
+		t->next_remote = (uint16_t)((t->next_remote + 1) % REMOTE_MAX);
+		if (!t->remote_slot[id])
+			return id;
+	}
+	return -1;
+}
+
+static void counters_clear(struct worker *w, void *arg)
+{
+	const struct remote *r = arg;
+
+	w->wire->remote[r->id] = (struct remote_counters){0};
+}
+
+static void take_out(struct vswitch *sw, struct remote *r)
+{
+	struct tunnel *t = sw->tunnel;
+	struct adjacency *old = atomic_exchange(&t->tables->adjacency[r->id], NULL);
+
+	TAILQ_REMOVE(&t->remotes, r, link);
+	t->remote_slot[r->id] = NULL;
+	/* On lack of memory the table still has its number, which leads to nothing. */
+	if (publish_sources(sw) < 0)
+		switch_quiesce(sw);
+	free(old);
+	underlay_remove(t->underlay, r->path);
+	r->vtep->n_remotes--;
+	free(r);
+}
+
+static int put_in(struct vswitch *sw, struct remote *r)
+{
+	struct tunnel *t = sw->tunnel;
+	struct adjacency *a = make_adjacency(r, ++t->generations);
+
+	if (!a)
+		return -ENOMEM;
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], counters_clear, r);
+	t->remote_slot[r->id] = r;
+	r->vtep->n_remotes++;
+	TAILQ_INSERT_TAIL(&t->remotes, r, link);
+	atomic_store(&t->tables->adjacency[r->id], a);
+	return publish_sources(sw);
+}
+
+static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_addr *a,
+			   struct err *e)
+{
+	struct tunnel *t = sw->tunnel;
+	struct underlay_conf conf = {
+		.src = v->address, .dst = *a, .port = v->port, .ifindex = v->uplink->ifindex};
+	int id = free_id(t);
+	struct remote *r = id < 0 ? NULL : calloc(1, sizeof(*r));
+
+	if (!r) {
+		err_set(e, ERR_NO_SPACE, "address", "no room for another remote (at most %d)",
+			REMOTE_MAX);
+		return NULL;
+	}
+	r->id = (uint16_t)id;
+	r->vtep = v;
+	r->address = *a;
+	conf.owner = r;
+	r->path = underlay_add(t->underlay, &conf, e);
+	if (!r->path) {
+		free(r);
+		return NULL;
+	}
+	if (put_in(sw, r) < 0) {
+		err_set(e, ERR_NO_SPACE, "address", "out of memory");
+		if (t->remote_slot[id]) {
+			take_out(sw, r);
+		} else {
+			underlay_remove(t->underlay, r->path);
+			free(r);
+		}
+		return NULL;
+	}
+	return r;
+}
+
+struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
+			  const char *address, struct err *e)
+{
+	struct ip_addr a;
+	struct remote *r;
+
+	if (check(sw, v, field, address, &a, e) < 0)
+		return NULL;
+	r = remote_find(sw, v, &a);
+	if (!r)
+		r = make(sw, v, &a, e);
+	if (r)
+		r->refs++;
+	return r;
+}
+
+void remote_put(struct vswitch *sw, struct remote *r)
+{
+	if (--r->refs == 0)
+		take_out(sw, r);
+}
+
+void remote_count(struct vswitch *sw, const struct remote *r, uint64_t *packets, uint64_t *bytes,
+		  uint64_t *drops)
+{
+	*packets = *bytes = *drops = 0;
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		const struct remote_counters *c = &sw->worker[i]->wire->remote[r->id];
+
+		*packets += counter_read(&c->packets);
+		*bytes += counter_read(&c->bytes);
+		*drops += counter_read(&c->drops);
+	}
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The tunnel as control sees it: its creation and once-a-second chores. */
+#include "control/tunnel.h"
+
+#include <stdlib.h>
+
+#include "vswitch/wire.h"
+
+static void on_change(void *ctx, struct underlay_path *path)
+{
+	struct tunnel *t = ctx;
+	struct remote *r = underlay_conf_of(path)->owner;
+
+	r->is_changed = true;
+	t->has_changes = true;
+}
+
+struct tunnel *tunnel_create(bool may_block, struct err *e)
+{
+	struct tunnel *t = calloc(1, sizeof(*t));
+
+	if (t)
+		t->tables = tunnel_tables_create();
+	if (!t || !t->tables) {
+		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+		free(t);
+		return NULL;
+	}
+	TAILQ_INIT(&t->uplinks);
+	TAILQ_INIT(&t->vteps);
+	TAILQ_INIT(&t->remotes);
+	t->may_block = may_block;
+	t->underlay = underlay_create(on_change, t, e);
+	if (!t->underlay) {
+		tunnel_tables_destroy(t->tables);
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void tunnel_destroy(struct vswitch *sw)
+{
+	struct tunnel *t = sw->tunnel;
+
+	if (!t)
+		return;
+	while (!TAILQ_EMPTY(&t->vteps))
+		vtep_delete(sw, TAILQ_FIRST(&t->vteps), NULL);
+	while (!TAILQ_EMPTY(&t->uplinks))
+		uplink_delete(sw, TAILQ_FIRST(&t->uplinks), NULL);
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		wire_destroy(sw->worker[i]->wire);
+		sw->worker[i]->wire = NULL;
+	}
+	underlay_destroy(t->underlay);
+	tunnel_tables_destroy(t->tables);
+	free(t);
+	sw->tunnel = NULL;
+}
+
+void tunnel_read(struct vswitch *sw)
+{
+	underlay_read(sw->tunnel->underlay);
+	remotes_publish(sw);
+}
+
+void tunnel_tick(struct vswitch *sw, void (*tell)(void *ctx, const struct uplink *u), void *ctx)
+{
+	struct tunnel *t = sw->tunnel;
+	struct uplink *u;
+	struct remote *r;
+
+	TAILQ_FOREACH (u, &t->uplinks, link) {
+		bool was_up = u->status.is_up;
+
+		uplink_look(u->dev, &u->status);
+		if (u->status.is_up == was_up)
+			continue;
+		TAILQ_FOREACH (r, &t->remotes, link)
+			if (r->vtep->uplink == u)
+				remote_mark(sw, r);
+		tell(ctx, u);
+	}
+	underlay_tick(t->underlay);
+	remotes_publish(sw);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The tunnel as control sees it: uplinks, VTEPs, and remotes, which are other hosts' VTEPs. Part of
+ * the switch (control/switch.h), and under the same rules. */
+#ifndef CONTROL_TUNNEL_H
+#define CONTROL_TUNNEL_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/ip_addr.h"
+#include "control/switch.h"
+#include "tunnel/tables.h"
+#include "tunnel/underlay.h"
+#include "tunnel/uplink.h"
+
+#define TUNNEL_OVERHEAD_V4 50 /* outer IP, UDP, VXLAN, inner Ethernet */
+#define TUNNEL_OVERHEAD_V6 70
+
+struct uplink {
+	uint8_t id;
+	char name[NAME_SIZE];
+	char device[UPLINK_DEVICE_SIZE];
+	char interface[IF_NAMESIZE]; /* the kernel's, whose routes and neighbours count */
+	unsigned ifindex;
+	bool is_interface_given;
+	uint16_t mtu;
+	uint32_t tx_wait_us;
+	uint32_t n_vteps;
+	struct uplink_device *dev;
+	struct uplink_status status; /* as last seen */
+	TAILQ_ENTRY(uplink) link;
+};
+
+enum vtep_sum { VTEP_SUM_AUTO, VTEP_SUM_ON, VTEP_SUM_OFF };
+
+struct vtep {
+	uint8_t id;
+	char name[NAME_SIZE];
+	struct uplink *uplink;
+	struct ip_addr address;
+	uint16_t port;
+	uint8_t ttl;
+	int dscp; /* -1: that of the inner packet */
+	enum vtep_sum sum;
+	bool accept_zero_sum;
+	uint32_t n_networks;
+	uint32_t n_remotes;
+	TAILQ_ENTRY(vtep) link;
+};
+
+struct remote {
+	uint16_t id;
+	struct vtep *vtep;
+	struct ip_addr address;
+	struct underlay_path *path;
+	uint32_t refs; /* lists of networks, and static addresses, that name it */
+	bool is_changed;
+	TAILQ_ENTRY(remote) link;
+};
+
+struct tunnel {
+	struct tunnel_tables *tables;
+	struct underlay *underlay;
+	bool may_block; /* drivers that can block are accepted as uplinks */
+	TAILQ_HEAD(uplinks, uplink) uplinks;
+	TAILQ_HEAD(vteps, vtep) vteps;
+	TAILQ_HEAD(remotes_of, remote) remotes;
+	struct uplink *uplink_slot[UPLINK_MAX];
+	struct vtep *vtep_slot[VTEP_MAX];
+	struct remote *remote_slot[REMOTE_MAX];
+	uint16_t next_remote; /* ids are used in turn, so that none comes back soon */
+	uint16_t generations;
+	bool has_changes; /* remotes that are marked so */
+};
+
+/* Makes uplinks possible. NULL with *e filled. [control] */
+struct tunnel *tunnel_create(bool may_block, struct err *e);
+/* Deletes all of it; no network may use it any more. NULL is fine. [control] */
+void tunnel_destroy(struct vswitch *sw);
+
+/* Handles what the kernel told (when underlay_fd() is readable). [control] */
+void tunnel_read(struct vswitch *sw);
+/* Once a second. Calls `tell` for each uplink whose link has changed. [control] */
+void tunnel_tick(struct vswitch *sw, void (*tell)(void *ctx, const struct uplink *u), void *ctx);
+
+/* --- uplinks --- */
+struct uplink_params {
+	const char *name;
+	const char *device;
+	const char *interface; /* NULL: the device's own */
+	uint16_t mtu;
+	uint32_t tx_wait_us;
+};
+
+struct uplink *uplink_find(struct vswitch *sw, const char *name);
+struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, struct err *e);
+int uplink_delete(struct vswitch *sw, struct uplink *u, struct err *e);
+
+/* --- VTEPs --- */
+struct vtep_params {
+	const char *name;
+	const char *uplink;
+	const char *address;
+	uint16_t port;
+	uint8_t ttl;
+	int dscp;
+	enum vtep_sum sum;
+	bool accept_zero_sum;
+};
+
+struct vtep *vtep_find(struct vswitch *sw, const char *name);
+struct vtep *vtep_create(struct vswitch *sw, const struct vtep_params *p, struct err *e);
+int vtep_delete(struct vswitch *sw, struct vtep *v, struct err *e);
+/* The longest layer 3 packet of a tenant that fits its uplink. */
+uint32_t vtep_mtu(const struct vtep *v);
+
+/* --- remotes --- */
+
+/* The remote with that address, made if there is none. Each is to be put back once. NULL with *e
+ * filled, which names the parameter `field`. [control] */
+struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
+			  const char *address, struct err *e);
+void remote_put(struct vswitch *sw, struct remote *r);
+struct remote *remote_find(struct vswitch *sw, const struct vtep *v, const struct ip_addr *a);
+/* Packets to it, and what became of them, summed over all workers. */
+void remote_count(struct vswitch *sw, const struct remote *r, uint64_t *packets, uint64_t *bytes,
+		  uint64_t *drops);
+/* Notes that remotes have to be published anew, because their way or their uplink changed; and does
+ * so. */
+void remote_mark(struct vswitch *sw, struct remote *r);
+void remotes_publish(struct vswitch *sw);
+
+/* --- networks --- */
+
+struct network_wire {
+	const char *vtep; /* "": none */
+	uint32_t mtu;     /* that the network is to have */
+	bool known_vteps_only;
+	bool learn;
+	bool flood_unknown;
+	bool drop_inner_vlan;
+};
+
+/* Connects a network to a VTEP, or takes it off. */
+int network_set_wire(struct vswitch *sw, struct network *net, const struct network_wire *p,
+		     struct err *e);
+/* The list of remotes that its floods go to. */
+int network_add_remote(struct vswitch *sw, struct network *net, const char *address, struct err *e);
+int network_remove_remote(struct vswitch *sw, struct network *net, const char *address,
+			  struct err *e);
+#endif

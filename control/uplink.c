@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Uplinks: devices that lead to other hosts. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "control/tunnel.h"
+#include "vswitch/ingress.h"
+
+struct uplink *uplink_find(struct vswitch *sw, const char *name)
+{
+	struct uplink *u;
+
+	if (!sw->tunnel)
+		return NULL;
+	TAILQ_FOREACH (u, &sw->tunnel->uplinks, link)
+		if (strcmp(u->name, name) == 0)
+			return u;
+	return NULL;
+}
+
+/* --- workers' parts ----------------------------------------------------------------------------
+ */
+
+struct wire_call {
+	struct wire *wire;
+	const struct uplink *u;
+};
+
+static void set_wire(struct worker *w, void *arg)
+{
+	const struct wire_call *c = arg;
+
+	w->wire = c->wire;
+}
+
+/* Gives each worker its part of the wire, when the first uplink is created. */
+static int make_wires(struct vswitch *sw, struct err *e)
+{
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		struct wire_call c = {0};
+
+		if (sw->worker[i]->wire)
+			continue;
+		c.wire = wire_create(i, sw->tunnel->tables);
+		if (!c.wire)
+			return err_set(e, ERR_NO_SPACE, NULL, "worker %u: out of memory", i);
+		worker_call(sw->worker[i], set_wire, &c);
+	}
+	return 0;
+}
+
+static void enter(struct worker *w, void *arg)
+{
+	const struct wire_call *c = arg;
+	struct uplink_queue *q = uplink_queue(c->u->dev, w->index);
+
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = q->wait_fd};
+
+	w->wire->tx[c->u->id] = q;
+	w->wire->rx[w->wire->n_rx++] = q;
+	if (q->wait_fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->wait_fd, &ev) < 0)
+		w->wire->n_silent++;
+}
+
+static void leave(struct worker *w, void *arg)
+{
+	const struct wire_call *c = arg;
+	const struct uplink_queue *q = uplink_queue(c->u->dev, w->index);
+	struct wire *wire = w->wire;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < wire->n_rx; i++)
+		if (wire->rx[i] != wire->tx[c->u->id])
+			wire->rx[kept++] = wire->rx[i];
+	if (q->wait_fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, q->wait_fd, NULL) < 0)
+		wire->n_silent--;
+	wire->n_rx = kept;
+	wire->next_rx = 0;
+	wire->tx[c->u->id] = NULL;
+}
+
+/* Lets go of packets in the uplink's buffers. No worker takes in new ones by now. */
+static void forget(struct worker *w, void *arg)
+{
+	const struct wire_call *c = arg;
+
+	ingress_forget_device(w, c->u->dev);
+}
+
+/* --- creation ----------------------------------------------------------------------------------
+ */
+
+static int check(struct vswitch *sw, const struct uplink_params *p, struct err *e)
+{
+	if (switch_check_name("name", p->name, e) < 0)
+		return -EINVAL;
+	if (!sw->tunnel)
+		return err_set(e, ERR_WRONG_STATE, NULL, "uplinks need stintd --uplinks");
+	if (uplink_find(sw, p->name))
+		return err_set(e, ERR_EXISTS, "name", "uplink '%s' exists", p->name);
+	if (strlen(p->device) >= UPLINK_DEVICE_SIZE)
+		return err_set(e, ERR_INVALID, "device", "device '%.80s...': longer than %d bytes",
+			       p->device, UPLINK_DEVICE_SIZE - 1);
+	if (p->interface && !if_nametoindex(p->interface))
+		return err_set(e, ERR_NOT_FOUND, "kernel_interface",
+			       "kernel_interface '%s': there is no such interface", p->interface);
+	return 0;
+}
+
+/* Finds the kernel's interface whose routes lead through the uplink. */
+static int find_interface(struct uplink *u, const struct uplink_params *p, struct err *e)
+{
+	u->is_interface_given = p->interface != NULL;
+	u->ifindex = p->interface ? if_nametoindex(p->interface) : u->status.ifindex;
+	if (u->ifindex == 0 || !if_indextoname(u->ifindex, u->interface))
+		return err_set(e, ERR_INVALID, "kernel_interface",
+			       "kernel_interface: device '%s' has no interface in the kernel, so "
+			       "one has to be named whose addresses and routes are meant",
+			       u->device);
+	return 0;
+}
+
+struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, struct err *e)
+{
+	struct wire_call c = {0};
+	struct uplink *u;
+	int slot;
+
+	if (check(sw, p, e) < 0 || make_wires(sw, e) < 0)
+		return NULL;
+	slot = switch_free_slot((void *const *)sw->tunnel->uplink_slot, UPLINK_MAX);
+	u = slot < 0 ? NULL : calloc(1, sizeof(*u));
+	if (!u) {
+		err_set(e, ERR_NO_SPACE, "name", "uplink '%s': no room (at most %d)", p->name,
+			UPLINK_MAX);
+		return NULL;
+	}
+	u->id = (uint8_t)slot;
+	u->mtu = p->mtu;
+	u->tx_wait_us = p->tx_wait_us;
+	snprintf(u->name, sizeof(u->name), "%s", p->name);
+	snprintf(u->device, sizeof(u->device), "%s", p->device);
+	u->dev = uplink_open(&(struct uplink_conf){.name = u->name,
+						   .device = u->device,
+						   .n_queues = (uint16_t)sw->n_workers,
+						   .mtu = u->mtu,
+						   .tx_wait_us = u->tx_wait_us,
+						   .may_block = sw->tunnel->may_block,
+						   .tsc_hz = sw->sched.tsc_hz},
+			     e);
+	if (u->dev)
+		uplink_look(u->dev, &u->status);
+	if (!u->dev || find_interface(u, p, e) < 0) {
+		uplink_close(u->dev);
+		free(u);
+		return NULL;
+	}
+	c.u = u;
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], enter, &c);
+	sw->tunnel->uplink_slot[slot] = u;
+	TAILQ_INSERT_TAIL(&sw->tunnel->uplinks, u, link);
+	return u;
+}
+
+int uplink_delete(struct vswitch *sw, struct uplink *u, struct err *e)
+{
+	struct wire_call c = {.u = u};
+
+	if (u->n_vteps)
+		return err_set(e, ERR_BUSY, "name", "uplink '%s' still has %u VTEP%s", u->name,
+			       u->n_vteps, u->n_vteps == 1 ? "" : "s");
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], leave, &c);
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		worker_call(sw->worker[i], forget, &c);
+	uplink_close(u->dev);
+	TAILQ_REMOVE(&sw->tunnel->uplinks, u, link);
+	sw->tunnel->uplink_slot[u->id] = NULL;
+	free(u);
+	return 0;
+}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Network namespaces of a test's own, with Linux as the host, as the peer on the wire, and as the guest."""
+import array
+import ctypes
+import fcntl
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+
+from stintd import wait_for
+
+
+CLONE_NEWNET = 0x40000000
+
+
+def enter_namespace(fd):
+    """Moves the calling thread."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(fd, CLONE_NEWNET) < 0:
+        raise OSError(ctypes.get_errno(), 'setns')
+
+
+class Net:
+    """One namespace, gone after close() with all interfaces in it."""
+    number = 0
+
+    def __init__(self):
+        Net.number += 1
+        self.name = f'stint{os.getpid()}-{Net.number}'
+        subprocess.run(['ip', 'netns', 'add', self.name], check=True)
+        self.ip('link set lo up')
+
+    @property
+    def prefix(self):
+        """What runs a command in it."""
+        return ['ip', 'netns', 'exec', self.name]
+
+    def run(self, *command, check=True):
+        done = subprocess.run([*self.prefix, *command], capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f'{" ".join(command)}: {done.returncode}\n{done.stdout}{done.stderr}')
+        return done
+
+    def ip(self, arguments, check=True):
+        done = subprocess.run(['ip', '-n', self.name, *arguments.split()], capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f'ip {arguments}: {done.stderr}')
+        return done.stdout
+
+    def add(self, address, interface):
+        """An address for an interface. One of IPv6 can be used at once."""
+        self.ip(f'addr add {address} dev {interface}' + (' nodad' if ':' in address else ''))
+
+    def pings(self, address, size=56, options=()):
+        """Whether an answer comes to one packet."""
+        return self.run('ping', '-c', '1', '-W', '1', '-s', str(size), *options, address, check=False).returncode == 0
+
+    def wait_ping(self, address, **options):
+        wait_for(lambda: self.pings(address, **options), 60, f'{self.name} pings {address}')
+
+    def inside(self, function):
+        """Runs a function in the namespace (in a thread of its own) and returns its result."""
+        result = []
+
+        def work():
+            with open(f'/run/netns/{self.name}', encoding='ascii') as f:
+                enter_namespace(f.fileno())
+            try:
+                result.append((function(), None))
+            except Exception as e:  # is raised where it is waited for
+                result.append((None, e))
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        value, error = result[0]
+        if error:
+            raise error
+        return value
+
+    def close(self):
+        subprocess.run(['ip', 'netns', 'del', self.name], check=False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+SIOCETHTOOL = 0x8946
+ETHTOOL_STXCSUM = 0x17
+
+
+def fill_checksums(name):
+    """Has the kernel fill in checksums of what it sends through an interface of this namespace, as on a real wire.
+    Between virtual interfaces it leaves them out."""
+    value = array.array('I', [ETHTOOL_STXCSUM, 0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        fcntl.ioctl(s, SIOCETHTOOL, struct.pack('16sQ16x', name.encode(), value.buffer_info()[0]))
+
+
+def link(a, a_name, b, b_name, mtu=1500):
+    """A pair of interfaces, one in each namespace, whose packets are as on a real wire."""
+    a.ip(f'link add {a_name} mtu {mtu} type veth peer name {b_name} mtu {mtu} netns {b.name}')
+    for net, name in ((a, a_name), (b, b_name)):
+        net.inside(lambda name=name: fill_checksums(name))
+        net.ip(f'link set {name} up')
+
+
+class Guest:
+    """Linux' network stack in a namespace, behind a virtio-user front end: interface `guest`. The front end
+    listens on the socket, so the switch may come and go."""
+
+    def __init__(self, socket, mac, addresses, mtu=1450):
+        self.net = Net()
+        self.out = tempfile.TemporaryFile('w+')
+        core = min(os.sched_getaffinity(0))
+        prefix = f'guest{os.getpid()}-{Net.number}'
+        self.process = subprocess.Popen(
+            [*self.net.prefix, 'stdbuf', '-o0', 'dpdk-testpmd', '--lcores', f'0@{core},1@{core}', '--no-pci',
+             '--no-huge', '-m', '128', '--no-shconf', '--no-telemetry', '--file-prefix', prefix,
+             '--vdev', f'net_virtio_user0,path={socket},mac={mac},server=1,queues=1,queue_size=256',
+             '--vdev', f'net_tap0,iface=guest,mac={mac}', '--', '-i', '--nb-cores=1', '--total-num-mbufs=2048',
+             '--no-mlockall', '--auto-start'],
+            stdin=subprocess.PIPE, stdout=self.out, stderr=subprocess.STDOUT, text=True)
+        wait_for(self.is_ready, 60, 'the guest is up')
+        self.net.ip(f'link set guest mtu {mtu} up')
+        for address in addresses:
+            self.net.add(address, 'guest')
+
+    def is_ready(self):
+        text = pathlib.Path(f'/proc/self/fd/{self.out.fileno()}').read_text(errors='replace')
+        if self.process.poll() is not None:
+            raise AssertionError(text)
+        return 'testpmd>' in text
+
+    def close(self):
+        try:
+            self.process.communicate('quit\n', timeout=15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.out.close()
+        self.net.close()

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Uplinks, VTEPs and remotes as operators manage them: what is refused, what survives a restart, what follows the
+kernel's routes and neighbours."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from kernel_vxlan_test import Wire, wire_lost  # noqa: E402
+from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
+
+
+def refusal(d, method, **params):
+    """Why a call is refused, with the field at fault."""
+    try:
+        d.call(method, **params)
+    except RpcError as e:
+        return (e.data or {}).get('field'), str(e)
+    raise AssertionError(f'{method} {params}: not refused')
+
+
+def without_uplinks():
+    with Stintd() as d:
+        field, text = refusal(d, 'uplink_create', name='up0', device='net_null0')
+        assert 'stintd --uplinks' in text, text
+        assert d.call('uplink_list') == d.call('vtep_list') == d.call('remote_list') == []
+
+
+def is_refused():
+    """Bad calls name what is wrong, and change nothing."""
+    with Wire() as w:
+        d = w.d
+        before = d.call('config_get')
+        cases = [
+            ('device', 'net_memif', dict(method='uplink_create', name='u', device='net_memif0')),
+            ('device', 'no such device', dict(method='uplink_create', name='u', device='net_nothing0')),
+            ('device', 'in use', dict(method='uplink_create', name='u', device='net_af_xdp0,iface=out')),
+            ('name', 'exists', dict(method='uplink_create', name='up0', device='net_ring0')),
+            ('kernel_interface', 'no such interface',
+             dict(method='uplink_create', name='u', device='net_ring0', kernel_interface='nowhere')),
+            ('kernel_interface', 'has no interface', dict(method='uplink_create', name='u', device='net_ring0')),
+            ('address', 'no interface', dict(method='vtep_create', name='v', uplink='up0', address='10.9.0.77')),
+            ('address', "is vtep 't'", dict(method='vtep_create', name='v', uplink='up0', address=w.ours)),
+            ('address', 'not a host', dict(method='vtep_create', name='v', uplink='up0', address='239.1.1.1')),
+            ('address', 'not a host', dict(method='vtep_create', name='v', uplink='up0', address='1.2.3')),
+            ('uplink', 'does not exist', dict(method='vtep_create', name='v', uplink='u', address=w.ours)),
+            ('mtu', '1450 at most', dict(method='network_set', name='blue', mtu=1451)),
+            ('vtep', 'does not exist', dict(method='network_set', name='blue', vtep='v')),
+            ('address', "is vtep 't'", dict(method='network_add_remote', network='blue', address=w.ours)),
+            ('address', 'IPv4', dict(method='network_add_remote', network='blue', address='fd00::9')),
+            ('address', 'already', dict(method='network_add_remote', network='blue', address=w.theirs)),
+            ('address', 'has no remote', dict(method='network_remove_remote', network='blue', address='10.9.0.9')),
+            ('remote', 'not the IP address',
+             dict(method='fdb_add', network='blue', mac='52:54:00:00:00:09', remote='127.0.0.1')),
+            ('port', 'either', dict(method='fdb_add', network='blue', mac='52:54:00:00:00:09')),
+            ('name', 'still has 1 network', dict(method='vtep_delete', name='t')),
+            ('name', 'still has 1 VTEP', dict(method='uplink_delete', name='up0')),
+        ]
+        for field, text, call in cases:
+            method = call.pop('method')
+            got = refusal(d, method, **call)
+            assert got[0] == field and text in got[1], (method, call, got)
+        assert d.call('config_get') == before
+
+
+def survives_a_restart():
+    """All of it is there again after a crash, and the guest talks on."""
+    with Wire() as w:
+        w.add_vxlan()
+        w.wait_up()
+        d = w.d
+        d.call('fdb_add', network='blue', mac='52:54:00:00:00:02', remote=w.theirs)
+        d.call('network_add_remote', network='blue', address='10.9.0.3')
+        d.call('network_remove_remote', network='blue', address='10.9.0.3')
+        w.guest.net.wait_ping('192.168.7.2')
+        before = {m: d.call(m) for m in ('vtep_list', 'network_list')}
+        config = d.call('config_get')
+        d.kill()
+        d.start()
+        assert d.call('config_get') == config
+        assert d.call('status_get')['state'] == 'ok', d.call('status_get')
+        for method, value in before.items():
+            assert d.call(method) == value, method
+        w.wait_up()
+        w.guest.net.wait_ping('192.168.7.2')
+
+
+def follows_the_underlay():
+    """The remote's state says what the kernel knows, and packets follow it."""
+    with Wire() as w:
+        w.add_vxlan()
+        w.wait_up()
+        w.guest.net.wait_ping('192.168.7.2')
+
+        def becomes(state, text):
+            def is_so():
+                r = w.d.call('remote_list')[0]
+                return r['state'] == state and text in r['state_text']
+            try:
+                wait_for(is_so, 60, f'the remote is {state}: {text}')
+            except TimeoutError as e:
+                raise AssertionError(f'{e}: {w.d.call("remote_list")}') from e
+
+        w.host.ip(f'addr del {w.ours}/24 dev out')
+        becomes('no_address', w.ours)
+        w.host.add(f'{w.ours}/24', 'out')
+        becomes('up', f'via {w.theirs} dev out')
+        w.guest.net.wait_ping('192.168.7.2')
+        # The next hop changes, and the path's MTU with it.
+        w.peer.add('10.9.0.254/24', 'wire')
+        w.host.ip(f'route add {w.theirs}/32 via 10.9.0.254 dev out mtu 1400')
+        becomes('up', 'via 10.9.0.254 dev out')
+        wait_for(lambda: w.d.call('remote_list')[0]['mtu'] == 1350, 60, "the path's MTU is known")
+        w.guest.net.wait_ping('192.168.7.2')
+        w.host.ip(f'route del {w.theirs}/32')
+        becomes('up', f'via {w.theirs} dev out')
+        # The peer gets another address on the link.
+        w.peer.ip('link set wire address 52:54:00:99:99:99')
+        w.host.ip('neigh flush dev out')
+        wait_for(lambda: w.d.call('remote_list')[0].get('mac') == '52:54:00:99:99:99', 60, 'the new address is known')
+        w.guest.net.wait_ping('192.168.7.2')
+        w.host.ip('link set out down')
+        becomes('link_down', '')
+        w.host.ip('link set out up')
+        becomes('up', '')
+        w.guest.net.wait_ping('192.168.7.2')
+
+
+def comes_and_goes():
+    """The uplink is removed and made anew while a guest sends."""
+    with Wire() as w:
+        w.add_vxlan()
+        w.wait_up()
+        w.guest.net.wait_ping('192.168.7.2')
+        for _ in range(3):
+            w.d.call('network_set', name='blue', vtep='')
+            w.d.call('vtep_delete', name='t')
+            w.d.call('uplink_delete', name='up0')
+            assert not w.guest.net.pings('192.168.7.2')
+            w.d.call('uplink_create', name='up0', device='net_af_xdp0,iface=out')
+            w.d.call('vtep_create', name='t', uplink='up0', address=w.ours)
+            w.d.call('network_set', name='blue', vtep='t')
+            w.d.call('network_add_remote', network='blue', address=w.theirs)
+            w.wait_up()
+            w.guest.net.wait_ping('192.168.7.2')
+        wait_for(lambda: not wire_lost(w.d), 60, 'packets from the wire are accounted for')
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, follows_the_underlay, comes_and_goes]))
