@@ -173,6 +173,34 @@ static void counters_clear(struct worker *w, void *arg)
 	w->wire->remote[r->id] = (struct remote_counters){0};
 }
 
+/* The interface on which the host is a member of the remote's group: the one with the VTEP's
+ * address. */
+static unsigned group_interface(struct vswitch *sw, const struct remote *r)
+{
+	unsigned ifindex = underlay_find_address(sw->tunnel->underlay, &r->vtep->address);
+
+	return ifindex ? ifindex : r->vtep->uplink->ifindex;
+}
+
+/* Makes the host a member of the group that a remote stands for. */
+static int join(struct vswitch *sw, struct remote *r, struct err *e)
+{
+	if (!ip_addr_is_group(&r->address))
+		return 0;
+	r->group_ifindex = group_interface(sw, r);
+	if (underlay_join(sw->tunnel->underlay, &r->address, r->group_ifindex, e) < 0)
+		return -EIO;
+	/* The kernel tells the device which groups it wants, where it has the device. */
+	uplink_set_multicast(r->vtep->uplink->dev, true);
+	return 0;
+}
+
+static void leave(struct vswitch *sw, struct remote *r)
+{
+	if (ip_addr_is_group(&r->address))
+		underlay_leave(sw->tunnel->underlay, &r->address, r->group_ifindex);
+}
+
 static void take_out(struct vswitch *sw, struct remote *r)
 {
 	struct tunnel *t = sw->tunnel;
@@ -184,6 +212,7 @@ static void take_out(struct vswitch *sw, struct remote *r)
 	if (publish_sources(sw) < 0)
 		switch_quiesce(sw);
 	free(old);
+	leave(sw, r);
 	underlay_remove(t->underlay, r->path);
 	r->vtep->n_remotes--;
 	free(r);
@@ -224,7 +253,9 @@ static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_a
 	r->address = *a;
 	conf.owner = r;
 	r->path = underlay_add(t->underlay, &conf, e);
-	if (!r->path) {
+	if (!r->path || join(sw, r, e) < 0) {
+		if (r->path)
+			underlay_remove(t->underlay, r->path);
 		free(r);
 		return NULL;
 	}
@@ -233,6 +264,7 @@ static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_a
 		if (t->remote_slot[id]) {
 			take_out(sw, r);
 		} else {
+			leave(sw, r);
 			underlay_remove(t->underlay, r->path);
 			free(r);
 		}

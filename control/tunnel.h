@@ -55,7 +55,8 @@ struct remote {
 	struct vtep *vtep;
 	struct ip_addr address;
 	struct underlay_path *path;
-	uint32_t refs; /* lists of networks, and static addresses, that name it */
+	unsigned group_ifindex; /* where the host has joined the group, if it is one */
+	uint32_t refs;          /* lists of networks, and static addresses, that name it */
 	bool is_changed;
 	TAILQ_ENTRY(remote) link;
 };
