@@ -152,14 +152,15 @@ int network_remove_remote(struct vswitch *sw, struct network *net, const char *a
 /* --- the VTEP ----------------------------------------------------------------------------------
  */
 
-/* Static addresses behind remotes go with the VTEP. */
-static bool forget_static(void *ctx, const struct fdb_entry *entry)
+/* Addresses behind remotes go with the VTEP. */
+static bool forget_remote(void *ctx, const struct fdb_entry *entry)
 {
 	struct vswitch *sw = ctx;
 
-	if (!dest_is_remote(entry->port) || !entry->is_static)
+	if (!dest_is_remote(entry->port))
 		return false;
-	remote_put(sw, remote_of(sw, entry->port));
+	if (entry->is_static)
+		remote_put(sw, remote_of(sw, entry->port));
 	return true;
 }
 
@@ -174,7 +175,7 @@ static int leave_vtep(struct vswitch *sw, struct network *net, struct err *e)
 		return err_set(e, ERR_NO_SPACE, "vtep", "out of memory");
 	}
 	atomic_store(&net->bridge.vtep, VTEP_NONE);
-	fdb_sweep(net->bridge.fdb, forget_static, sw);
+	fdb_sweep(net->bridge.fdb, forget_remote, sw);
 	while ((list = atomic_load(&net->bridge.remotes)))
 		if (remove_remote(sw, net, remote_of(sw, list->dest[0]), e) < 0)
 			break;

@@ -7,10 +7,16 @@
 #include "base/counter.h"
 #include "control/tunnel.h"
 #include "pkt/drops.h"
+#include "vswitch/batch.h"
 #include "vswitch/wire.h"
 
 /* Adjacencies that are published at once, with one wait for the workers. */
 #define PUBLISH_AT_ONCE 256
+
+/* Hosts that are learned while there are so many remotes at most: anybody on the wire can invent
+ * some. */
+#define LEARN_UP_TO  1024
+#define FORGET_AFTER 60 /* seconds */
 
 static const uint8_t reason_of[UNDERLAY_STATE_COUNT] = {
 	[UNDERLAY_UP] = DROP_COUNT,
@@ -215,6 +221,7 @@ static void take_out(struct vswitch *sw, struct remote *r)
 	leave(sw, r);
 	underlay_remove(t->underlay, r->path);
 	r->vtep->n_remotes--;
+	t->n_remotes--;
 	free(r);
 }
 
@@ -229,6 +236,8 @@ static int put_in(struct vswitch *sw, struct remote *r)
 		worker_call(sw->worker[i], counters_clear, r);
 	t->remote_slot[r->id] = r;
 	r->vtep->n_remotes++;
+	t->n_remotes++;
+	r->named_s = switch_now_s();
 	TAILQ_INSERT_TAIL(&t->remotes, r, link);
 	atomic_store(&t->tables->adjacency[r->id], a);
 	return publish_sources(sw);
@@ -289,9 +298,71 @@ struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 	return r;
 }
 
+void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a)
+{
+	char text[IP_ADDR_TEXT_SIZE];
+	struct ip_addr same;
+	struct err e;
+
+	ip_addr_format(a, text);
+	if (sw->tunnel->n_remotes >= LEARN_UP_TO || !ip_addr_is_host(a) || remote_find(sw, v, a) ||
+	    check(sw, v, "address", text, &same, &e) < 0)
+		return;
+	make(sw, v, a, &e);
+}
+
+void remotes_forget(struct vswitch *sw)
+{
+	struct remote *r, *next;
+
+	for (r = TAILQ_FIRST(&sw->tunnel->remotes); r; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->refs == 0 && switch_now_s() - r->named_s > FORGET_AFTER)
+			take_out(sw, r);
+	}
+}
+
+void remotes_forget_of(struct vswitch *sw, const struct vtep *v)
+{
+	struct remote *r, *next;
+
+	for (r = TAILQ_FIRST(&sw->tunnel->remotes); r; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->vtep == v)
+			take_out(sw, r);
+	}
+}
+
+struct search {
+	uint16_t dest;
+	bool found;
+};
+
+static bool look(void *ctx, const struct fdb_entry *entry)
+{
+	struct search *s = ctx;
+
+	s->found |= entry->port == s->dest;
+	return false;
+}
+
+/* Whether any address is known behind the remote. */
+static bool is_named(struct vswitch *sw, const struct remote *r)
+{
+	struct search s = {.dest = DEST_FIRST_REMOTE + r->id};
+	struct network *net;
+
+	TAILQ_FOREACH (net, &sw->networks, link)
+		if (net->vtep == r->vtep && !s.found)
+			fdb_sweep(net->bridge.fdb, look, &s);
+	return s.found;
+}
+
 void remote_put(struct vswitch *sw, struct remote *r)
 {
-	if (--r->refs == 0)
+	/* Addresses may be known behind it still. */
+	r->named_s = switch_now_s();
+	if (--r->refs == 0 && !is_named(sw, r))
 		take_out(sw, r);
 }
 

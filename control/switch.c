@@ -192,11 +192,14 @@ static bool is_old(const struct sweep *s, const struct fdb_entry *entry)
 /* An address behind another host, which may be gone. */
 static bool sweep_remote(struct sweep *s, const struct fdb_entry *entry)
 {
+	struct remote *r;
+
 	if (entry->is_static)
 		return false;
-	if (!s->net->vtep || !s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE] ||
-	    is_old(s, entry))
+	r = s->net->vtep ? s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE] : NULL;
+	if (!r || is_old(s, entry))
 		return true;
+	r->named_s = s->now_s;
 	s->wire_macs++;
 	return false;
 }

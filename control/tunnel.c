@@ -3,6 +3,7 @@
 #include "control/tunnel.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "vswitch/wire.h"
 
@@ -65,6 +66,36 @@ void tunnel_read(struct vswitch *sw)
 	remotes_publish(sw);
 }
 
+/* Hosts that workers got packets from and do not know. */
+struct strangers {
+	unsigned n;
+	struct stranger at[WIRE_STRANGERS];
+};
+
+static void take_strangers(struct worker *w, void *arg)
+{
+	struct strangers *s = arg;
+
+	s->n = w->wire->n_strangers;
+	memcpy(s->at, w->wire->stranger, s->n * sizeof(s->at[0]));
+	w->wire->n_strangers = 0;
+}
+
+static void learn_remotes(struct vswitch *sw)
+{
+	for (unsigned i = 0; i < sw->n_workers; i++) {
+		struct strangers s = {0};
+
+		if (!sw->worker[i]->wire || sw->worker[i]->wire->n_strangers == 0)
+			continue;
+		worker_call(sw->worker[i], take_strangers, &s);
+		for (unsigned k = 0; k < s.n; k++)
+			if (sw->tunnel->vtep_slot[s.at[k].vtep])
+				remote_learn(sw, sw->tunnel->vtep_slot[s.at[k].vtep],
+					     &s.at[k].address);
+	}
+}
+
 void tunnel_tick(struct vswitch *sw, void (*tell)(void *ctx, const struct uplink *u), void *ctx)
 {
 	struct tunnel *t = sw->tunnel;
@@ -82,6 +113,8 @@ void tunnel_tick(struct vswitch *sw, void (*tell)(void *ctx, const struct uplink
 				remote_mark(sw, r);
 		tell(ctx, u);
 	}
+	learn_remotes(sw);
+	remotes_forget(sw);
 	underlay_tick(t->underlay);
 	remotes_publish(sw);
 }

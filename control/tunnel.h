@@ -57,6 +57,7 @@ struct remote {
 	struct underlay_path *path;
 	unsigned group_ifindex; /* where the host has joined the group, if it is one */
 	uint32_t refs;          /* lists of networks, and static addresses, that name it */
+	uint32_t named_s;       /* when an address behind it was last known: see remotes_forget() */
 	bool is_changed;
 	TAILQ_ENTRY(remote) link;
 };
@@ -73,6 +74,7 @@ struct tunnel {
 	struct remote *remote_slot[REMOTE_MAX];
 	uint16_t next_remote; /* ids are used in turn, so that none comes back soon */
 	uint16_t generations;
+	uint32_t n_remotes;
 	bool has_changes; /* remotes that are marked so */
 };
 
@@ -125,6 +127,12 @@ struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 			  const char *address, struct err *e);
 void remote_put(struct vswitch *sw, struct remote *r);
 struct remote *remote_find(struct vswitch *sw, const struct vtep *v, const struct ip_addr *a);
+/* Gets to know a host that packets came from, within limits. It is forgotten when no address has
+ * been known behind it for a minute. */
+void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a);
+void remotes_forget(struct vswitch *sw);
+/* Forgets all remotes of a VTEP that no network uses any more. */
+void remotes_forget_of(struct vswitch *sw, const struct vtep *v);
 /* Packets to it, and what became of them, summed over all workers. */
 void remote_count(struct vswitch *sw, const struct remote *r, uint64_t *packets, uint64_t *bytes,
 		  uint64_t *drops);

@@ -155,6 +155,7 @@ int vtep_delete(struct vswitch *sw, struct vtep *v, struct err *e)
 	if (take_ports(sw, v->uplink, e) < 0)
 		log_warn("vtep %s: uplink %s still takes packets to port %u", v->name,
 			 v->uplink->name, v->port);
+	remotes_forget_of(sw, v);
 	underlay_release_port(sw->tunnel->underlay, v->port);
 	sw->tunnel->vtep_slot[v->id] = NULL;
 	v->uplink->n_vteps--;

@@ -135,6 +135,19 @@ static bool has_remote(const struct bridge *bridge, uint16_t dest)
 	return list && low < list->n && list->dest[low] == dest;
 }
 
+/* Notes a host that a network would learn from, if it knew the host. */
+static void note_stranger(struct wire *wire, const struct ip_addr *address, uint8_t vtep)
+{
+	struct stranger *s = wire->stranger;
+
+	if (wire->n_strangers == WIRE_STRANGERS)
+		return;
+	for (uint16_t i = 0; i < wire->n_strangers; i++)
+		if (s[i].vtep == vtep && ip_addr_equal(&s[i].address, address))
+			return;
+	s[wire->n_strangers++] = (struct stranger){*address, vtep};
+}
+
 /* Takes off the outer headers. Returns WIRE_DROP_COUNT, or why the packet is nobody's. */
 static enum wire_drop unwrap(struct worker *w, struct rte_mbuf *m, struct origin *from)
 {
@@ -159,6 +172,8 @@ static enum wire_drop unwrap(struct worker *w, struct rte_mbuf *m, struct origin
 	from->dest = remote == REMOTE_NONE ? 0 : DEST_FIRST_REMOTE + remote;
 	if (unlikely(from->bridge->known_vteps_only && !has_remote(from->bridge, from->dest)))
 		return WIRE_DROP_UNKNOWN_VTEP;
+	if (unlikely(remote == REMOTE_NONE && from->bridge->learn_from_wire))
+		note_stranger(w->wire, &o.src, vtep->id);
 	from->flow = o.flow;
 	policy = (struct vxlan_policy){
 		.strict_reserved = vtep->strict_reserved,

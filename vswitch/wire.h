@@ -27,6 +27,8 @@ struct rte_ring;
 #define WIRE_NODES 16384 /* packets staged at one worker */
 #define WIRE_INBOX 4096  /* packets on their way to one worker */
 
+#define WIRE_STRANGERS 64 /* unknown hosts that are noted at once */
+
 /* Packets of a batch for one uplink. */
 struct wire_out {
 	uint16_t n;
@@ -52,6 +54,12 @@ struct staging {
 	uint16_t first, last;
 	uint16_t n;
 	bool had_turn; /* its own rings are next */
+};
+
+/* A host that packets came from, and that is not known as a remote. */
+struct stranger {
+	struct ip_addr address;
+	uint8_t vtep; /* that they came to */
 };
 
 struct remote_counters {
@@ -84,6 +92,10 @@ struct wire {
 	uint16_t *share; /* [MAX_VMS] */
 	uint16_t *sharer;
 	uint16_t n_sharers;
+
+	/* Hosts to get to know. Control takes them once a second, so their number is limited. */
+	struct stranger stranger[WIRE_STRANGERS];
+	_Atomic uint16_t n_strangers;
 
 	/* Written by other workers too. */
 	struct rte_ring *inbox;         /* struct staged, for this worker's VMs */

@@ -147,5 +147,33 @@ def comes_and_goes():
         wait_for(lambda: not wire_lost(w.d), 60, 'packets from the wire are accounted for')
 
 
+def learns_hosts():
+    """With a group instead of a list of hosts, and vteps any, the hosts become known by their packets, and are
+    forgotten with the network's VTEP."""
+    with Wire() as w:
+        d = w.d
+        d.call('network_remove_remote', network='blue', address=w.theirs)
+        d.call('network_set', name='blue', vteps='any')
+        d.call('network_add_remote', network='blue', address='239.1.1.1')
+        w.peer.ip(f'link add vx mtu 1450 type vxlan id 100 dstport 4789 local {w.theirs} group 239.1.1.1 dev wire')
+        w.peer.add('192.168.7.2/24', 'vx')
+        w.peer.ip('link set vx up')
+        w.guest.net.wait_ping('192.168.7.2')
+
+        def is_learned():
+            w.guest.net.pings('192.168.7.2')
+            return [e for e in d.call('fdb_list') if e.get('remote') == w.theirs]
+        wait_for(is_learned, 60, 'the host is learned')
+        remote = [r for r in d.call('remote_list') if r['address'] == w.theirs][0]
+        wait_for(lambda: w.guest.net.pings('192.168.7.2') and
+                 [r for r in d.call('remote_list') if r['packets'] > remote['packets'] and r['address'] == w.theirs],
+                 60, 'packets go to that host alone')
+        d.call('network_set', name='blue', vtep='')
+        assert not [e for e in d.call('fdb_list') if 'remote' in e]
+        d.call('vtep_delete', name='t')
+        assert d.call('remote_list') == []
+
+
 if __name__ == '__main__':
-    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, follows_the_underlay, comes_and_goes]))
+    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, follows_the_underlay, comes_and_goes,
+                        learns_hosts]))
