@@ -23,12 +23,14 @@ _stintctl_values() {
 	network_create:learn-from-wire|network_create:learn_from_wire) echo off on ;;
 	network_create:flood-unknown|network_create:flood_unknown) echo off on ;;
 	network_create:inner-vlan|network_create:inner_vlan) echo pass drop ;;
+	network_create:mss-clamp|network_create:mss_clamp) echo off on ;;
 	network_delete:name) _stintctl_names network_list name ;;
 	network_set:name) _stintctl_names network_list name ;;
 	network_set:vteps) echo known any ;;
 	network_set:learn-from-wire|network_set:learn_from_wire) echo off on ;;
 	network_set:flood-unknown|network_set:flood_unknown) echo off on ;;
 	network_set:inner-vlan|network_set:inner_vlan) echo pass drop ;;
+	network_set:mss-clamp|network_set:mss_clamp) echo off on ;;
 	network_list:name) _stintctl_names network_list name ;;
 	network_add_remote:network) _stintctl_names network_list name ;;
 	network_remove_remote:network) _stintctl_names network_list name ;;
@@ -139,9 +141,9 @@ _stintctl() {
 	"vm delete") method=vm_delete options="" positional=(name) ;;
 	"vm set") method=vm_set options="--worker --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
 	"vm list") method=vm_list options="" positional=(name) ;;
-	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan" positional=(name) ;;
+	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp" positional=(name) ;;
 	"network delete") method=network_delete options="" positional=(name) ;;
-	"network set") method=network_set options="--mtu --mac-ageing-s --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan" positional=(name) ;;
+	"network set") method=network_set options="--mtu --mac-ageing-s --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp" positional=(name) ;;
 	"network list") method=network_list options="" positional=(name) ;;
 	"network add-remote") method=network_add_remote options="" positional=(network address) ;;
 	"network remove-remote") method=network_remove_remote options="" positional=(network address) ;;

@@ -18,6 +18,7 @@
 #include "control/network_rpc.h"
 #include "control/port_rpc.h"
 #include "control/refused.h"
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "control/uplink_rpc.h"
 #include "rpc/call.h"

@@ -7,6 +7,7 @@
 #include "rpc_schema.h"
 #include "control/ctx_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "vswitch/batch.h"
 

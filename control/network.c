@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "tunnel/tables.h"
 

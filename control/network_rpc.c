@@ -6,6 +6,7 @@
 #include "control/ctx_rpc.h"
 #include "control/refused.h"
 #include "control/refused_rpc.h"
+#include "control/switch.h"
 #include "control/tunnel.h"
 
 static const char *on_off(bool on)
@@ -27,6 +28,7 @@ json_t *network_conf_to_json(struct network *net)
 	json_object_set_new(o, "learn_from_wire", json_string(on_off(b->learn_from_wire)));
 	json_object_set_new(o, "flood_unknown", json_string(on_off(b->flood_unknown)));
 	json_object_set_new(o, "inner_vlan", json_string(b->drop_inner_vlan ? "drop" : "pass"));
+	json_object_set_new(o, "mss_clamp", json_string(on_off(b->clamps_mss)));
 	return o;
 }
 
@@ -68,6 +70,7 @@ json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_
 		.learn = p->learn_from_wire == RPC_SWITCHED_ON,
 		.flood_unknown = p->flood_unknown == RPC_SWITCHED_ON,
 		.drop_inner_vlan = p->inner_vlan == RPC_INNER_VLAN_DROP,
+		.clamps_mss = p->mss_clamp == RPC_SWITCHED_ON,
 	};
 	struct network *net = network_create(ctx->sw, &conf, e);
 
@@ -98,6 +101,7 @@ static int set_wire(struct vswitch *sw, struct network *net, const struct rpc_ne
 						      : b->flood_unknown,
 		.drop_inner_vlan = p->has_inner_vlan ? p->inner_vlan == RPC_INNER_VLAN_DROP
 						     : b->drop_inner_vlan,
+		.clamps_mss = p->has_mss_clamp ? p->mss_clamp == RPC_SWITCHED_ON : b->clamps_mss,
 	};
 
 	return network_set_wire(sw, net, &wire, e);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "vswitch/batch.h"
 
@@ -208,6 +209,7 @@ int network_set_wire(struct vswitch *sw, struct network *net, const struct netwo
 	atomic_store(&net->bridge.learn_from_wire, p->learn);
 	atomic_store(&net->bridge.flood_unknown, p->flood_unknown);
 	atomic_store(&net->bridge.drop_inner_vlan, p->drop_inner_vlan);
+	atomic_store(&net->bridge.clamps_mss, p->clamps_mss);
 	if (v == net->vtep)
 		return 0;
 	if (net->vtep && leave_vtep(sw, net, e) < 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/counter.h"
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "pkt/drops.h"
 #include "vswitch/batch.h"
@@ -309,6 +310,15 @@ void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a)
 	    check(sw, v, "address", text, &same, &e) < 0)
 		return;
 	make(sw, v, a, &e);
+}
+
+bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest)
+{
+	struct remote *r = net->vtep ? sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE] : NULL;
+
+	if (r)
+		r->named_s = switch_now_s();
+	return r;
 }
 
 void remotes_forget(struct vswitch *sw)

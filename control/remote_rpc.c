@@ -4,6 +4,7 @@
 
 #include "control/ctx_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "rpc_schema.h"
 #include "vswitch/batch.h"

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "vhost/gate.h"
 #include "control/mailbox.h"
-#include "control/tunnel.h"
 #include "vswitch/batch.h"
 #include "vswitch/loop.h"
 
@@ -192,14 +191,10 @@ static bool is_old(const struct sweep *s, const struct fdb_entry *entry)
 /* An address behind another host, which may be gone. */
 static bool sweep_remote(struct sweep *s, const struct fdb_entry *entry)
 {
-	struct remote *r;
-
 	if (entry->is_static)
 		return false;
-	r = s->net->vtep ? s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE] : NULL;
-	if (!r || is_old(s, entry))
+	if (is_old(s, entry) || !remote_note_address(s->sw, s->net, entry->port))
 		return true;
-	r->named_s = s->now_s;
 	s->wire_macs++;
 	return false;
 }

@@ -217,6 +217,12 @@ void port_count(struct vswitch *sw, const struct port *port, struct port_counter
 
 /* --- helpers of these modules --- */
 
+/* Deletes uplinks, VTEPs and remotes; no network may use them any more. */
+void tunnel_destroy(struct vswitch *sw);
+/* Notes that an address of the network is known behind a remote (vswitch/batch.h). False when that
+ * is gone. */
+bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest);
+
 /* Sets the port that workers find under an id. Workers that found the one before may use it until
  * switch_quiesce(). */
 void switch_set_port(struct vswitch *sw, uint16_t id, struct port *port);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The tunnel as control sees it: its creation and once-a-second chores. */
+#include "control/switch.h"
 #include "control/tunnel.h"
 
 #include <stdlib.h>

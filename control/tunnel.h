@@ -10,10 +10,13 @@
 #include <sys/queue.h>
 
 #include "base/ip_addr.h"
-#include "control/switch.h"
 #include "tunnel/tables.h"
 #include "tunnel/underlay.h"
 #include "tunnel/uplink.h"
+#include "vswitch/limits.h"
+
+struct network;
+struct vswitch;
 
 #define TUNNEL_OVERHEAD_V4 50 /* outer IP, UDP, VXLAN, inner Ethernet */
 #define TUNNEL_OVERHEAD_V6 70
@@ -80,8 +83,6 @@ struct tunnel {
 
 /* Makes uplinks possible. NULL with *e filled. [control] */
 struct tunnel *tunnel_create(bool may_block, struct err *e);
-/* Deletes all of it; no network may use it any more. NULL is fine. [control] */
-void tunnel_destroy(struct vswitch *sw);
 
 /* Handles what the kernel told (when underlay_fd() is readable). [control] */
 void tunnel_read(struct vswitch *sw);
@@ -150,6 +151,7 @@ struct network_wire {
 	bool learn;
 	bool flood_unknown;
 	bool drop_inner_vlan;
+	bool clamps_mss;
 };
 
 /* Connects a network to a VTEP, or takes it off. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "vswitch/ingress.h"
 

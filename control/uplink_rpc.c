@@ -10,6 +10,7 @@
 #include "control/mac_rpc.h"
 #include "control/refused.h"
 #include "control/refused_rpc.h"
+#include "control/switch.h"
 #include "control/tunnel.h"
 #include "rpc_schema.h"
 #include "vswitch/fdb.h"

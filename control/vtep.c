@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "control/switch.h"
 #include "control/tunnel.h"
 
 struct vtep *vtep_find(struct vswitch *sw, const char *name)

@@ -8,10 +8,12 @@
 #include <rte_ring_elem.h>
 
 #include "base/counter.h"
+#include "pkt/mss.h"
 #include "pkt/pkt.h"
 #include "vswitch/learn.h"
 #include "vswitch/outbox.h"
 #include "vswitch/stage.h"
+#include "vswitch/wire_tx.h"
 
 /* Bursts that are taken in per turn, and packets from other workers: a bound on what packets for
  * others can cost a VM that waits. */
@@ -200,6 +202,14 @@ static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const 
 	return WIRE_DROP_COUNT;
 }
 
+/* The MTU of the way back. */
+static uint32_t mtu_back(const struct worker *w, const struct origin *from)
+{
+	uint32_t mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
+
+	return from->dest ? RTE_MIN(mtu, wire_mtu(w, from->dest - DEST_FIRST_REMOTE)) : mtu;
+}
+
 /* Finds whom the packet is for, and stages it. Returns WIRE_DROP_COUNT, or why it is nobody's; then
  * it is the caller's still. */
 static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, uint16_t limit)
@@ -214,6 +224,8 @@ static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, uint16_t limit
 	if (unlikely(why != WIRE_DROP_COUNT))
 		return why;
 	eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	if (from.bridge->clamps_mss)
+		mss_clamp(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, mtu_back(w, &from));
 	if (from.dest && from.bridge->learn_from_wire)
 		learn_from_wire(w, from.bridge, from.dest, m);
 	dst = fdb_mac(eth->dst_addr.addr_bytes);

@@ -42,6 +42,7 @@ struct bridge {
 	_Atomic bool known_vteps_only; /* refuse packets of hosts that are not among its remotes */
 	_Atomic bool learn_from_wire;
 	_Atomic bool drop_inner_vlan;
+	_Atomic bool clamps_mss;    /* of TCP connections across the wire, to the path's MTU */
 	_Atomic bool flood_unknown; /* packets from the wire to unknown addresses too */
 	_Atomic uint32_t wire_macs; /* learned from the wire; control corrects it, as vport.macs */
 };

@@ -8,6 +8,7 @@
 
 #include "base/counter.h"
 #include "pkt/checksum.h"
+#include "pkt/mss.h"
 #include "tcp/segment.h"
 #include "vhost/net_hdr.h"
 #include "vswitch/backlog.h"
@@ -312,6 +313,7 @@ static void send_large(struct worker *w, struct batch *b, struct uplink_queue *q
 static void send_out(struct worker *w, struct batch *b, struct uplink_queue *q, struct wire_out *o)
 {
 	uint32_t vni = b->from->bridge->vni, key = w->wire->tables->hash_key;
+	bool clamps_mss = b->from->bridge->clamps_mss;
 	struct rte_mbuf *to[BATCH_MAX];
 	struct wire_frame *frame[BATCH_MAX];
 	uint16_t n = 0, small = o->n;
@@ -330,6 +332,9 @@ static void send_out(struct worker *w, struct batch *b, struct uplink_queue *q, 
 			miss(w, b, o->index[i], o->remote[i], why);
 			continue;
 		}
+		if (likely(clamps_mss))
+			mss_clamp(rte_pktmbuf_mtod(to[i], uint8_t *), to[i]->data_len,
+				  o->to[i]->mtu);
 		frame[n++] = vxlan_encap(&o->to[i]->t, to[i], vni, key);
 		reach(w, b, o, i);
 	}
