@@ -120,6 +120,62 @@ static json_t *sorted(json_t *list)
 	return result;
 }
 
+/* The sum of a counter over all queues of an uplink. */
+static double sum_queues(const json_t *queues, const json_t *uplink, const char *key)
+{
+	const json_t *queue;
+	double sum = 0;
+	size_t i;
+
+	json_array_foreach (queues, i, queue)
+		if (json_equal(json_object_get(queue, "uplink"), uplink))
+			sum += number(queue, key);
+	return sum;
+}
+
+static json_t *uplink_rates(const json_t *before, const json_t *after, const json_t *uplink,
+			    double seconds)
+{
+	static const char *const keys[] = {"tx_packets", "tx_bytes",   "rx_packets",
+					   "rx_bytes",   "tx_dropped", "rx_dropped"};
+	double per_s = seconds > 0 ? 1 / seconds : 0, rate[6];
+
+	for (int i = 0; i < 6; i++) {
+		double then = sum_queues(before, uplink, keys[i]);
+		double now = sum_queues(after, uplink, keys[i]);
+
+		rate[i] = (now >= then ? now - then : now) * per_s;
+	}
+	return json_pack("{s:O, s:f, s:f, s:f, s:f, s:f}", "uplink", uplink, "tx_pps", rate[0],
+			 "tx_bps", 8 * rate[1], "rx_pps", rate[2], "rx_bps", 8 * rate[3],
+			 "drops_per_s", rate[4] + rate[5]);
+}
+
+/* The seconds between two snapshots, by the clock of any worker. */
+static double seconds_between(const json_t *before, const json_t *after)
+{
+	const json_t *now = json_array_get(json_object_get(after, "workers"), 0);
+	const json_t *then = find(json_object_get(before, "workers"), "worker", now);
+	double hz = number(now, "tsc_hz");
+
+	return hz > 0 ? since(then, now, "cycles") / hz : 0;
+}
+
+static json_t *all_uplink_rates(const json_t *before, const json_t *after)
+{
+	const json_t *queues = json_object_get(after, "uplinks"), *queue;
+	json_t *list = json_array();
+	size_t i;
+
+	json_array_foreach (queues, i, queue)
+		if (json_integer_value(json_object_get(queue, "queue")) == 0)
+			json_array_append_new(list,
+					      uplink_rates(json_object_get(before, "uplinks"),
+							   queues, json_object_get(queue, "uplink"),
+							   seconds_between(before, after)));
+	return list;
+}
+
 json_t *top_rates(const json_t *before, const json_t *after)
 {
 	json_t *workers = json_array(), *vms = json_array(), *rates;
@@ -140,7 +196,8 @@ json_t *top_rates(const json_t *before, const json_t *after)
 		if (rates)
 			json_array_append_new(vms, rates);
 	}
-	return json_pack("{s:o, s:o}", "workers", workers, "vms", sorted(vms));
+	return json_pack("{s:o, s:o, s:o}", "workers", workers, "vms", sorted(vms), "uplinks",
+			 all_uplink_rates(before, after));
 }
 
 /* --- printing --- */
@@ -247,6 +304,30 @@ static void print_vm(struct table *t, const json_t *vm, size_t more)
 		table_add(t, 8 + i, top_number(number(vm, numbers[i]), buf));
 }
 
+static void print_uplinks(const json_t *uplinks, FILE *out)
+{
+	static const char *const keys[] = {"tx_pps", "tx_bps", "rx_pps", "rx_bps", "drops_per_s"};
+	static const char *const titles[] = {"UPLINK", "TX_PPS", "TX_BPS",
+					     "RX_PPS", "RX_BPS", "DROPS/S"};
+	const json_t *uplink;
+	struct table t;
+	char buf[16];
+	size_t i;
+
+	table_init(&t, 6);
+	for (i = 0; i < 6; i++) {
+		t.right[i] = i > 0;
+		table_add(&t, i, titles[i]);
+	}
+	json_array_foreach (uplinks, i, uplink) {
+		add_text(&t, 0, json_object_get(uplink, "uplink"));
+		for (size_t k = 0; k < 5; k++)
+			table_add(&t, k + 1, top_number(number(uplink, keys[k]), buf));
+	}
+	table_print(&t, out);
+	table_uninit(&t);
+}
+
 void top_print(const json_t *rates, size_t rows, size_t columns, FILE *out)
 {
 	static const char *const titles[] = {"VM",     "TENANT",  "CORE",    "SHARE%",   "USED",
@@ -258,6 +339,10 @@ void top_print(const json_t *rates, size_t rows, size_t columns, FILE *out)
 
 	print_workers(json_object_get(rates, "workers"), out);
 	fputc('\n', out);
+	if (json_array_size(json_object_get(rates, "uplinks")) > 0) {
+		print_uplinks(json_object_get(rates, "uplinks"), out);
+		fputc('\n', out);
+	}
 	table_init(&t, 13);
 	t.gap = 1;
 	for (i = 0; i < 13; i++) {
@@ -285,12 +370,13 @@ struct top {
 	bool batch;
 };
 
-/* Takes both readings in one batch, so that they belong together. NULL after telling why. */
+/* Takes all readings in one batch, so that they belong together. NULL after telling why. */
 static json_t *take_snapshot(struct top *t)
 {
-	json_t *request = json_pack("[o, o]", client_request(1, "stats_workers", NULL),
-				    client_request(2, "stats_vms", NULL));
-	json_t *answer = NULL, *workers, *vms, *snapshot;
+	json_t *request = json_pack("[o, o, o]", client_request(1, "stats_workers", NULL),
+				    client_request(2, "stats_vms", NULL),
+				    client_request(3, "stats_uplinks", NULL));
+	json_t *answer = NULL, *workers, *vms, *uplinks, *snapshot;
 
 	if (client_send(&t->client, request) == 0)
 		answer = client_receive(&t->client, t->cli->timeout_s);
@@ -301,7 +387,10 @@ static json_t *take_snapshot(struct top *t)
 		fprintf(t->cli->err, "stintctl: %s\n", t->client.why);
 	else if (!workers || !vms)
 		fprintf(t->cli->err, "stintctl: the daemon refuses to give statistics\n");
-	snapshot = workers && vms ? json_pack("{s:O, s:O}", "workers", workers, "vms", vms) : NULL;
+	uplinks = json_object_get(json_array_get(answer, 2), "result");
+	snapshot = workers && vms ? json_pack("{s:O, s:O, s:O*}", "workers", workers, "vms", vms,
+					      "uplinks", uplinks)
+				  : NULL;
 	json_decref(answer);
 	return snapshot;
 }
@@ -394,7 +483,9 @@ int cli_top(struct cli *cli, int argc, char **argv)
 		return rc;
 	if (cli->help) {
 		fputs("usage: stintctl top [--interval SECONDS] [--once] [--batch]\n\n"
-		      "Shows who uses the switch's time: workers, then VMs sorted by their share "
+		      "Shows who uses the switch's time: workers, uplinks if there are any, then "
+		      "VMs "
+		      "sorted by their share "
 		      "of\n"
 		      "their worker, with the time that they used and waited for with work, how "
 		      "many of\n"

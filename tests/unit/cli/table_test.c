@@ -243,7 +243,8 @@ static void rates_from_two_snapshots(void **state)
 			"new", 30.0, 600000.0, 12.0, 0.0, 19.0, 20.0, 0.0, 0.0, 0.0,
 			0.0) "," RATES("a", 5.0, 100000.0, 750.0, 2.0, 21.5, -1500.0, 5.0, 10.0,
 				       4000.0, 2.0) "," RATES("reset", 0.5, 10000.0, 0.0, 1.0, 20.5,
-							      0.0, 10.0, 0.5, 0.0, 0.0) "]}");
+							      0.0, 10.0, 0.5, 0.0,
+							      0.0) "],\"uplinks\":[]}");
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -265,6 +266,39 @@ static void rates_from_two_snapshots(void **state)
 	free(text);
 	json_decref(rates);
 	json_decref(want);
+	json_decref(before);
+	json_decref(after);
+}
+
+#define QUEUE(name, n, packets, bytes, dropped)                                     \
+	"{\"uplink\":\"" name "\",\"queue\":" #n ",\"tx_packets\":" #packets        \
+	",\"tx_bytes\":" #bytes ",\"rx_packets\":" #packets ",\"rx_bytes\":" #bytes \
+	",\"tx_dropped\":" #dropped ",\"rx_dropped\":0}"
+
+/* The queues of an uplink are added up. */
+static void top_shows_uplinks(void **state)
+{
+	json_t *before =
+		parse("{\"workers\":" WORKER(5000, 0, 0, 0) ",\"vms\":[],\"uplinks\":[" QUEUE(
+			"up0", 0, 100, 6400, 1) "," QUEUE("up0", 1, 0, 0, 0) "]}");
+	json_t *after =
+		parse("{\"workers\":" WORKER(7000, 0, 0, 0) ",\"vms\":[],\"uplinks\":[" QUEUE(
+			"up0", 0, 300, 19200,
+			5) "," QUEUE("up0", 1, 100, 6400, 0) "," QUEUE("new", 0, 20, 1000, 0) "]}");
+	json_t *rates = top_rates(before, after);
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	top_print(rates, 0, 0, f);
+	fclose(f);
+	assert_non_null(strstr(text, "\nUPLINK  TX_PPS  TX_BPS  RX_PPS  RX_BPS  DROPS/S\n"
+				     "up0        150   76.8k     150   76.8k        2\n"
+				     "new         10   4.00k      10   4.00k        0\n"
+				     "\n"));
+	free(text);
+	json_decref(rates);
 	json_decref(before);
 	json_decref(after);
 }
@@ -311,6 +345,7 @@ int main(void)
 		cmocka_unit_test(numbers_with_suffix),
 		cmocka_unit_test(times_with_unit),
 		cmocka_unit_test(rates_from_two_snapshots),
+		cmocka_unit_test(top_shows_uplinks),
 		cmocka_unit_test(top_keeps_its_width),
 	};
 
