@@ -62,6 +62,16 @@ json_t *port_conf_to_json(const struct port *port)
 	return o;
 }
 
+/* The state in words, with what is odd about it: a guest whose interface has another MTU than the
+ * network sends packets that do not pass, or shorter ones than it could. */
+static json_t *state_text(const struct vdev_status *st, unsigned mtu)
+{
+	if (st->mtu == 0 || st->mtu == mtu)
+		return json_string(st->text);
+	return json_sprintf("%s; its interface was given mtu %u, the network has %u", st->text,
+			    st->mtu, mtu);
+}
+
 static json_t *port_to_json(struct port *port)
 {
 	const struct network *net = port->net;
@@ -70,7 +80,7 @@ static json_t *port_to_json(struct port *port)
 
 	vdev_status(port->dev, &st);
 	json_object_set_new(o, "state", json_string(vdev_state_text(st.state)));
-	json_object_set_new(o, "state_text", json_string(st.text));
+	json_object_set_new(o, "state_text", state_text(&st, atomic_load(&net->bridge.mtu)));
 	json_object_set_new(
 		o, "state_s",
 		json_integer((json_int_t)((clock_now_ns() - st.since_ns) / CLOCK_NS_PER_S)));

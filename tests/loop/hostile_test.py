@@ -123,6 +123,7 @@ class Scene:
             assert 'front_end_mtu' not in d.port('evil'), d.port('evil')
             go_on(front_end)
             wait_for(lambda: d.port('evil').get('front_end_mtu') == 1400, 60, 'the MTU')
+            assert 'given mtu 1400, the network has 1500' in d.port('evil')['state_text'], d.port('evil')
             go_on(front_end)
             assert front_end.wait(timeout=60) == 0
         d.wait_state('evil', 'waiting')
