@@ -6,6 +6,6 @@ images: ## Build the test guest's kernel and initramfs (cached)
 	@vm-images/build build/images
 
 .PHONY: demo
-demo: deps ## Three libvirt domains talk through the switch; everything is stopped afterwards
+demo: deps ## Four libvirt domains on two hosts talk through the switches; everything is stopped afterwards
 	@$(MAKE) --no-print-directory build images
 	@scripts/demo --build $(BUILD)

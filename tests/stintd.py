@@ -135,7 +135,7 @@ class Stintd:
         """SIGTERM; returns the exit status."""
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def close(self):
         """Fails where it does not end well: what sanitizers find while it runs is told by its exit status."""
