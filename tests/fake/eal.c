@@ -23,7 +23,7 @@ int fake_eal_init(const char *name)
 			"--no-shconf",
 			"--no-telemetry",
 			"-m",
-			"64",
+			"256",
 			"--file-prefix",
 			prefix,
 			"--log-level",

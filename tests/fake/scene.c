@@ -200,6 +200,42 @@ int scene_setup(void **state)
 	return 0;
 }
 
+/* What both workers counted for guest i's port. */
+static struct port_counters both_counters(const struct scene *s, unsigned i)
+{
+	struct port_counters sum;
+
+	memset(&sum, 0, sizeof(sum));
+	port_counters_add(&sum, scene_counters(s, i));
+	port_counters_add(&sum, &s->w2->counters[s->guest[i].port.id]);
+	return sum;
+}
+
+static uint64_t sum_of(const uint64_t drops[DROP_COUNT])
+{
+	uint64_t sum = 0;
+
+	for (int r = 0; r < DROP_COUNT; r++)
+		sum += drops[r];
+	return sum;
+}
+
+/* Each packet from the wire ended in one way, now that none is staged any more. */
+static void assert_wire_conserved(const struct scene *s)
+{
+	for (unsigned i = 0; i < s->n_guests; i++) {
+		struct port_counters c = both_counters(s, i);
+
+		assert_int_equal(c.wire_in, c.wire_delivered + sum_of(c.wire_drops));
+	}
+}
+
+/* Whatever happened, every cycle was billed. */
+static void assert_all_is_billed(const struct ledger *l)
+{
+	assert_int_equal(ledger_sum(l), l->last_tsc - l->opened_tsc);
+}
+
 int scene_teardown(void **state)
 {
 	struct scene *s = *state;
@@ -208,13 +244,13 @@ int scene_teardown(void **state)
 	s->meanwhile = NULL;
 	for (unsigned i = 0; i < s->n_guests; i++)
 		guest_close(s, i);
+	assert_wire_conserved(s);
 	for (unsigned i = 0; i < 2; i++) {
 		free(atomic_load(&s->net[i].members));
 		fdb_destroy(s->net[i].fdb);
 	}
-	/* Whatever happened, every cycle was billed. */
-	assert_int_equal(ledger_sum(&s->w->ledger),
-			 s->w->ledger.last_tsc - s->w->ledger.opened_tsc);
+	assert_all_is_billed(&s->w->ledger);
+	assert_all_is_billed(&s->w2->ledger);
 	worker_destroy(s->w);
 	worker_destroy(s->w2);
 	return 0;
@@ -351,14 +387,8 @@ uint64_t scene_dropped(const struct scene *s, unsigned i, enum drop_reason reaso
 void scene_assert_conserved(const struct scene *s)
 {
 	for (unsigned i = 0; i < s->n_guests; i++) {
-		struct port_counters sum;
-		uint64_t drops = 0;
+		struct port_counters c = both_counters(s, i);
 
-		memset(&sum, 0, sizeof(sum));
-		port_counters_add(&sum, scene_counters(s, i));
-		port_counters_add(&sum, &s->w2->counters[s->guest[i].port.id]);
-		for (int r = 0; r < DROP_COUNT; r++)
-			drops += sum.drops[r];
-		assert_int_equal(sum.in, sum.forwarded + sum.consumed + drops);
+		assert_int_equal(c.in, c.forwarded + c.consumed + sum_of(c.drops));
 	}
 }

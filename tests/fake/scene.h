@@ -43,8 +43,8 @@ struct scene {
 };
 
 /* A test that gets a fresh scene as its state. At its end every packet has to be accounted for,
- * every mbuf to be back and every cycle of the first worker to be billed. The program starts EAL
- * first. */
+ * those from the wire too, every mbuf to be back and every cycle of both workers to be billed. The
+ * program starts EAL first. */
 #define SCENE_CASE(fn) cmocka_unit_test_setup_teardown(fn, scene_setup, scene_teardown)
 int scene_setup(void **state);
 int scene_teardown(void **state);
@@ -92,7 +92,7 @@ void scene_enable(struct scene_guest *g, bool on);
 const struct port_counters *scene_counters(const struct scene *s, unsigned i);
 uint64_t scene_dropped(const struct scene *s, unsigned i, enum drop_reason reason);
 
-/* Each packet that came in ended in one way. */
+/* Each packet that a guest sent ended in one way. */
 void scene_assert_conserved(const struct scene *s);
 
 #endif
