@@ -329,7 +329,8 @@ static uint16_t send_on(struct worker *w, struct batch *b, struct pkt *p, uint16
 	return 1 + fill_outbox(b, o, end);
 }
 
-/* Puts the next packets into outboxes. Returns how many asked for a delivery. */
+/* Puts the next packets into outboxes, up to a flood that is cut: what follows that has to wait for
+ * the rest of it. Returns how many asked for a delivery. */
 static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 {
 	struct vport *from = b->from;
@@ -337,7 +338,7 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 	uint16_t end = RTE_MIN(b->n, b->next + max), sent = 0;
 	bool has_new_src = false;
 
-	while (b->next < end && b->work < MAX_WORK) {
+	while (b->next < end && b->work < MAX_WORK && !b->is_flood_cut) {
 		struct pkt *p = &b->pkt[b->next++];
 
 		has_new_src |= p->has_new_src;

@@ -230,6 +230,40 @@ static void test_a_flood_to_many_hosts_takes_several_services(void **state)
 	assert_int_equal(scene_counters(s, 0)->copies, OTHERS + 100 - 1);
 }
 
+/* In the middle of a batch: what is behind the flood stays behind it, and is not flooded. */
+static void test_a_flood_that_finds_the_uplink_full_goes_on_later(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	uint32_t len;
+
+	wire_introduce_guest(ws, 1);
+	wire_introduce(ws, 50);
+	wire_fill(ws, 0);
+	wire_send_to(ws, 50, 1);
+	scene_turns(s, 2);
+	assert_int_equal(uplink_queue(ws->uplink, 0)->n_waiting, 1);
+	wire_send_flood(ws, 2);
+	scene_send_to(s, 0, 1, 3);
+	wire_send_flood(ws, 4);
+	for (unsigned i = 0; i < 30; i++)
+		scene_turns(s, 1);
+	wire_drain_filling(ws);
+	s->now += WIRE_HOLD_US * 1000;
+	scene_turns(s, 10);
+	wire_assert_next(ws, 50, 1);
+	for (uint8_t tag = 2; tag <= 4; tag += 2)
+		for (unsigned i = 0; i < WIRE_FLOODED; i++)
+			wire_assert_next(ws, i, tag);
+	assert_int_equal(wire_take_all(ws), 0);
+	for (uint8_t tag = 2; tag <= 4; tag++)
+		assert_int_equal(scene_receive(&s->guest[1], &len), tag);
+	for (unsigned i = 2; i <= OTHERS; i++)
+		assert_int_equal(scene_received(s, i), 2);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 4);
+	assert_int_equal(scene_counters(s, 0)->copies, 2 * (OTHERS + WIRE_FLOODED - 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +274,7 @@ int main(void)
 		WIRE_CASE(test_an_uplink_that_goes_down_drops_at_once),
 		WIRE_CASE(test_without_buffers_packets_are_dropped),
 		WIRE_CASE(test_a_flood_to_many_hosts_takes_several_services),
+		WIRE_CASE(test_a_flood_that_finds_the_uplink_full_goes_on_later),
 	};
 
 	if (fake_eal_init("wire_tx_full_test") < 0)
