@@ -161,6 +161,7 @@ static void classify(struct worker *w, struct batch *b)
 		look_up(w, from, dst, p);
 		if (unlikely(p->verdict != PKT_FORWARD || p->dest == DEST_FLOOD))
 			continue;
+		last_dst = NO_MAC;
 		last_mtu = mtu;
 		if (unlikely(dest_is_remote(p->dest)) && !fits_path(w, p, eth, &last_mtu))
 			continue;

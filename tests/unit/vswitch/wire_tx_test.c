@@ -391,6 +391,25 @@ static void test_without_df_it_is_dropped(void **state)
 	assert_int_equal(wire_take_all(ws), 0);
 }
 
+/* The MTU of one path does not count for another one, however packets to them follow. */
+static void test_each_path_has_its_mtu(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	wire_introduce(ws, 50);
+	wire_introduce(ws, 51);
+	wire_set_host(ws, 50, DROP_COUNT, 1300, 1);
+	wire_set_host(ws, 51, DROP_COUNT, 1400, 1);
+	send_datagram_to(ws, 50, 1200, false);
+	send_datagram_to(ws, 51, 1450, false);
+	send_datagram_to(ws, 50, 1350, false);
+	send_datagram_to(ws, 51, 1350, false);
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_OVER_PATH_MTU), 2);
+	assert_int_equal(wire_take_all(ws), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +427,7 @@ int main(void)
 		WIRE_CASE(test_a_flood_that_no_host_gets_is_dropped),
 		WIRE_CASE(test_a_packet_over_the_paths_mtu_is_answered),
 		WIRE_CASE(test_without_df_it_is_dropped),
+		WIRE_CASE(test_each_path_has_its_mtu),
 	};
 
 	if (fake_eal_init("wire_tx_test") < 0)
