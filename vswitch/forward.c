@@ -2,13 +2,11 @@
 /* Layer 2 switching. */
 #include "vswitch/forward.h"
 
-#include <string.h>
-
 #include <rte_ether.h>
 
-#include "pkt/parse.h"
 #include "vswitch/backlog.h"
 #include "vswitch/learn.h"
+#include "vswitch/mtu.h"
 #include "vswitch/outbox.h"
 #include "vswitch/reply.h"
 #include "vswitch/stage.h"
@@ -20,38 +18,6 @@
 
 /* --- deciding ----------------------------------------------------------------------------------
  */
-
-/* The length of the VLAN tags behind the addresses (IEEE 802.1Q-2018, 9.5): those that are there,
- * and no more than other parts of the switch look through. */
-static uint32_t tags_len(const struct rte_mbuf *m, const struct rte_ether_hdr *eth)
-{
-	const uint8_t *at = (const uint8_t *)&eth->ether_type;
-	const uint8_t *end = (const uint8_t *)eth + rte_pktmbuf_data_len(m);
-	uint32_t len = 0;
-	uint16_t type;
-
-	for (unsigned i = 0; i < PKT_MAX_VLANS && end - at >= RTE_VLAN_HLEN + 2; i++) {
-		memcpy(&type, at, sizeof(type));
-		if (type != RTE_BE16(RTE_ETHER_TYPE_VLAN) && type != RTE_BE16(RTE_ETHER_TYPE_QINQ))
-			break;
-		at += RTE_VLAN_HLEN;
-		len += RTE_VLAN_HLEN;
-	}
-	return len;
-}
-
-/* Whether the packet fits the network's MTU, which counts what follows the Ethernet header and its
- * VLAN tags. A packet still to be segmented is measured by its segments. */
-static bool fits_mtu(const struct rte_mbuf *m, const struct rte_ether_hdr *eth, uint32_t mtu)
-{
-	uint32_t len = rte_pktmbuf_pkt_len(m) - RTE_ETHER_HDR_LEN;
-
-	if (likely(len <= mtu))
-		return true;
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
-		return (uint32_t)m->l3_len + m->l4_len + m->tso_segsz <= mtu;
-	return len - tags_len(m, eth) <= mtu;
-}
 
 /* 01-80-C2-00-00-00 to -0F never pass a bridge (IEEE 802.1Q-2018, table 8-1). */
 static bool is_reserved(uint64_t mac)
@@ -94,11 +60,10 @@ static void look_up(struct worker *w, const struct vport *from, uint64_t dst, st
 }
 
 /* Whether the packet fits the path to another host, too. Lowers *mtu to the path's. */
-static bool fits_path(const struct worker *w, struct pkt *p, const struct rte_ether_hdr *eth,
-		      uint32_t *mtu)
+static bool fits_path(const struct worker *w, struct pkt *p, uint32_t *mtu)
 {
 	*mtu = RTE_MIN(*mtu, wire_mtu(w, p->dest - DEST_FIRST_REMOTE));
-	if (likely(fits_mtu(p->m, eth, *mtu)))
+	if (likely(mtu_fits(p->m, *mtu)))
 		return true;
 	p->verdict = PKT_ANSWER;
 	p->reason = DROP_OVER_PATH_MTU;
@@ -143,7 +108,7 @@ static void classify(struct worker *w, struct batch *b)
 		uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
 
 		/* The common case, in one store. */
-		if (likely(src == last_src && dst == last_dst && fits_mtu(p->m, eth, last_mtu))) {
+		if (likely(src == last_src && dst == last_dst && mtu_fits(p->m, last_mtu))) {
 			pkt_set_plain(p, last_dest);
 			continue;
 		}
@@ -153,7 +118,7 @@ static void classify(struct worker *w, struct batch *b)
 			continue;
 		}
 		last_src = src;
-		if (unlikely(!fits_mtu(p->m, eth, mtu))) {
+		if (unlikely(!mtu_fits(p->m, mtu))) {
 			p->verdict = PKT_ANSWER;
 			p->reason = DROP_OVER_MTU;
 			continue;
@@ -163,7 +128,7 @@ static void classify(struct worker *w, struct batch *b)
 			continue;
 		last_dst = NO_MAC;
 		last_mtu = mtu;
-		if (unlikely(dest_is_remote(p->dest)) && !fits_path(w, p, eth, &last_mtu))
+		if (unlikely(dest_is_remote(p->dest)) && !fits_path(w, p, &last_mtu))
 			continue;
 		p->asked = 1;
 		last_dst = dst;

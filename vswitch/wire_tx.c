@@ -12,6 +12,7 @@
 #include "tcp/segment.h"
 #include "vhost/net_hdr.h"
 #include "vswitch/backlog.h"
+#include "vswitch/mtu.h"
 #include "vswitch/stage.h"
 #include "vswitch/wire.h"
 
@@ -69,6 +70,9 @@ void wire_put(struct worker *w, struct batch *b, uint16_t index, uint16_t remote
 	struct wire_out *o;
 
 	b->work += 1 + m->pkt_len / BYTES_PER_WORK;
+	/* Floods and jobs are not measured before. */
+	if (why == DROP_COUNT && unlikely(!mtu_fits(m, r->mtu)))
+		why = DROP_OVER_PATH_MTU;
 	if (unlikely(why != DROP_COUNT)) {
 		miss(w, b, index, remote, why);
 		return;

@@ -410,6 +410,24 @@ static void test_each_path_has_its_mtu(void **state)
 	assert_int_equal(wire_take_all(ws), 2);
 }
 
+/* A flood does not fit all paths: it goes where it does. */
+static void test_a_flood_goes_where_it_fits(void **state)
+{
+	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct wire_sent sent;
+
+	wire_set_host(ws, 1, DROP_COUNT, 1300, 1);
+	send_datagram(ws, all, 1350, false);
+	scene_turns(s, 3);
+	assert_true(wire_take(ws, &sent) && sent.host == 0);
+	assert_true(wire_take(ws, &sent) && sent.host == 2);
+	assert_false(wire_take(ws, &sent));
+	assert_int_equal(ws->wire[0]->remote[1].drops, 1);
+	assert_int_equal(scene_counters(s, 0)->copies, OTHERS + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +446,7 @@ int main(void)
 		WIRE_CASE(test_a_packet_over_the_paths_mtu_is_answered),
 		WIRE_CASE(test_without_df_it_is_dropped),
 		WIRE_CASE(test_each_path_has_its_mtu),
+		WIRE_CASE(test_a_flood_goes_where_it_fits),
 	};
 
 	if (fake_eal_init("wire_tx_test") < 0)

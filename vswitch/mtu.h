@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whether packets fit an MTU. */
+#ifndef VSWITCH_MTU_H
+#define VSWITCH_MTU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+
+/* Whether a packet that is longer than the MTU fits it all the same: by its VLAN tags, or in
+ * segments. [worker] */
+bool mtu_fits_long(const struct rte_mbuf *m, uint32_t mtu);
+
+/* Whether the packet fits an MTU, which counts what follows the Ethernet header and its VLAN tags.
+ * A packet still to be segmented is measured by its segments. [worker] */
+static inline bool mtu_fits(const struct rte_mbuf *m, uint32_t mtu)
+{
+	return likely(rte_pktmbuf_pkt_len(m) - RTE_ETHER_HDR_LEN <= mtu) || mtu_fits_long(m, mtu);
+}
+
+#endif
