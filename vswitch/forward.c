@@ -598,7 +598,7 @@ static uint16_t wire_job(struct worker *w, uint16_t vm, struct backlog *backlog)
 	p->asked = 1;
 	wire_put(w, b, 0, job->remote);
 	outbox_deliver_all(w, b, vm);
-	if (b->segments > 0) {
+	if (p->missed == 0 && b->segments > 0) {
 		job->cursor = b->segments;
 		return 0;
 	}

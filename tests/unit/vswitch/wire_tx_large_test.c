@@ -343,6 +343,24 @@ static void test_segments_over_the_paths_mtu_are_answered(void **state)
 			 1);
 }
 
+static void test_a_host_that_goes_down_in_the_middle(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	cut(ws);
+	wire_set_host(ws, HOST, DROP_UPLINK_DOWN, WIRE_MTU, 1);
+	assert_lost(ws, DROP_UPLINK_DOWN);
+}
+
+static void test_a_path_whose_mtu_sinks_in_the_middle(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	cut(ws);
+	wire_set_host(ws, HOST, DROP_COUNT, MSS, 1);
+	assert_lost(ws, DROP_OVER_PATH_MTU);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +376,8 @@ int main(void)
 		WIRE_CASE(test_the_rest_is_sent_when_the_vm_moves),
 		WIRE_CASE(test_a_flood_is_cut_for_each),
 		WIRE_CASE(test_segments_over_the_paths_mtu_are_answered),
+		WIRE_CASE(test_a_host_that_goes_down_in_the_middle),
+		WIRE_CASE(test_a_path_whose_mtu_sinks_in_the_middle),
 	};
 
 	if (fake_eal_init("wire_tx_large_test") < 0)
