@@ -583,7 +583,7 @@ static uint16_t wire_job(struct worker *w, uint16_t vm, struct backlog *backlog)
 
 	if (!from || !wire_is_same(w, job)) {
 		if (c && !job->was_counted)
-			counter_add(&c->drops[DROP_TUNNEL_NO_ROUTE], 1);
+			counter_add(&c->drops[from ? DROP_TUNNEL_NO_ROUTE : DROP_PORT_GONE], 1);
 		return 1;
 	}
 	if (!wire_has_room(w, job->remote)) {

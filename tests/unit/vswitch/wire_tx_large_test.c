@@ -361,6 +361,16 @@ static void test_a_path_whose_mtu_sinks_in_the_middle(void **state)
 	assert_lost(ws, DROP_OVER_PATH_MTU);
 }
 
+/* Nor does a host, in whose network the sender is by now. */
+static void test_a_port_that_changes_networks_in_the_middle(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	cut(ws);
+	atomic_fetch_add(&ws->s->guest[0].port.epoch, 1);
+	assert_lost(ws, DROP_PORT_GONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +388,7 @@ int main(void)
 		WIRE_CASE(test_segments_over_the_paths_mtu_are_answered),
 		WIRE_CASE(test_a_host_that_goes_down_in_the_middle),
 		WIRE_CASE(test_a_path_whose_mtu_sinks_in_the_middle),
+		WIRE_CASE(test_a_port_that_changes_networks_in_the_middle),
 	};
 
 	if (fake_eal_init("wire_tx_large_test") < 0)
