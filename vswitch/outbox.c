@@ -174,6 +174,12 @@ static __rte_noinline void fill_with_care(struct worker *w, struct outbox *o, st
 	}
 }
 
+/* Whether packets of this part go to others, too. */
+static bool has_others(const struct worker *w)
+{
+	return w->n_outboxes > 1 || unlikely(w->wire && w->wire->n_out > 0);
+}
+
 /* Copies an outbox into the receiver's ring. Packets left over when time is up stay in it. */
 static void fill_ring(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
 {
@@ -184,11 +190,11 @@ static void fill_ring(struct worker *w, struct outbox *o, struct batch *b, uint1
 	f.whole = net_enqueue(o->rx, o->pkt, o->n, f.result, b->has_deadline ? &w->deadline : NULL);
 	if (likely(f.whole == o->n)) {
 		f.bytes = o->bytes;
-		if (w->n_outboxes > 1)
+		if (has_others(w))
 			note_reached(b, o, NULL);
 	} else {
 		fill_with_care(w, o, b, vm, &f);
-		if (w->n_outboxes > 1)
+		if (has_others(w))
 			note_reached(b, o, f.result);
 	}
 	counter_add(&o->counters->tx_packets, f.whole);

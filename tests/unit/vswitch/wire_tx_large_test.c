@@ -371,6 +371,28 @@ static void test_a_port_that_changes_networks_in_the_middle(void **state)
 	assert_lost(ws, DROP_PORT_GONE);
 }
 
+/* When the port has it, and the rest for a host goes on later, it counts once. */
+static void test_a_flood_that_goes_on_later_counts_once(void **state)
+{
+	static const uint8_t nobody[6] = {0x52, 0x54, 1, 1, 1, 1};
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	scene_join(s, 1, 1);
+	wire_flood_to(ws, 1, 1);
+	wire_fill(ws, 10);
+	send_large(ws, 5, nobody, 20, false);
+	scene_turns(s, 5);
+	assert_int_equal(scene_received(s, SCENE_GUESTS), 20);
+	assert_int_equal(backlog_of(s, 5)->n, 1);
+	wire_drain_filling(ws);
+	s->now += WIRE_HOLD_US * 1000;
+	scene_turns(s, 10);
+	assert_segments(ws, 0, 0, 20);
+	assert_int_equal(scene_counters(s, 5)->forwarded, 1);
+	assert_int_equal(scene_counters(s, 5)->copies, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +411,7 @@ int main(void)
 		WIRE_CASE(test_a_host_that_goes_down_in_the_middle),
 		WIRE_CASE(test_a_path_whose_mtu_sinks_in_the_middle),
 		WIRE_CASE(test_a_port_that_changes_networks_in_the_middle),
+		WIRE_CASE(test_a_flood_that_goes_on_later_counts_once),
 	};
 
 	if (fake_eal_init("wire_tx_large_test") < 0)
