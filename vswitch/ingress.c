@@ -186,18 +186,25 @@ static enum wire_drop unwrap(struct worker *w, struct rte_mbuf *m, struct origin
 }
 
 /* Stages the packet for all ports of the network: it came from the wire, so it goes to no other
- * host (split horizon). */
+ * host (split horizon). A port that is being moved is a member of two networks for a moment. */
 static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const struct origin *from,
 				    uint16_t limit)
 {
 	const struct members *members =
 		atomic_load_explicit(&from->bridge->members, memory_order_acquire);
+	uint32_t n = 0;
 
-	if (members->n == 0)
+	for (uint32_t i = 0; i < members->n; i++) {
+		struct vport *to = members->port[i];
+
+		if (unlikely(to->bridge != from->bridge))
+			continue;
+		rte_pktmbuf_refcnt_update(m, 1);
+		stage(w, to, m, from->flow, limit);
+		n++;
+	}
+	if (n == 0)
 		return WIRE_DROP_NO_RECEIVER;
-	rte_pktmbuf_refcnt_update(m, (int16_t)members->n);
-	for (uint32_t i = 0; i < members->n; i++)
-		stage(w, members->port[i], m, from->flow, limit);
 	rte_pktmbuf_free(m);
 	return WIRE_DROP_COUNT;
 }

@@ -444,6 +444,30 @@ static void test_only_known_hosts_may_send(void **state)
 	assert_int_equal(scene_received(s, 1), 1);
 }
 
+/* A port that changes networks is a member of both for a moment: it is in the one that it says. */
+static void test_a_port_between_networks_is_in_one(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	wire_listen(ws);
+	s->guest[4].port.bridge = &s->net[1];
+	wire_arrive(ws, HOST, WIRE_VNI, all, 1);
+	scene_turns(s, 3);
+	s->guest[4].port.bridge = &s->net[0];
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(scene_received(s, i), 1);
+	assert_int_equal(scene_received(s, 4), 0);
+
+	for (unsigned i = 0; i < 5; i++)
+		s->guest[i].port.bridge = &s->net[1];
+	wire_arrive(ws, HOST, WIRE_VNI, all, 1);
+	scene_turns(s, 3);
+	for (unsigned i = 0; i < 5; i++)
+		s->guest[i].port.bridge = &s->net[0];
+	assert_int_equal(counted(ws, WIRE_DROP_NO_RECEIVER), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +489,7 @@ int main(void)
 		WIRE_CASE(test_congestion_that_cannot_be_told),
 		WIRE_CASE(test_a_network_is_at_its_vtep),
 		WIRE_CASE(test_only_known_hosts_may_send),
+		WIRE_CASE(test_a_port_between_networks_is_in_one),
 	};
 
 	if (fake_eal_init("ingress_test") < 0)
