@@ -254,6 +254,14 @@ static bool mark(uint8_t *frame, uint32_t len, uint32_t total, uint8_t outer)
 	return true;
 }
 
+/* Whether an address can be a packet's source: it is no group's, and not zero. */
+static bool is_station(const uint8_t *mac)
+{
+	static const uint8_t zero[RTE_ETHER_ADDR_LEN];
+
+	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero)) != 0;
+}
+
 static bool is_vlan(const uint8_t *frame)
 {
 	uint16_t type = get16(frame + 12);
@@ -274,7 +282,7 @@ enum wire_drop vxlan_decap(struct rte_mbuf *m, const struct vxlan_outer *o,
 		return WIRE_DROP_OUTER_BAD_SUM;
 	if (!(o->flags & FLAG_VNI) || (o->reserved && policy->strict_reserved))
 		return WIRE_DROP_VXLAN_MALFORMED;
-	if (m->data_len < o->inner_at + RTE_ETHER_HDR_LEN || (frame[6] & 1))
+	if (m->data_len < o->inner_at + RTE_ETHER_HDR_LEN || !is_station(frame + 6))
 		return WIRE_DROP_INNER_MALFORMED;
 	if (policy->drop_inner_vlan && is_vlan(frame))
 		return WIRE_DROP_INNER_VLAN;

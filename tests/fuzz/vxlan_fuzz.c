@@ -124,6 +124,14 @@ static void check_outer_sums(const struct vxlan_outer *o, uint32_t end)
 				  sent + o->udp_at, end - o->udp_at) == 0xffff);
 }
 
+/* Whether an address can be a packet's source. */
+static bool is_station(const uint8_t mac[6])
+{
+	static const uint8_t zero[6];
+
+	return !(mac[0] & 1) && memcmp(mac, zero, 6) != 0;
+}
+
 /* `got` is the frame that came in `sent`, but for its mark and the checksum of that. */
 static void check_inner(const struct vxlan_outer *o, uint32_t len)
 {
@@ -131,7 +139,7 @@ static void check_inner(const struct vxlan_outer *o, uint32_t len)
 	struct pkt_info in;
 	uint32_t l3;
 
-	MUST(len >= 14 && !(was[6] & 1));
+	MUST(len >= 14 && is_station(was + 6));
 	if (memcmp(got, was, len) == 0)
 		return;
 	MUST(o->tos & 1);
@@ -206,7 +214,7 @@ static enum wire_drop expected(uint32_t len, uint8_t how)
 {
 	uint16_t type;
 
-	if (len < 14 || (sent[6] & 1))
+	if (len < 14 || !is_station(sent + 6))
 		return WIRE_DROP_INNER_MALFORMED;
 	type = get16(sent + 12);
 	if ((how & NO_INNER_VLAN) && (type == RTE_ETHER_TYPE_VLAN || type == RTE_ETHER_TYPE_QINQ))

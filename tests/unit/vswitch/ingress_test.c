@@ -468,6 +468,26 @@ static void test_a_port_between_networks_is_in_one(void **state)
 	assert_int_equal(counted(ws, WIRE_DROP_NO_RECEIVER), 1);
 }
 
+/* No station has that address, and a table of addresses cannot hold it. */
+static void test_nobody_sends_from_address_zero(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	uint8_t frame[64] = {0};
+	struct vport first = {.macs = 5};
+
+	set_up(ws, 1);
+	s->ports[0] = &first;
+	scene_mac(1, frame);
+	wire_put_packet(ws, wire_packet(ws, HOST, WIRE_VNI, frame, sizeof(frame)));
+	scene_turns(s, 2);
+	s->ports[0] = NULL;
+	assert_int_equal(counted(ws, WIRE_DROP_INNER_MALFORMED), 1);
+	assert_int_equal(atomic_load(&s->net[0].wire_macs), 0);
+	assert_int_equal(atomic_load(&first.macs), 5);
+	assert_int_equal(scene_received(s, 1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -490,6 +510,7 @@ int main(void)
 		WIRE_CASE(test_a_network_is_at_its_vtep),
 		WIRE_CASE(test_only_known_hosts_may_send),
 		WIRE_CASE(test_a_port_between_networks_is_in_one),
+		WIRE_CASE(test_nobody_sends_from_address_zero),
 	};
 
 	if (fake_eal_init("ingress_test") < 0)
