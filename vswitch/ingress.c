@@ -353,30 +353,29 @@ static struct vport *receiver_of(struct worker *w, const struct staged *s)
 {
 	struct vport *to = worker_port(w, s->port);
 
-	return to && to->worker == w &&
-			       atomic_load_explicit(&to->epoch, memory_order_relaxed) == s->epoch
-		       ? to
-		       : NULL;
+	return to && atomic_load_explicit(&to->epoch, memory_order_relaxed) == s->epoch ? to : NULL;
 }
 
-/* Puts the first packets of a VM's list into outboxes: such as go to the same queue pair. port[]
- * says which port each was for. */
-static void gather(struct worker *w, struct staging *list, struct batch *b, uint16_t *port)
+/* Puts the first packets of a VM's list into outboxes: such as go to the same queue pair. */
+static void gather(struct worker *w, struct staging *list, struct batch *b)
 {
 	while (list->n > 0 && b->n < BATCH_MAX && b->work < MAX_WORK) {
 		const struct staged *s = &w->wire->node[list->first].s;
 		struct vport *to = receiver_of(w, s);
 		struct pkt *p = &b->pkt[b->n];
-		uint16_t pair = to ? pair_for(to, s->flow) : b->pair;
+		uint16_t pair = to && to->worker == w ? pair_for(to, s->flow) : b->pair;
+		struct outbox *o;
 
 		if (b->n == 0)
 			b->pair = pair;
 		if (pair != b->pair)
 			return;
-		*p = (struct pkt){.m = s->m, .asked = 1};
-		port[b->n++] = s->port;
-		if (to) {
-			outbox_put(outbox_find(w, to, b), b, b->n - 1);
+		*p = (struct pkt){.m = s->m, .dest = s->port, .asked = 1};
+		b->n++;
+		/* Which worker serves the port is asked once: it may change meanwhile. */
+		o = likely(to) ? outbox_find(w, to, b) : NULL;
+		if (likely(o && o->worker == w)) {
+			outbox_put(o, b, b->n - 1);
 		} else {
 			p->missed = 1;
 			p->reason = DROP_PORT_GONE;
@@ -388,22 +387,21 @@ static void gather(struct worker *w, struct staging *list, struct batch *b, uint
 uint16_t ingress_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
 {
 	struct batch *b = w->job_batch;
-	uint16_t port[BATCH_MAX];
 
 	batch_begin_part(b);
 	b->has_deadline = false;
 	b->from = NULL;
 	b->pair = 0;
 	b->n = b->next = 0;
-	gather(w, &w->wire->staging[vm], b, port);
+	gather(w, &w->wire->staging[vm], b);
 	outbox_deliver_all(w, b, vm);
 	for (uint16_t i = 0; i < b->n; i++) {
 		const struct pkt *p = &b->pkt[i];
 
 		if (likely(p->missed == 0))
-			counter_add(&w->counters[port[i]].wire_delivered, 1);
+			counter_add(&w->counters[p->dest].wire_delivered, 1);
 		else
-			note_lost(w, port[i], p->reason);
+			note_lost(w, p->dest, p->reason);
 		*bytes += rte_pktmbuf_pkt_len(p->m);
 		rte_pktmbuf_free(p->m);
 	}
