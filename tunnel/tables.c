@@ -15,12 +15,13 @@ static uint32_t size_for(uint32_t n)
 	return size;
 }
 
-static uint32_t random_word(void)
+/* A number that others do not know; `owner` is where it goes to. */
+static uint32_t random_word(const void *owner)
 {
 	uint32_t word = 0;
 
 	if (getrandom(&word, sizeof(word), 0) != sizeof(word))
-		word = (uint32_t)(uintptr_t)&word;
+		word = (uint32_t)((uintptr_t)owner >> 4);
 	return word;
 }
 
@@ -37,7 +38,7 @@ struct tunnel_tables *tunnel_tables_create(void)
 
 	if (!t)
 		return NULL;
-	t->hash_key = random_word();
+	t->hash_key = random_word(t);
 	atomic_store(&t->vteps, calloc(1, sizeof(struct vtep_table)));
 	atomic_store(&t->vnis, vni_table_create(0));
 	atomic_store(&t->sources, source_table_create(0));
@@ -106,7 +107,7 @@ struct source_table *source_table_create(uint32_t n)
 	if (!t)
 		return NULL;
 	t->mask = size - 1;
-	t->seed = random_word();
+	t->seed = random_word(t);
 	for (uint32_t i = 0; i < size; i++)
 		t->at[i].remote = REMOTE_NONE;
 	return t;

@@ -96,7 +96,7 @@ void uplink_send(struct uplink_queue *q, struct wire_frame **f, uint16_t n, uint
 		return;
 	q->n_waiting = n - sent;
 	q->waiting_since = now;
-	memcpy(q->waiting, &f[sent], q->n_waiting * sizeof(*f));
+	memcpy(q->waiting, &f[sent], q->n_waiting * sizeof(struct wire_frame *));
 }
 
 bool uplink_flush(struct uplink_queue *q, uint64_t now)
@@ -113,7 +113,7 @@ bool uplink_flush(struct uplink_queue *q, uint64_t now)
 	if (sent > 0) {
 		q->n_waiting -= sent;
 		q->waiting_since = now;
-		memmove(q->waiting, &q->waiting[sent], q->n_waiting * sizeof(q->waiting[0]));
+		memmove(q->waiting, &q->waiting[sent], q->n_waiting * sizeof(struct wire_frame *));
 	} else if (now - q->waiting_since > q->patience_tsc) {
 		give_up(q, &q->counters.tx_full);
 	}

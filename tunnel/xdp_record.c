@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -33,7 +34,7 @@ static void read_boot_id(char id[BOOT_ID_SIZE])
 
 void xdp_record_open(const char *path)
 {
-	char now[BOOT_ID_SIZE], then[BOOT_ID_SIZE];
+	char now[BOOT_ID_SIZE], line[BOOT_ID_SIZE];
 	FILE *f = fopen(path, "re");
 
 	snprintf(file, sizeof(file), "%s", path);
@@ -41,10 +42,13 @@ void xdp_record_open(const char *path)
 	read_boot_id(now);
 	if (!f)
 		return;
-	if (fgets(then, sizeof(then), f) && strcmp(now, then) == 0)
-		while (n_programs < MAX_PROGRAMS && fscanf(f, "%u %u", &program[n_programs].ifindex,
-							   &program[n_programs].id) == 2)
-			n_programs++;
+	if (fgets(line, sizeof(line), f) && strcmp(now, line) == 0)
+		while (n_programs < MAX_PROGRAMS && fgets(line, sizeof(line), f)) {
+			char *rest;
+
+			program[n_programs].ifindex = (unsigned)strtoul(line, &rest, 10);
+			program[n_programs++].id = (uint32_t)strtoul(rest, NULL, 10);
+		}
 	fclose(f);
 }
 
