@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packets from other hosts that wait for their VM's service: how many may, what becomes of them
+ * when their port, VM or uplink goes, and how they get to another worker. */
+#include "vswitch/ingress.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "tests/fake/eal.h"
+#include "tests/fake/wire_scene.h"
+#include "vswitch/attach.h"
+#include "vswitch/loop.h"
+#include "vswitch/sleep.h"
+
+#define HOST    50
+#define BUFFERS (SCENE_RING_SIZE - 1) /* of a guest that another one was introduced to */
+
+static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static void take_long(struct scene *s)
+{
+	s->now += 5000;
+}
+
+static const struct staging *staging_of(const struct worker *w, const struct scene_guest *g)
+{
+	return &w->wire->staging[g->vm.id];
+}
+
+static void arrive(struct wire_scene *ws, unsigned guest, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		wire_arrive_for(ws, HOST, guest, (uint8_t)i);
+}
+
+/* Takes in all that is on the wire, and serves nobody. */
+static void take_in(struct wire_scene *ws)
+{
+	while (rte_ring_count(ws->ring[1]) > 0)
+		ingress_accept(ws->s->w);
+}
+
+/* Guests 1 and 2 are known, and the wire is listened to. */
+static void set_up(struct wire_scene *ws)
+{
+	wire_introduce_guest(ws, 1);
+	wire_introduce_guest(ws, 2);
+	wire_listen(ws);
+}
+
+/* --- limits -------------------------------------------------------------------------------------
+ */
+
+/* A packet to another VM gets through in the midst of a flood. */
+static void test_a_flooded_vm_has_a_limit(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws);
+	arrive(ws, 1, 300);
+	arrive(ws, 2, 1);
+	arrive(ws, 1, 10);
+	take_in(ws);
+	assert_int_equal(staging_of(s->w, &s->guest[1])->n, WIRE_MAX_STAGED);
+	assert_int_equal(staging_of(s->w, &s->guest[2])->n, 1);
+	assert_int_equal(wire_lost(ws, 1, DROP_WIRE_FULL), 310 - WIRE_MAX_STAGED);
+	assert_int_equal(wire_lost(ws, 2, DROP_WIRE_FULL), 0);
+	/* It pays for those that are dropped, too. */
+	assert_true(s->w->ledger.vm[s->guest[1].vm.id][STAGE_WIRE_RX] >
+		    100 * s->w->ledger.vm[s->guest[2].vm.id][STAGE_WIRE_RX]);
+	scene_turns(s, 20);
+	assert_int_equal(scene_received(s, 2), 1);
+	assert_int_equal(scene_received(s, 1), BUFFERS);
+	assert_int_equal(ws->wire[0]->n_staged, 0);
+}
+
+/* Where few buffers are free, as many stay so as one VM has. */
+static void test_the_limit_is_what_is_free(void **state)
+{
+	static const struct {
+		unsigned free, staged;
+	} cases[] = {{40, 20}, {4, 8}};
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct rte_mempool *pool = uplink_queue(ws->uplink, 1)->rx_pool;
+	static struct rte_mbuf *taken[UPLINK_RX_PACKETS];
+
+	set_up(ws);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned n = 0;
+
+		/* They come one by one, and the limit is read before each. */
+		while (rte_mempool_avail_count(pool) > cases[i].free)
+			taken[n++] = rte_pktmbuf_alloc(pool);
+		for (unsigned k = 0; k < 40; k++) {
+			if (rte_mempool_avail_count(pool) == 0)
+				rte_pktmbuf_free(taken[--n]);
+			arrive(ws, 1, 1);
+			take_in(ws);
+		}
+		assert_in_range(staging_of(s->w, &s->guest[1])->n, cases[i].staged,
+				cases[i].staged + 1);
+		rte_pktmbuf_free_bulk(taken, n);
+		scene_turns(s, 5);
+		assert_int_equal(ws->wire[0]->n_staged, 0);
+	}
+}
+
+/* Its packets wait, as many as may, and cost no other VM anything. */
+static void test_a_vm_over_its_limit_keeps_its_packets(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct budget b = budget_default();
+
+	set_up(ws);
+	assert_int_equal(sched_set_conf(s->w->sched, SCHED_MODE_TIME, 20), 0);
+	b.limit_percent = 1;
+	assert_int_equal(sched_set_vm(s->w->sched, s->guest[1].vm.id, &b), 0);
+	/* It has used what it may for some time. */
+	sched_charge_other(s->w->sched, s->guest[1].vm.id, 1000000);
+	for (unsigned i = 0; i < 20; i++) {
+		arrive(ws, 1, 20);
+		arrive(ws, 2, 1);
+		scene_turns(s, 2);
+		assert_int_equal(scene_received(s, 2), 1);
+	}
+	assert_int_equal(scene_received(s, 1), 0);
+	assert_int_equal(staging_of(s->w, &s->guest[1])->n, WIRE_MAX_STAGED);
+	assert_int_equal(wire_lost(ws, 1, DROP_WIRE_FULL), 400 - WIRE_MAX_STAGED);
+	/* It may go on later. */
+	s->now += 1000000000;
+	scene_turns(s, 20);
+	assert_int_equal(scene_received(s, 1), BUFFERS);
+}
+
+/* --- turns --------------------------------------------------------------------------------------
+ */
+
+/* What a VM sends and what it is sent take turns: with little time, both go on. */
+static void test_neither_the_ring_nor_the_wire_starves(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws);
+	s->meanwhile = take_long;
+	for (unsigned i = 0; i < 20; i++) {
+		while (staging_of(s->w, &s->guest[1])->n < 100) {
+			arrive(ws, 1, 32);
+			take_in(ws);
+		}
+		while (s->guest[1].fe.ring[1].n_free > 10)
+			scene_send_to(s, 1, 2, 1);
+		scene_turns(s, 2);
+		scene_offer_again(s, 1);
+		scene_offer_again(s, 2);
+		scene_reclaim(s, 1);
+	}
+	s->meanwhile = NULL;
+	assert_true(scene_counters(s, 1)->forwarded > 100);
+	assert_true(wire_delivered(ws, 1) > 100);
+	scene_turns(s, 20);
+}
+
+/* --- to another worker --------------------------------------------------------------------------
+ */
+
+static void test_another_workers_vm_gets_them_there(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	uint16_t vm = s->guest[1].vm.id;
+	uint32_t len;
+
+	set_up(ws);
+	scene_move(s, 1);
+	arrive(ws, 1, 10);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 1), 0);
+	assert_int_equal(atomic_load(&ws->wire[1]->on_their_way[vm]), 10);
+	assert_int_equal(ws->wire[0]->n_staged, 0);
+	loop_turn(s->w2);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(scene_receive(&s->guest[1], &len), i);
+	assert_int_equal(atomic_load(&ws->wire[1]->on_their_way[vm]), 0);
+	assert_int_equal(wire_delivered(ws, 1), 10);
+	/* It pays at both: for finding out whose they are, and for taking them over. */
+	assert_true(s->w->ledger.vm[vm][STAGE_WIRE_RX] > 0);
+	assert_true(s->w2->ledger.vm[vm][STAGE_WIRE_RX] > 0);
+	assert_true(s->w2->ledger.vm[vm][STAGE_RECEIVE] > 0);
+	assert_int_equal(s->w->ledger.vm[vm][STAGE_RECEIVE], 0);
+}
+
+/* On the way as many may wait as there, and no more. */
+static void test_the_way_there_has_a_limit(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws);
+	scene_move(s, 1);
+	scene_move(s, 2);
+	arrive(ws, 1, 300);
+	arrive(ws, 2, 1);
+	take_in(ws);
+	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), WIRE_MAX_STAGED + 1);
+	assert_int_equal(wire_lost(ws, 1, DROP_WIRE_FULL), 300 - WIRE_MAX_STAGED);
+	/* The other worker takes in a limited number a turn. */
+	ingress_accept(s->w2);
+	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), WIRE_MAX_STAGED + 1 - 64);
+	for (unsigned i = 0; i < 20; i++)
+		loop_turn(s->w2);
+	assert_int_equal(scene_received(s, 1), BUFFERS);
+	assert_int_equal(scene_received(s, 2), 1);
+}
+
+/* One packet for all: the same buffer goes to ports of both workers. */
+static void test_a_flood_goes_to_both_workers(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	wire_listen(ws);
+	scene_move(s, 3);
+	scene_move(s, 4);
+	wire_arrive(ws, HOST, WIRE_VNI, all, 7);
+	scene_turns(s, 3);
+	loop_turn(s->w2);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(scene_received(s, i), 1);
+		assert_int_equal(wire_delivered(ws, i), 1);
+	}
+	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
+}
+
+/* --- what goes meanwhile ------------------------------------------------------------------------
+ */
+
+/* Guest 1 lost 10 packets, and has none. */
+static void assert_gone(struct wire_scene *ws, enum drop_reason reason)
+{
+	struct scene *s = ws->s;
+
+	scene_turns(s, 3);
+	loop_turn(s->w2);
+	loop_turn(s->w2);
+	assert_int_equal(wire_lost(ws, 1, reason), 10);
+	assert_int_equal(wire_delivered(ws, 1), 0);
+	assert_int_equal(scene_received(s, 1), 0);
+	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
+}
+
+static void stage_ten(struct wire_scene *ws)
+{
+	set_up(ws);
+	arrive(ws, 1, 10);
+	take_in(ws);
+	assert_int_equal(ws->wire[0]->n_staged, 10);
+}
+
+static void test_a_port_that_is_deleted(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct vport **entry = &ws->s->ports[ws->s->guest[1].port.id];
+
+	stage_ten(ws);
+	*entry = NULL;
+	assert_gone(ws, DROP_PORT_GONE);
+	*entry = &ws->s->guest[1].port;
+}
+
+static void test_a_port_that_changes_networks(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	stage_ten(ws);
+	atomic_fetch_add(&ws->s->guest[1].port.epoch, 1);
+	assert_gone(ws, DROP_PORT_GONE);
+}
+
+static void test_a_port_that_goes_to_another_worker(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	stage_ten(ws);
+	scene_move(ws->s, 1);
+	assert_gone(ws, DROP_PORT_GONE);
+}
+
+static void test_a_port_that_changes_networks_on_the_way(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	set_up(ws);
+	scene_move(ws->s, 1);
+	arrive(ws, 1, 10);
+	take_in(ws);
+	atomic_fetch_add(&ws->s->guest[1].port.epoch, 1);
+	assert_gone(ws, DROP_PORT_GONE);
+}
+
+/* What is staged for a VM goes with it; what is staged for others stays. */
+static void test_a_vm_that_is_deleted(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	stage_ten(ws);
+	arrive(ws, 2, 1);
+	take_in(ws);
+	ingress_forget_vm(s->w, s->guest[1].vm.id);
+	assert_int_equal(ws->wire[0]->n_staged, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 2), 1);
+	assert_gone(ws, DROP_PORT_GONE);
+}
+
+static void test_an_uplink_that_is_closed(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	stage_ten(ws);
+	ingress_forget_device(s->w, ws->uplink);
+	assert_gone(ws, DROP_UPLINK_DOWN);
+}
+
+static void test_an_uplink_that_is_closed_on_the_way(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws);
+	scene_move(s, 1);
+	arrive(ws, 1, 10);
+	take_in(ws);
+	ingress_forget_device(s->w2, ws->uplink);
+	assert_gone(ws, DROP_UPLINK_DOWN);
+}
+
+/* What came from another uplink stays, in order: here, in buffers of another pool. */
+static void test_what_came_from_another_uplink_stays(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	uint32_t len;
+
+	set_up(ws);
+	for (uint8_t i = 0; i < 10; i++) {
+		struct rte_mbuf *other;
+		void *m = NULL;
+
+		take_in(ws);
+		wire_arrive_for(ws, HOST, 1, i);
+		if (i % 3 == 0)
+			continue;
+		assert_int_equal(rte_ring_dequeue(ws->ring[1], &m), 0);
+		other = rte_pktmbuf_copy(m, s->guest[0].vm.pool, 0, UINT32_MAX);
+		rte_pktmbuf_free(m);
+		wire_put_packet(ws, other);
+	}
+	take_in(ws);
+	ingress_forget_device(s->w, ws->uplink);
+	assert_int_equal(staging_of(s->w, &s->guest[1])->n, 6);
+	scene_turns(s, 3);
+	for (int i = 0; i < 10; i++)
+		if (i % 3 != 0)
+			assert_int_equal(scene_receive(&s->guest[1], &len), i);
+	assert_int_equal(wire_lost(ws, 1, DROP_UPLINK_DOWN), 4);
+}
+
+/* --- queue pairs --------------------------------------------------------------------------------
+ */
+
+/* Of a port with two queues, a flow's packets all go to one; here the second is guest 2's ring. */
+static void test_a_flow_stays_in_its_queue(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct scene_guest *g = &s->guest[1];
+	struct vdev_pair pairs[2];
+	uint8_t frame[64] = {0};
+	unsigned first, second;
+
+	wire_introduce_guest(ws, 1);
+	attach_change(s->w, &s->guest[2].port, NULL, NULL, NULL, 0);
+	pairs[0] = g->pair;
+	pairs[1] = s->guest[2].pair;
+	pairs[1].tx_on = false;
+	attach_change(s->w, &g->port, NULL, NULL, pairs, 2);
+	wire_listen(ws);
+	scene_mac(1, frame);
+	wire_host_mac(HOST, frame + 6);
+	/* Flows are told apart by what follows. */
+	for (uint8_t i = 0; i < 60; i++) {
+		frame[12] = (uint8_t)(0x90 + i % 6);
+		wire_put_packet(ws, wire_packet(ws, HOST, WIRE_VNI, frame, sizeof(frame)));
+	}
+	scene_turns(s, 10);
+	first = scene_received(s, 1);
+	second = scene_received(s, 2);
+	assert_int_equal(first + second, 60);
+	assert_int_equal(first % 10, 0);
+	assert_int_equal(wire_delivered(ws, 1), 60);
+	attach_change(s->w, &g->port, NULL, NULL, NULL, 0);
+	g->pair.rx = pairs[0].rx;
+	attach_change(s->w, &g->port, NULL, NULL, &g->pair, 1);
+	attach_change(s->w, &s->guest[2].port, NULL, NULL, &s->guest[2].pair, 1);
+}
+
+/* --- sleep --------------------------------------------------------------------------------------
+ */
+
+static void test_quiet_is_when_nothing_is_on_its_way(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws);
+	wire_introduce(ws, HOST);
+	assert_true(ingress_is_quiet(ws->wire[0]));
+	scene_move(s, 1);
+	arrive(ws, 1, 1);
+	take_in(ws);
+	assert_true(ingress_is_quiet(ws->wire[0]));
+	assert_false(ingress_is_quiet(ws->wire[1]));
+	loop_turn(s->w2);
+	assert_true(ingress_is_quiet(ws->wire[1]));
+	/* Frames that wait for an uplink. */
+	wire_fill(ws, 0);
+	wire_send_to(ws, HOST, 1);
+	scene_turns(s, 2);
+	assert_false(ingress_is_quiet(ws->wire[0]));
+	wire_drain_filling(ws);
+	scene_turns(s, 1);
+	assert_true(ingress_is_quiet(ws->wire[0]));
+}
+
+/* A worker naps where an uplink wakes nobody up, and does not while something is on its way. */
+static void test_a_worker_naps(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	uint16_t unwatched = s->w->n_unwatched;
+	uint64_t before;
+
+	wire_listen(ws);
+	wire_introduce(ws, HOST);
+	s->w->n_unwatched = 0; /* the guests of the scene have nothing to kick */
+	ws->wire[0]->n_silent = 1;
+	before = s->w->sleeps;
+	sleep_begin(s->w);
+	assert_int_equal(s->w->sleeps, before + 1);
+	sleep_end(s->w);
+	wire_fill(ws, 0);
+	wire_send_to(ws, HOST, 1);
+	scene_turns(s, 2);
+	sleep_begin(s->w);
+	sleep_end(s->w);
+	assert_int_equal(s->w->sleeps, before + 1);
+	s->w->n_unwatched = unwatched;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WIRE_CASE(test_a_flooded_vm_has_a_limit),
+		WIRE_CASE(test_the_limit_is_what_is_free),
+		WIRE_CASE(test_a_vm_over_its_limit_keeps_its_packets),
+		WIRE_CASE(test_neither_the_ring_nor_the_wire_starves),
+		WIRE_CASE(test_another_workers_vm_gets_them_there),
+		WIRE_CASE(test_the_way_there_has_a_limit),
+		WIRE_CASE(test_a_flood_goes_to_both_workers),
+		WIRE_CASE(test_a_port_that_is_deleted),
+		WIRE_CASE(test_a_port_that_changes_networks),
+		WIRE_CASE(test_a_port_that_goes_to_another_worker),
+		WIRE_CASE(test_a_port_that_changes_networks_on_the_way),
+		WIRE_CASE(test_a_vm_that_is_deleted),
+		WIRE_CASE(test_an_uplink_that_is_closed),
+		WIRE_CASE(test_an_uplink_that_is_closed_on_the_way),
+		WIRE_CASE(test_what_came_from_another_uplink_stays),
+		WIRE_CASE(test_a_flow_stays_in_its_queue),
+		WIRE_CASE(test_quiet_is_when_nothing_is_on_its_way),
+		WIRE_CASE(test_a_worker_naps),
+	};
+
+	if (fake_eal_init("ingress_staging_test") < 0)
+		return 1;
+	return cmocka_run_group_tests_name("ingress_staging", tests, NULL, NULL);
+}
