@@ -424,6 +424,8 @@ void ingress_forget_vm(struct worker *w, uint16_t vm)
 {
 	struct staging *list = &w->wire->staging[vm];
 
+	while (atomic_load(&w->wire->on_their_way[vm]) > 0 && accept_handed(w) > 0)
+		continue;
 	while (list->n > 0) {
 		struct staged s = take_node(w->wire, list);
 

@@ -33,7 +33,8 @@ static inline bool ingress_has_turn(struct wire *wire, uint16_t vm)
 /* Whether nothing has come from other workers, and nothing waits for an uplink. [worker] */
 bool ingress_is_quiet(const struct wire *wire);
 
-/* Drops what is staged for a VM. [worker] */
+/* Drops what is staged for a VM, and what is on its way there. No other worker may hand over any
+ * more. [worker] */
 void ingress_forget_vm(struct worker *w, uint16_t vm);
 
 /* Drops what is staged in buffers of an uplink, which no worker takes packets from any more. What

@@ -471,6 +471,22 @@ static void test_a_worker_naps(void **state)
 	s->w->n_unwatched = unwatched;
 }
 
+/* And what is on its way there. */
+static void test_a_vm_that_is_deleted_on_the_way(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws);
+	scene_move(s, 1);
+	arrive(ws, 1, 10);
+	take_in(ws);
+	ingress_forget_vm(s->w2, s->guest[1].vm.id);
+	assert_int_equal(ws->wire[1]->n_staged, 0);
+	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), 0);
+	assert_gone(ws, DROP_PORT_GONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +508,7 @@ int main(void)
 		WIRE_CASE(test_a_flow_stays_in_its_queue),
 		WIRE_CASE(test_quiet_is_when_nothing_is_on_its_way),
 		WIRE_CASE(test_a_worker_naps),
+		WIRE_CASE(test_a_vm_that_is_deleted_on_the_way),
 	};
 
 	if (fake_eal_init("ingress_staging_test") < 0)
