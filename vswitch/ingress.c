@@ -20,7 +20,7 @@
 #define BURSTS_PER_TURN 2
 #define HANDED_PER_TURN 64
 
-#define PREFETCH_AHEAD 4
+#define PREFETCH_AHEAD 4u
 
 /* --- staging -----------------------------------------------------------------------------------
  */
@@ -280,7 +280,7 @@ static uint16_t take_burst(struct worker *w, struct uplink_queue *q)
 		return 0;
 	limit = (uint16_t)RTE_MIN(RTE_MAX(rte_mempool_avail_count(q->rx_pool), WIRE_MIN_STAGED),
 				  WIRE_MAX_STAGED);
-	for (unsigned i = 0; i < RTE_MIN(n, PREFETCH_AHEAD); i++)
+	for (unsigned i = 0; i < RTE_MIN((unsigned)n, PREFETCH_AHEAD); i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
 	for (uint16_t i = 0; i < n; i++) {
 		enum wire_drop why;
