@@ -337,6 +337,22 @@ static void test_short(void **state)
 	}
 }
 
+/* Address zero is nobody's. */
+static void test_no_source(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct wire w = wire_make(v6, NULL);
+
+		memset(w.bytes + w.inner + 6, 0, 6);
+		wire_sum(&w);
+		assert_int_equal(fate(&w, 0, &strict), WIRE_DROP_INNER_MALFORMED);
+		w.bytes[w.inner + 11] = 1;
+		wire_sum(&w);
+		assert_int_equal(fate(&w, 0, &strict), WIRE_DROP_COUNT);
+	}
+}
+
 /* All headers up to the inner Ethernet header have to be in the first segment. */
 static void test_segments(void **state)
 {
@@ -546,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_inner_tags),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_no_source),
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_marks_under_every_checksum),
