@@ -127,6 +127,11 @@ class Stintd:
             time.sleep(0.02)
         return min(counts)
 
+    def memory_kb(self):
+        """What it has in memory."""
+        status = pathlib.Path(f'/proc/{self.process.pid}/status').read_text()
+        return int(status.split('VmRSS:')[1].split()[0])
+
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()

@@ -3,6 +3,8 @@
 import array
 import ctypes
 import fcntl
+import hashlib
+import json
 import os
 import pathlib
 import socket
@@ -10,6 +12,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 from stintd import wait_for
 
@@ -111,6 +114,10 @@ def link(a, a_name, b, b_name, mtu=1500):
         net.ip(f'link set {name} up')
 
 
+def interface_mac(net, name):
+    return json.loads(net.ip(f'-j link show {name}'))[0]['address']
+
+
 class Guest:
     """Linux' network stack in a namespace, behind a virtio-user front end: interface `guest`. The front end
     listens on the socket, so the switch may come and go."""
@@ -146,3 +153,97 @@ class Guest:
             self.process.wait()
         self.out.close()
         self.net.close()
+
+
+def stream(server, client, address, size=2000000):
+    """Sends random bytes by TCP from one namespace to an address of another, which has to receive the same."""
+    sent = hashlib.sha256()
+    got = hashlib.sha256()
+    listener = server.inside(lambda: socket.create_server((address, 0), family=family_of(address)))
+    listener.settimeout(120)
+    port = listener.getsockname()[1]
+    out = client.inside(lambda: socket.create_connection((address, port), 120))
+
+    def send():
+        rest = size
+        with out:
+            while rest > 0:
+                part = os.urandom(min(rest, 65536))
+                sent.update(part)
+                out.sendall(part)
+                rest -= len(part)
+    sender = threading.Thread(target=send)
+    with listener:
+        into, _ = listener.accept()
+        sender.start()
+        with into:
+            into.settimeout(120)
+            while part := into.recv(1 << 20):
+                got.update(part)
+    sender.join()
+    assert got.digest() == sent.digest(), 'the stream was altered'
+
+
+def family_of(address):
+    return socket.AF_INET6 if ':' in address else socket.AF_INET
+
+
+class Conversation:
+    """A TCP connection on which each message is answered before the next is sent, until close()."""
+
+    def __init__(self, server, client, address):
+        self.rounds = 0
+        self.error = None
+        self.is_over = False
+        with server.inside(lambda: socket.create_server((address, 0), family=family_of(address))) as listener:
+            port = listener.getsockname()[1]
+            self.out = client.inside(lambda: socket.create_connection((address, port), 120))
+            listener.settimeout(120)
+            self.into, _ = listener.accept()
+        self.threads = [threading.Thread(target=work) for work in (self.ask, self.answer)]
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self):
+        try:
+            while not self.is_over:
+                message = os.urandom(3000)
+                self.out.sendall(message)
+                got = b''
+                while len(got) < len(message) and (part := self.out.recv(4096)):
+                    got += part
+                if got != message and not self.is_over:
+                    raise AssertionError('an answer differs')
+                self.rounds += 1
+                time.sleep(0.01)
+        except (OSError, AssertionError) as e:  # is raised where progress is waited for
+            self.error = e
+
+    def answer(self):
+        try:
+            while part := self.into.recv(4096):
+                self.into.sendall(part)
+        except OSError as e:
+            self.error = self.error or e
+
+    def wait_progress(self):
+        """It has made some since the call."""
+        start = self.rounds
+
+        def has_grown():
+            if self.error:
+                raise AssertionError('the connection broke') from self.error
+            return self.rounds >= start + 3
+        wait_for(has_grown, 120, 'the connection makes progress')
+
+    def close(self):
+        self.is_over = True
+        for s in (self.out, self.into):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it is closed already
+                pass
+        for thread in self.threads:
+            thread.join()
+        self.out.close()
+        self.into.close()
