@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What anybody on the wire can send to a switch: each packet is counted under its reason, none reaches a guest that
+it is not for, and others' packets pass."""
+import os
+import pathlib
+import random
+import struct
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from frames import BROADCAST, IPV4, IPV6, Wiretap, ether, ipv4, ipv6, mac, summed, udp, vxlan  # noqa: E402
+from kernel_vxlan_test import MAC, Wire, wire_lost  # noqa: E402
+from netns import interface_mac  # noqa: E402
+from paths_test import check_conservation, check_ledger  # noqa: E402
+from stintd import run_tests, wait_for  # noqa: E402
+
+SENDER = '52:54:00:00:00:02'
+AT_ONCE = 128
+MEMORY_KB = 16 << 10
+LEARNED = 1024
+
+
+class Attacker:
+    """Sends from the peer's place. What it sends bears a mark, and a number by which it is known again."""
+
+    def __init__(self, w):
+        self.w = w
+        self.v6 = w.version == 6
+        # The XDP program leaves to the kernel what is no VXLAN packet at first sight.
+        self.is_filtered = w.driver == 'af_xdp'
+        self.tap = w.keep(Wiretap(w.peer, 'wire'))
+        self.guest = w.keep(Wiretap(w.guest.net, 'guest'))
+        self.to = interface_mac(w.host, 'out')
+        self.mark = os.urandom(8)
+        self.number = 0
+        self.allowed = set()
+        wait_for(lambda: self.reaches(self.wrapped(self.inner())), 60, 'a right packet reaches the guest')
+
+    def inner(self, dst=MAC, src=SENDER, room=40, allowed=True):
+        self.number += 1
+        if allowed:
+            self.allowed.add(self.number)
+        return ether(dst, src, self.mark + struct.pack('!I', self.number) + bytes(room))
+
+    def bad(self, **options):
+        """A frame that is not to reach the guest."""
+        return self.inner(allowed=False, **options)
+
+    def around(self, datagram, src=None, **options):
+        """The outer headers."""
+        src = src or self.w.theirs
+        if self.v6:
+            return ether(self.to, SENDER, ipv6(src, self.w.ours, summed(src, self.w.ours, datagram), **options), IPV6)
+        return ether(self.to, SENDER, ipv4(src, self.w.ours, datagram, **options), IPV4)
+
+    def wrapped(self, frame, vni=100, src=None, **options):
+        return self.around(udp(vxlan(vni, frame, **options)), src)
+
+    def numbers(self):
+        """Those of the frames that the guest got since the last call."""
+        return {struct.unpack('!I', f[22:26])[0] for f in self.guest.take() if f[14:22] == self.mark}
+
+    def reaches(self, frame):
+        """Whether the last frame made, which is in this one, is among what the guest got meanwhile."""
+        self.tap.send(frame)
+        time.sleep(0.01)
+        got = self.numbers()
+        assert got <= self.allowed, got - self.allowed
+        return self.number in got
+
+    def drops(self):
+        counts = {}
+        for s in self.w.d.call('stats_uplinks'):
+            for reason, n in s['rx_drops'].items():
+                counts[reason] = counts.get(reason, 0) + n
+        return counts
+
+    def expect(self, reason, frames):
+        """All of the frames are dropped for this reason, and for no other but that of what is not for us at all.
+        They are sent again if some were lost before they got to the switch."""
+        before = self.drops()
+
+        def grown():
+            now = self.drops()
+            return {r: n - before.get(r, 0) for r, n in now.items() if n > before.get(r, 0)}
+        sent = 0
+        while grown().get(reason, 0) < len(frames):
+            if self.is_filtered and sent:
+                break
+            assert sent < 10 * len(frames), (reason, len(frames), sent, grown())
+            for i in range(0, len(frames), AT_ONCE):
+                for frame in frames[i:i + AT_ONCE]:
+                    self.tap.send(frame)
+                sent += len(frames[i:i + AT_ONCE])
+                try:
+                    wait_for(lambda: grown().get(reason, 0) >= sent, 0.1 if self.is_filtered else 10, reason)
+                except TimeoutError:
+                    pass
+        # The others have arrived when a later one has.
+        wait_for(lambda: self.reaches(self.wrapped(self.inner())), 60, 'a right packet reaches the guest')
+        rest = grown()
+        assert rest.pop(reason, 0) <= sent, (reason, sent, grown())
+        rest.pop('not_vxlan', None)
+        assert not rest, (reason, rest)
+
+    def expect_reached(self, make):
+        """The guest gets what make() makes."""
+        wait_for(lambda: self.reaches(make()), 60, 'the packet reaches the guest')
+
+    def check(self):
+        """The guest got nothing else, nothing went back to the wire, and each packet is accounted for."""
+        d = self.w.d
+        got = self.numbers()
+        assert got <= self.allowed, got - self.allowed
+        assert not [f for f in self.tap.take() if self.mark in f], 'a packet went back to the wire'
+        check_conservation(d)
+        check_ledger(d)
+
+        def is_accounted():
+            stats, ports = d.call('stats_uplinks'), d.call('stats_ports')
+            return not wire_lost(d) and \
+                sum(s['rx_packets'] - s['rx_dropped'] for s in stats) == sum(p['wire_in'] for p in ports) and \
+                all(s['rx_dropped'] == sum(s['rx_drops'].values()) for s in stats)
+        wait_for(is_accounted, 60, "all of the uplink's packets are accounted for")
+
+
+def truncated(a):
+    """A packet of any length, whose headers still speak of the whole, or of what is left."""
+    whole = a.wrapped(a.bad())
+    a.expect('outer_malformed', [whole[:n] for n in range(14, len(whole))])
+    header = 40 if a.v6 else 20
+    ends = range(0, 8), range(8, 8 + 8), range(16, 16 + 14)
+    datagram = udp(vxlan(100, a.bad()))
+    cut = [[a.around(udp(datagram[8:n], length=n)[:n]) for n in end] for end in ends]
+    # What has no room for the headers is for anybody, as UDP packets of other ports are.
+    a.expect('not_vxlan', cut[0] + cut[1])
+    a.expect('inner_malformed', cut[2])
+    a.expect_reached(lambda: a.wrapped(a.inner(room=0)))
+    # The length of the UDP packet is none of the IP packet's.
+    wrong = [n for n in (0, 7, 8, 15, 16, 40, 65535) if n != len(datagram)]
+    a.expect('outer_malformed', [a.around(udp(vxlan(100, a.bad()), length=n)) for n in wrong])
+    if not a.v6:
+        a.expect('outer_malformed', [a.around(datagram, length=n) for n in (0, 19, len(datagram) + header + 1, 65535)])
+
+
+def sums(a):
+    """Wrong checksums, and none where there has to be one."""
+    good = udp(vxlan(100, a.bad()))
+    wrong = []
+    for value in (1, 0x1234, 0xffff):
+        datagram = summed(a.w.theirs, a.w.ours, good)
+        datagram = datagram[:6] + bytes(x ^ y for x, y in zip(datagram[6:8], struct.pack('!H', value))) + datagram[8:]
+        if datagram[6:8] != bytes(2):
+            wrong.append(outer(a, datagram))
+    if a.v6:
+        wrong.append(outer(a, good))
+    else:
+        frame = a.around(good)
+        wrong += [frame[:24] + struct.pack('!H', value) + frame[26:] for value in (0, 0xffff, 0x0101)]
+    a.expect('outer_bad_sum', wrong)
+    a.expect_reached(lambda: outer(a, summed(a.w.theirs, a.w.ours, udp(vxlan(100, a.inner())))))
+
+
+def outer(a, datagram):
+    """IP and Ethernet around the UDP packet as it is."""
+    if a.v6:
+        return ether(a.to, SENDER, ipv6(a.w.theirs, a.w.ours, datagram), IPV6)
+    return ether(a.to, SENDER, ipv4(a.w.theirs, a.w.ours, datagram), IPV4)
+
+
+def fragments(a):
+    """The whole of it never comes together, not even in the kernel."""
+    if not a.v6 and not a.is_filtered:
+        return  # DPDK's driver for plain sockets has the kernel put those together
+    datagram = udp(vxlan(100, a.bad()))
+    first, second = datagram[:32], datagram[32:]
+    if a.v6:
+        header = struct.pack('!BBHI', 17, 0, 1, 77), struct.pack('!BBHI', 17, 0, 32, 77)
+        parts = [ether(a.to, SENDER, ipv6(a.w.theirs, a.w.ours, h + part, protocol=44), IPV6)
+                 for h, part in zip(header, (first, second))]
+    else:
+        parts = [a.around(part, fragment=f) for part, f in ((first, 0x2000), (second, 32 // 8), (second, 0x2004))]
+    a.expect('outer_fragment', parts)
+
+
+def strangers(a):
+    """Unknown networks and senders, of which one claims to be the switch itself."""
+    numbers = [n for n in random.Random(1).sample(range(1 << 24), 4096) if n != 100]
+    a.expect('unknown_vni', [a.wrapped(a.bad(), vni=n) for n in [0, 99, 101, 0xffffff, *numbers]])
+    if a.v6:
+        senders = ['fd09::77', a.w.ours, '::', '::1', 'ff02::1']
+    else:
+        senders = ['10.9.0.77', a.w.ours, '0.0.0.0', '127.0.0.1', '239.1.1.1', '255.255.255.255']
+    a.expect('unknown_vtep', [a.wrapped(a.bad(), src=src) for src in senders])
+
+
+def headers(a):
+    """The header of VXLAN: without a VNI it is none; bits that are reserved are ignored (RFC 7348, 5)."""
+    a.expect('vxlan_malformed', [a.wrapped(a.bad(), flags=f) for f in (0, 0xf7000000, 0x00ffffff)])
+    for flags in (0x08000001, 0x0c000000, 0xffffffff):
+        a.expect_reached(lambda flags=flags: a.wrapped(a.inner(), flags=flags, reserved=0xff))
+
+
+def inner_frames(a):
+    """From addresses that are none, to nobody here, or with a tunnel of their own, which is not looked into."""
+    a.expect('inner_malformed', [a.wrapped(a.bad(src=src)) for src in
+                                 (BROADCAST, '01:00:5e:01:01:01', '33:33:00:00:00:01', '00:00:00:00:00:00')])
+
+    def is_known():
+        a.reaches(a.wrapped(a.inner()))
+        return SENDER in [e['mac'] for e in a.w.d.call('fdb_list')]
+    wait_for(is_known, 60, 'the sender is learned')
+    # The address is behind the host that the packet comes from: it does not go back there.
+    a.expect('no_receiver', [a.wrapped(a.bad(dst=SENDER))])
+
+    def nested():
+        within = a.around(udp(vxlan(100, a.bad())))
+        return a.wrapped(mac(MAC) + mac(SENDER) + within[12:14] + within[14:])
+    for _ in range(20):
+        a.tap.send(nested())
+    a.expect_reached(lambda: a.wrapped(a.inner()))
+
+
+def many_addresses(a):
+    """Not all that a host sends from are learned."""
+    for i in range(5 * LEARNED):
+        a.tap.send(a.wrapped(a.inner(src=f'52:55:00:00:{i >> 8:02x}:{i & 255:02x}')))
+        if i % AT_ONCE == 0:
+            time.sleep(0.001)
+    wait_for(lambda: len(a.w.d.call('fdb_list')) > LEARNED / 2, 60, 'addresses are learned')
+    behind = [e for e in a.w.d.call('fdb_list') if e.get('remote')]
+    assert len(behind) <= LEARNED, len(behind)
+    a.w.d.call('fdb_flush', network='blue')
+
+
+def attack(a):
+    for part in (truncated, sums, fragments, strangers, headers, inner_frames, many_addresses):
+        part(a)
+        a.check()
+
+
+def is_harmless(version, driver):
+    with Wire(version=version, driver=driver) as w:
+        a = Attacker(w)
+        attack(a)
+        before, files = w.d.memory_kb(), w.d.open_files()
+        attack(a)
+        assert w.d.memory_kb() < before + MEMORY_KB, (before, w.d.memory_kb())
+        assert w.d.open_files() == files
+
+
+def over_ipv4():
+    """By a plain socket, where all that comes is the switch's to judge, so each packet has its reason."""
+    is_harmless(4, 'af_packet')
+
+
+def over_ipv6():
+    is_harmless(6, 'af_packet')
+
+
+def through_the_filter():
+    is_harmless(4, 'af_xdp')
+
+
+class Flood:
+    """One frame, over and over, in a thread, until close()."""
+
+    def __init__(self, tap, frame):
+        self.is_over = False
+        self.sent = 0
+
+        def send():
+            while not self.is_over:
+                for _ in range(AT_ONCE):
+                    tap.send(frame)
+                self.sent += AT_ONCE
+        self.thread = threading.Thread(target=send)
+        self.thread.start()
+
+    def close(self):
+        self.is_over = True
+        self.thread.join()
+
+
+def is_the_receivers_expense():
+    """A flood for one guest costs that guest packets, and no guest of another network."""
+    with Wire() as w:
+        d = w.d
+        d.call('network_create', name='red', tenant='acme', vni=200, mtu=w.inner, vtep='t')
+        d.call('network_add_remote', network='red', address=w.theirs)
+        bystander = w.add_guest('vm2', 'p2', 'red', '52:54:00:00:00:0a', ['192.168.8.1/24'])
+        w.peer.ip(f'link add vx2 mtu {w.inner} type vxlan id 200 dstport 4789 local {w.theirs} remote {w.ours}')
+        w.peer.add('192.168.8.2/24', 'vx2')
+        w.peer.ip('link set vx2 up')
+        w.wait_up()
+        bystander.net.wait_ping('192.168.8.2')
+        # So the guest's own share is what runs short.
+        d.call('budget_set', vm='vm', limit_percent=1)
+        a = Attacker(w)
+        bystanders = w.keep(Wiretap(bystander.net, 'guest'))
+        before = d.memory_kb()
+        flood = Flood(a.tap, a.wrapped(a.inner(room=1300)))
+        try:
+            wait_for(lambda: d.counters('p')['wire_drops'].get('wire_backlog_full', 0) > 100, 60,
+                     'the flood is too much')
+            for size in (0, 56, 1000, w.inner - 28) * 5:
+                bystander.net.wait_ping('192.168.8.2', size=size)
+                w.peer.wait_ping('192.168.8.1', size=size)
+        finally:
+            flood.close()
+        assert 'wire_backlog_full' not in d.counters('p2')['wire_drops'], d.counters('p2')
+        assert not [f for f in bystanders.take() if a.mark in f], 'the flood reached another network'
+        d.call('budget_set', vm='vm', limit_percent=100)
+        a.expect_reached(lambda: a.wrapped(a.inner()))
+        a.check()
+        assert d.memory_kb() < before + MEMORY_KB, (before, d.memory_kb())
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([over_ipv4, over_ipv6, through_the_filter, is_the_receivers_expense]))
