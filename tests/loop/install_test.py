@@ -12,7 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from stintd import BUILD, ROOT, run_tests  # noqa: E402
 
 INSTALLED = {
-    'sbin/stintd': 0o755, 'bin/stintctl': 0o755, 'lib/systemd/system/stintd.service': 0o644,
+    'sbin/stintd': 0o755, 'bin/stintctl': 0o755, 'lib/stint/xdp/uplink.o': 0o644,
+    'lib/systemd/system/stintd.service': 0o644,
     'share/stint/libvirt-hook-qemu': 0o755, 'share/stint/domain.xml': 0o644, 'share/man/man1/stintctl.1': 0o644,
     'share/man/man8/stintd.8': 0o644, 'share/bash-completion/completions/stintctl': 0o644}
 
