@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a packet costs in whole turns of the loop, with everything in the cache and nothing else in
- * the process: two guests in memory (tests/fake/scene.h), one sends the other packets of 64 bytes,
- * 60 for each turn. No figure of a bar: it tells changes of a cycle or two apart, which floods
- * between processes do not. Prints cycles of the TSC: the lowest but for a thousandth, and the
- * median. */
+ * the process: guests in memory (tests/fake/scene.h), one sends the other packets of 64 bytes, 60
+ * for each turn; then a guest and another host, beyond an uplink in memory
+ * (tests/fake/wire_scene.h). No figure of a bar: it tells changes of a cycle or two apart, which
+ * floods between processes do not. Prints cycles of the TSC: the lowest but for a thousandth, and
+ * the median. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 
 #include "tests/fake/eal.h"
 #include "tests/fake/scene.h"
+#include "tests/fake/wire_scene.h"
 #include "vswitch/loop.h"
 
 #define MOST_LOADS 20000
@@ -38,48 +40,126 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void measure(void **state)
+/* The lowest number of cycles a packet, but for a thousandth, and the median. */
+static void print_figures(const char *what)
+{
+	qsort(cycles, n_loads, sizeof(cycles[0]), compare);
+	printf("turn.%s.cycles_min %.1f cycles/packet\nturn.%s.cycles_p50 %.1f cycles/packet\n",
+	       what, (double)cycles[n_loads / 1000] / PACKETS, what,
+	       (double)cycles[n_loads / 2] / PACKETS);
+}
+
+/* Has the first worker use the machine's clock, and a slice as large as in service. */
+static void use_tsc(struct scene *s)
+{
+	sched_set_conf(s->w->sched, SCHED_MODE_TIME, SLICE_US);
+	s->w->clock = read_tsc;
+	s->w->deadline.clock = read_tsc;
+}
+
+/* Puts the ledger right, which counts from before the clock was changed. */
+static void settle_ledger(struct scene *s)
+{
+	s->w->ledger.opened_tsc = s->w->ledger.last_tsc - ledger_sum(&s->w->ledger);
+}
+
+/* Runs turns until a counter has gone up by a load of packets; returns the cycles. */
+static uint64_t run_turns(struct scene *s, const uint64_t *counter, uint64_t before)
+{
+	uint64_t start = s->w->ledger.last_tsc = rte_rdtsc(), passed;
+
+	for (unsigned k = 0; k < PATIENCE && *counter < before + PACKETS; k++)
+		loop_turn(s->w);
+	passed = rte_rdtsc() - start;
+	assert_int_equal(*counter, before + PACKETS);
+	return passed;
+}
+
+/* From guest to guest. */
+static void measure_plain(void **state)
 {
 	struct scene *s = *state;
-	const struct port_counters *c = scene_counters(s, 0);
-	struct ledger *ledger = &s->w->ledger;
-	uint64_t best, middle;
+	const uint64_t *forwarded = &scene_counters(s, 0)->forwarded;
 	size_t used;
 
 	scene_introduce(s, 0);
 	scene_introduce(s, 1);
 	scene_reclaim(s, 0);
 	scene_offer_again(s, 1);
-	sched_set_conf(s->w->sched, SCHED_MODE_TIME, SLICE_US);
 	used = s->guest[0].fe.mem_used;
-	s->w->clock = read_tsc;
-	s->w->deadline.clock = read_tsc;
+	use_tsc(s);
 	for (unsigned i = 0; i < n_loads; i++) {
-		uint64_t before = c->forwarded, start;
+		uint64_t before = *forwarded;
 
 		s->guest[0].fe.mem_used = used;
 		for (unsigned k = 0; k < PACKETS; k++)
 			scene_send_to(s, 0, 1, (uint8_t)k);
-		ledger->last_tsc = start = rte_rdtsc();
-		for (unsigned k = 0; k < PATIENCE && c->forwarded < before + PACKETS; k++)
-			loop_turn(s->w);
-		cycles[i] = rte_rdtsc() - start;
-		assert_int_equal(c->forwarded, before + PACKETS);
+		cycles[i] = run_turns(s, forwarded, before);
 		scene_reclaim(s, 0);
 		scene_offer_again(s, 1);
 	}
-	/* The clock was changed: the time before it is not the ledger's. */
-	ledger->opened_tsc = ledger->last_tsc - ledger_sum(ledger);
-	qsort(cycles, n_loads, sizeof(cycles[0]), compare);
-	best = cycles[n_loads / 1000];
-	middle = cycles[n_loads / 2];
-	printf("turn.64.cycles_min %.1f cycles/packet\nturn.64.cycles_p50 %.1f cycles/packet\n",
-	       (double)best / PACKETS, (double)middle / PACKETS);
+	settle_ledger(s);
+	print_figures("64");
+}
+
+/* From a guest to another host: encapsulated, and handed to a device in memory. */
+static void measure_to_wire(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	const uint64_t *forwarded = &scene_counters(s, 0)->forwarded;
+	size_t used;
+
+	scene_introduce(s, 0);
+	wire_introduce(ws, 0);
+	scene_reclaim(s, 0);
+	wire_take_all(ws);
+	used = s->guest[0].fe.mem_used;
+	use_tsc(s);
+	for (unsigned i = 0; i < n_loads; i++) {
+		uint64_t before = *forwarded;
+
+		s->guest[0].fe.mem_used = used;
+		for (unsigned k = 0; k < PACKETS; k++)
+			wire_send_to(ws, 0, (uint8_t)k);
+		cycles[i] = run_turns(s, forwarded, before);
+		scene_reclaim(s, 0);
+		assert_int_equal(wire_take_all(ws), PACKETS);
+	}
+	settle_ledger(s);
+	print_figures("to_wire");
+}
+
+/* From another host to a guest. */
+static void measure_from_wire(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	const uint64_t *delivered = &scene_counters(s, 1)->wire_delivered;
+
+	wire_introduce_guest(ws, 1);
+	wire_introduce(ws, 0);
+	scene_receive_all(s);
+	wire_take_all(ws);
+	scene_offer_again(s, 1);
+	wire_listen(ws);
+	use_tsc(s);
+	for (unsigned i = 0; i < n_loads; i++) {
+		uint64_t before = *delivered;
+
+		for (unsigned k = 0; k < PACKETS; k++)
+			wire_arrive_for(ws, 0, 1, (uint8_t)k);
+		cycles[i] = run_turns(s, delivered, before);
+		scene_offer_again(s, 1);
+	}
+	settle_ledger(s);
+	print_figures("from_wire");
 }
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest all[] = {SCENE_CASE(measure)};
+	const struct CMUnitTest all[] = {SCENE_CASE(measure_plain), WIRE_CASE(measure_to_wire),
+					 WIRE_CASE(measure_from_wire)};
 	unsigned long n = argc == 2 ? strtoul(argv[1], NULL, 10) : MOST_LOADS;
 
 	if (argc > 2 || n == 0 || n > MOST_LOADS) {
