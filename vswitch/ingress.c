@@ -113,11 +113,20 @@ static void stage(struct worker *w, struct vport *to, struct rte_mbuf *m, uint16
 /* --- demultiplexing ----------------------------------------------------------------------------
  */
 
-/* The network that a packet from the wire belongs to, and where it came from. */
+#define NO_MAC UINT64_MAX /* no station's: has more than 48 bits */
+
+/* The network that a packet from the wire belongs to, where it came from, and whom it is for.
+ * Packets come in runs, for which most of this is the same: it is kept from one packet of a burst
+ * to the next. */
 struct origin {
-	struct bridge *bridge;
-	uint16_t dest; /* the host; 0 when it is not known */
+	struct bridge *bridge; /* NULL: none yet */
+	uint16_t dest;         /* the host; 0 when it is not known */
 	uint16_t flow;
+	uint32_t mtu; /* of the way back */
+	struct vxlan_policy policy;
+	struct vxlan_outer outer; /* the headers that the above was found by */
+	uint64_t src, dst;        /* addresses that were looked up last */
+	struct vport *to;         /* where the latter is */
 };
 
 /* Whether a host is among those that the network's floods go to. */
@@ -150,39 +159,67 @@ static void note_stranger(struct wire *wire, const struct ip_addr *address, uint
 	s[wire->n_strangers++] = (struct stranger){*address, vtep};
 }
 
-/* Takes off the outer headers. Returns WIRE_DROP_COUNT, or why the packet is nobody's. */
-static enum wire_drop unwrap(struct worker *w, struct rte_mbuf *m, struct origin *from)
+/* Finds the network, and the host, that a packet's outer headers say. */
+static enum wire_drop find_origin(struct worker *w, const struct vxlan_outer *o,
+				  struct origin *from)
 {
 	struct tunnel_tables *t = w->wire->tables;
-	struct vxlan_policy policy;
-	struct vxlan_outer o;
-	enum wire_drop why = vxlan_parse(m, &o);
-	const struct vtep_entry *vtep;
+	const struct vtep_entry *vtep = vtep_table_find(
+		atomic_load_explicit(&t->vteps, memory_order_acquire), &o->dst, o->port);
 	uint16_t remote;
 
-	if (unlikely(why != WIRE_DROP_COUNT))
-		return why;
-	vtep = vtep_table_find(atomic_load_explicit(&t->vteps, memory_order_acquire), &o.dst,
-			       o.port);
+	from->bridge = NULL;
 	if (unlikely(!vtep))
 		return WIRE_DROP_NOT_VXLAN;
-	from->bridge = vni_table_find(atomic_load_explicit(&t->vnis, memory_order_acquire), o.vni);
-	if (unlikely(!from->bridge || from->bridge->vtep != vtep->id))
+	from->bridge = vni_table_find(atomic_load_explicit(&t->vnis, memory_order_acquire), o->vni);
+	if (unlikely(!from->bridge || from->bridge->vtep != vtep->id)) {
+		from->bridge = NULL;
 		return WIRE_DROP_UNKNOWN_VNI;
-	remote = source_table_find(atomic_load_explicit(&t->sources, memory_order_acquire), &o.src,
+	}
+	remote = source_table_find(atomic_load_explicit(&t->sources, memory_order_acquire), &o->src,
 				   vtep->id);
 	from->dest = remote == REMOTE_NONE ? 0 : DEST_FIRST_REMOTE + remote;
-	if (unlikely(from->bridge->known_vteps_only && !has_remote(from->bridge, from->dest)))
+	if (unlikely(from->bridge->known_vteps_only && !has_remote(from->bridge, from->dest))) {
+		from->bridge = NULL;
 		return WIRE_DROP_UNKNOWN_VTEP;
+	}
 	if (unlikely(remote == REMOTE_NONE && from->bridge->learn_from_wire))
-		note_stranger(w->wire, &o.src, vtep->id);
-	from->flow = o.flow;
-	policy = (struct vxlan_policy){
+		note_stranger(w->wire, &o->src, vtep->id);
+	from->policy = (struct vxlan_policy){
 		.strict_reserved = vtep->strict_reserved,
 		.accept_zero_sum = vtep->accept_zero_sum,
 		.drop_inner_vlan = from->bridge->drop_inner_vlan,
 	};
-	return vxlan_decap(m, &o, &policy);
+	from->mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
+	if (from->dest)
+		from->mtu = RTE_MIN(from->mtu, wire_mtu(w, remote));
+	from->outer = *o;
+	from->src = from->dst = NO_MAC;
+	return WIRE_DROP_COUNT;
+}
+
+/* Whether two packets are of the same network and come from the same host. */
+static bool is_same_tunnel(const struct vxlan_outer *a, const struct vxlan_outer *b)
+{
+	return a->vni == b->vni && a->port == b->port && ip_addr_equal(&a->src, &b->src) &&
+	       ip_addr_equal(&a->dst, &b->dst);
+}
+
+/* Takes off the outer headers. Returns WIRE_DROP_COUNT, or why the packet is nobody's. */
+static enum wire_drop unwrap(struct worker *w, struct rte_mbuf *m, struct origin *from)
+{
+	struct vxlan_outer o;
+	enum wire_drop why = vxlan_parse(m, &o);
+
+	if (unlikely(why != WIRE_DROP_COUNT))
+		return why;
+	if (unlikely(!from->bridge || !is_same_tunnel(&from->outer, &o))) {
+		why = find_origin(w, &o, from);
+		if (unlikely(why != WIRE_DROP_COUNT))
+			return why;
+	}
+	from->flow = o.flow;
+	return vxlan_decap(m, &o, &from->policy);
 }
 
 /* Stages the packet for all ports of the network: it came from the wire, so it goes to no other
@@ -209,43 +246,55 @@ static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const 
 	return WIRE_DROP_COUNT;
 }
 
-/* The MTU of the way back. */
-static uint32_t mtu_back(const struct worker *w, const struct origin *from)
+/* Finds the port that an address is behind; NULL for all ports, or for none: then *why says so. */
+static struct vport *find_receiver(struct worker *w, const struct bridge *bridge, uint64_t dst,
+				   enum wire_drop *why)
 {
-	uint32_t mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
+	struct vport *to;
+	uint16_t id;
 
-	return from->dest ? RTE_MIN(mtu, wire_mtu(w, from->dest - DEST_FIRST_REMOTE)) : mtu;
+	*why = WIRE_DROP_COUNT;
+	if (fdb_mac_is_group(dst))
+		return NULL;
+	id = fdb_lookup(bridge->fdb, dst);
+	if (unlikely(id == FDB_NO_PORT && bridge->flood_unknown))
+		return NULL;
+	to = id < MAX_PORTS ? worker_port(w, id) : NULL;
+	if (likely(to && to->bridge == bridge))
+		return to;
+	*why = WIRE_DROP_NO_RECEIVER;
+	return NULL;
 }
 
 /* Finds whom the packet is for, and stages it. Returns WIRE_DROP_COUNT, or why it is nobody's; then
  * it is the caller's still. */
-static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, uint16_t limit)
+static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, struct origin *from,
+			    uint16_t limit)
 {
 	const struct rte_ether_hdr *eth;
-	struct origin from;
-	enum wire_drop why = unwrap(w, m, &from);
-	struct vport *to;
-	uint64_t dst;
-	uint16_t id;
+	enum wire_drop why = unwrap(w, m, from);
+	uint64_t src, dst;
 
 	if (unlikely(why != WIRE_DROP_COUNT))
 		return why;
 	eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	if (from.bridge->clamps_mss)
-		mss_clamp(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, mtu_back(w, &from));
-	if (from.dest && from.bridge->learn_from_wire)
-		learn_from_wire(w, from.bridge, from.dest, m);
+	src = fdb_mac(eth->src_addr.addr_bytes);
 	dst = fdb_mac(eth->dst_addr.addr_bytes);
-	if (fdb_mac_is_group(dst))
-		return stage_for_all(w, m, &from, limit);
-	id = fdb_lookup(from.bridge->fdb, dst);
-	if (unlikely(id == FDB_NO_PORT))
-		return from.bridge->flood_unknown ? stage_for_all(w, m, &from, limit)
-						  : WIRE_DROP_NO_RECEIVER;
-	to = id < MAX_PORTS ? worker_port(w, id) : NULL;
-	if (unlikely(!to || to->bridge != from.bridge))
-		return WIRE_DROP_NO_RECEIVER;
-	stage(w, to, m, from.flow, limit);
+	if (from->bridge->clamps_mss)
+		mss_clamp(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, from->mtu);
+	if (unlikely(src != from->src)) {
+		if (from->dest && from->bridge->learn_from_wire)
+			learn_from_wire(w, from->bridge, from->dest, m);
+		from->src = src;
+		from->dst = NO_MAC;
+	}
+	if (unlikely(dst != from->dst)) {
+		from->to = find_receiver(w, from->bridge, dst, &why);
+		from->dst = from->to ? dst : NO_MAC;
+		if (!from->to)
+			return why == WIRE_DROP_COUNT ? stage_for_all(w, m, from, limit) : why;
+	}
+	stage(w, from->to, m, from->flow, limit);
 	return WIRE_DROP_COUNT;
 }
 
@@ -274,10 +323,12 @@ static uint16_t take_burst(struct worker *w, struct uplink_queue *q)
 {
 	struct rte_mbuf *m[UPLINK_BURST];
 	uint16_t n = uplink_poll(q, m, UPLINK_BURST), limit, for_nobody = 0;
+	struct origin from;
 	uint64_t bytes = 0;
 
 	if (n == 0)
 		return 0;
+	from.bridge = NULL;
 	limit = (uint16_t)RTE_MIN(RTE_MAX(rte_mempool_avail_count(q->rx_pool), WIRE_MIN_STAGED),
 				  WIRE_MAX_STAGED);
 	for (unsigned i = 0; i < RTE_MIN((unsigned)n, PREFETCH_AHEAD); i++)
@@ -288,7 +339,7 @@ static uint16_t take_burst(struct worker *w, struct uplink_queue *q)
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + PREFETCH_AHEAD], const void *));
 		bytes += rte_pktmbuf_pkt_len(m[i]);
-		why = demux(w, m[i], limit);
+		why = demux(w, m[i], &from, limit);
 		if (unlikely(why != WIRE_DROP_COUNT)) {
 			counter_add(&q->counters.rx_drops[why], 1);
 			rte_pktmbuf_free(m[i]);
@@ -386,6 +437,7 @@ static void gather(struct worker *w, struct staging *list, struct batch *b)
 
 uint16_t ingress_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
 {
+	struct rte_mbuf *done[BATCH_MAX];
 	struct batch *b = w->job_batch;
 
 	batch_begin_part(b);
@@ -403,8 +455,9 @@ uint16_t ingress_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
 		else
 			note_lost(w, p->dest, p->reason);
 		*bytes += rte_pktmbuf_pkt_len(p->m);
-		rte_pktmbuf_free(p->m);
+		done[i] = p->m;
 	}
+	rte_pktmbuf_free_bulk(done, b->n);
 	stage_end(w, vm, STAGE_RECEIVE);
 	return b->n;
 }
