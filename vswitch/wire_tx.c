@@ -73,6 +73,9 @@ void wire_put(struct worker *w, struct batch *b, uint16_t index, uint16_t remote
 	/* Floods and jobs are not measured before. */
 	if (why == DROP_COUNT && unlikely(!mtu_fits(m, r->mtu)))
 		why = DROP_OVER_PATH_MTU;
+	/* Control may have published another way since there was room. */
+	if (why == DROP_COUNT && unlikely(w->wire->tx[r->uplink]->n_waiting > 0))
+		why = DROP_UPLINK_FULL;
 	if (unlikely(why != DROP_COUNT)) {
 		miss(w, b, index, remote, why);
 		return;

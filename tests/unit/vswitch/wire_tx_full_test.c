@@ -264,6 +264,36 @@ static void test_a_flood_that_finds_the_uplink_full_goes_on_later(void **state)
 	assert_int_equal(scene_counters(s, 0)->copies, 2 * (OTHERS + WIRE_FLOODED - 1));
 }
 
+/* A host that was down when there was said to be room, and is up by now: what waits for the uplink
+ * is kept. */
+static void test_a_host_that_comes_up_in_between(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct batch *b = s->w->job_batch;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(s->guest[0].vm.pool);
+
+	assert_non_null(m);
+	rte_pktmbuf_append(m, 64);
+	wire_introduce(ws, 50);
+	wire_fill(ws, 0);
+	wire_send_to(ws, 50, 1);
+	scene_turns(s, 2);
+	wire_set_host(ws, 51, DROP_UNRESOLVED, WIRE_MTU, 1);
+	batch_begin_part(b);
+	b->pkt[0] = (struct pkt){.m = m, .asked = 1};
+	assert_true(wire_has_room(s->w, 51));
+	wire_set_host(ws, 51, DROP_COUNT, WIRE_MTU, 1);
+	wire_put(s->w, b, 0, 51);
+	assert_int_equal(b->pkt[0].missed, 1);
+	assert_int_equal(b->pkt[0].reason, DROP_UPLINK_FULL);
+	assert_int_equal(ws->wire[0]->n_out, 0);
+	rte_pktmbuf_free(m);
+	wire_drain_filling(ws);
+	scene_turns(s, 1);
+	wire_assert_next(ws, 50, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +305,7 @@ int main(void)
 		WIRE_CASE(test_without_buffers_packets_are_dropped),
 		WIRE_CASE(test_a_flood_to_many_hosts_takes_several_services),
 		WIRE_CASE(test_a_flood_that_finds_the_uplink_full_goes_on_later),
+		WIRE_CASE(test_a_host_that_comes_up_in_between),
 	};
 
 	if (fake_eal_init("wire_tx_full_test") < 0)
