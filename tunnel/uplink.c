@@ -48,6 +48,7 @@ struct uplink_device {
 	uint16_t room;           /* of buffers */
 	unsigned xdp_ifindex;    /* of the interface of an AF_XDP device, else 0; */
 	struct xdp_files *files; /* and what its driver opened */
+	bool is_ready;
 	_Atomic bool is_up;
 	struct uplink_queue queue[UPLINK_MAX_QUEUES];
 };
@@ -375,10 +376,10 @@ static void close_device(struct uplink_device *u)
 		else
 			rte_eth_dev_close(u->port_id);
 	}
-	if (u->files) {
+	/* What was opened after this device was ready is another's. */
+	if (u->files && !u->is_ready)
 		xdp_files_take(u->files);
-		xdp_files_destroy(u->files);
-	}
+	xdp_files_destroy(u->files);
 	for (uint16_t i = 0; i < u->n_queues; i++) {
 		rte_mempool_free(u->queue[i].tx_pool);
 		rte_mempool_free(u->queue[i].rx_pool);
@@ -420,6 +421,9 @@ struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 		free(u);
 		return NULL;
 	}
+	if (u->files)
+		xdp_files_take(u->files);
+	u->is_ready = true;
 	if (u->xdp_ifindex)
 		xdp_note(u->xdp_ifindex);
 	uplink_look(u, &st);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "pkt/pkt.h"
+#include "tunnel/tables.h"
 #include "vhost/net_ring.h"
 
 struct port_counters;
@@ -23,7 +24,7 @@ struct worker;
 
 static inline bool dest_is_remote(uint16_t dest)
 {
-	return dest >= DEST_FIRST_REMOTE && dest != DEST_FLOOD;
+	return dest >= DEST_FIRST_REMOTE && dest < DEST_FIRST_REMOTE + REMOTE_MAX;
 }
 
 /* Work: the expected cost of deliveries, in deliveries of small packets into plain buffers. A part

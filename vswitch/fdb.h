@@ -46,6 +46,12 @@ static inline bool fdb_mac_is_group(uint64_t mac)
 	return mac & 1;
 }
 
+/* 01-80-C2-00-00-00 to -0F never pass a bridge (IEEE 802.1Q-2018, table 8-1). */
+static inline bool fdb_mac_is_reserved(uint64_t mac)
+{
+	return (mac & 0xf0ffffffffffULL) == 0x000000c28001ULL;
+}
+
 /* The port behind an address, or FDB_NO_PORT. [any] */
 uint16_t fdb_lookup(const struct fdb *f, uint64_t mac);
 

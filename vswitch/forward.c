@@ -19,12 +19,6 @@
 /* --- deciding ----------------------------------------------------------------------------------
  */
 
-/* 01-80-C2-00-00-00 to -0F never pass a bridge (IEEE 802.1Q-2018, table 8-1). */
-static bool is_reserved(uint64_t mac)
-{
-	return (mac & 0xf0ffffffffffULL) == 0x000000c28001ULL;
-}
-
 static void drop(struct pkt *p, enum drop_reason reason)
 {
 	p->verdict = PKT_DROP;
@@ -39,7 +33,7 @@ static void look_up(struct worker *w, const struct vport *from, uint64_t dst, st
 
 	p->dest = DEST_FLOOD;
 	if (unlikely(fdb_mac_is_group(dst))) {
-		if (unlikely(is_reserved(dst)))
+		if (unlikely(fdb_mac_is_reserved(dst)))
 			drop(p, DROP_RESERVED);
 		return;
 	}

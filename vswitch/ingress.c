@@ -254,8 +254,11 @@ static struct vport *find_receiver(struct worker *w, const struct bridge *bridge
 	uint16_t id;
 
 	*why = WIRE_DROP_COUNT;
-	if (fdb_mac_is_group(dst))
+	if (fdb_mac_is_group(dst)) {
+		if (unlikely(fdb_mac_is_reserved(dst)))
+			*why = WIRE_DROP_RESERVED;
 		return NULL;
+	}
 	id = fdb_lookup(bridge->fdb, dst);
 	if (unlikely(id == FDB_NO_PORT && bridge->flood_unknown))
 		return NULL;
@@ -428,8 +431,8 @@ static void gather(struct worker *w, struct staging *list, struct batch *b)
 		if (likely(o && o->worker == w)) {
 			outbox_put(o, b, b->n - 1);
 		} else {
-			p->missed = 1;
-			p->reason = DROP_PORT_GONE;
+			p->asked = 0;
+			note_lost(w, s->port, DROP_PORT_GONE);
 		}
 		take_node(w->wire, list);
 	}
@@ -450,10 +453,10 @@ uint16_t ingress_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
 	for (uint16_t i = 0; i < b->n; i++) {
 		const struct pkt *p = &b->pkt[i];
 
-		if (likely(p->missed == 0))
+		if (likely(p->missed < p->asked))
 			counter_add(&w->counters[p->dest].wire_delivered, 1);
-		else
-			note_lost(w, p->dest, p->reason);
+		else if (p->asked > 0)
+			counter_add(&w->counters[p->dest].wire_drops[p->reason], 1);
 		*bytes += rte_pktmbuf_pkt_len(p->m);
 		done[i] = p->m;
 	}

@@ -36,9 +36,14 @@ static void learn(struct worker *w, struct bridge *bridge, uint16_t dest, _Atomi
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	uint32_t macs = atomic_load_explicit(count, memory_order_relaxed);
+	uint64_t mac = fdb_mac(eth->src_addr.addr_bytes);
+	enum fdb_learned did;
 	uint16_t loser;
-	enum fdb_learned did = fdb_learn(bridge->fdb, fdb_mac(eth->src_addr.addr_bytes), dest,
-					 w->now_s, macs < limit, &loser);
+	/* One that moves between hosts counts once all the same. */
+	bool may_add = macs < limit ||
+		       (dest_is_remote(dest) && dest_is_remote(fdb_lookup(bridge->fdb, mac)));
+
+	did = fdb_learn(bridge->fdb, mac, dest, w->now_s, may_add, &loser);
 
 	if (unlikely(did == FDB_NEW || did == FDB_MOVED))
 		atomic_fetch_add_explicit(count, 1, memory_order_relaxed);

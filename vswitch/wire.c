@@ -8,6 +8,8 @@
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 
+_Static_assert(UPLINK_MAX_QUEUES >= MAX_WORKERS, "each worker has a queue of each uplink");
+
 struct wire *wire_create(unsigned worker, struct tunnel_tables *tables)
 {
 	struct wire *wire = calloc(1, sizeof(*wire));

@@ -151,6 +151,11 @@ static void test_a_network_learns_up_to_its_limit(void **state)
 		assert_int_equal(where(ws, mac), i < 2 ? wire_host_dest(HOST) : FDB_NO_PORT);
 	}
 	assert_int_equal(atomic_load(&net->wire_macs), LEARN_MAX_FROM_WIRE);
+	/* What moves to another host is no more than before. */
+	mac[5] = 0;
+	arrive_from(ws, HOST + 1, mac);
+	assert_int_equal(where(ws, mac), wire_host_dest(HOST + 1));
+	assert_int_equal(atomic_load(&net->wire_macs), LEARN_MAX_FROM_WIRE);
 	/* Ports learn by limits of their own. */
 	send_from(ws, mac);
 	assert_int_equal(where(ws, mac), ws->s->guest[0].port.id);
