@@ -43,10 +43,13 @@ static int compare(const void *a, const void *b)
 /* The lowest number of cycles a packet, but for a thousandth, and the median. */
 static void print_figures(const char *what)
 {
+	uint64_t best, middle;
+
 	qsort(cycles, n_loads, sizeof(cycles[0]), compare);
+	best = cycles[n_loads / 1000];
+	middle = cycles[n_loads / 2];
 	printf("turn.%s.cycles_min %.1f cycles/packet\nturn.%s.cycles_p50 %.1f cycles/packet\n",
-	       what, (double)cycles[n_loads / 1000] / PACKETS, what,
-	       (double)cycles[n_loads / 2] / PACKETS);
+	       what, (double)best / PACKETS, what, (double)middle / PACKETS);
 }
 
 /* Has the first worker use the machine's clock, and a slice as large as in service. */
