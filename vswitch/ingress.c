@@ -326,12 +326,11 @@ static uint16_t take_burst(struct worker *w, struct uplink_queue *q)
 {
 	struct rte_mbuf *m[UPLINK_BURST];
 	uint16_t n = uplink_poll(q, m, UPLINK_BURST), limit, for_nobody = 0;
-	struct origin from;
+	struct origin from = {0};
 	uint64_t bytes = 0;
 
 	if (n == 0)
 		return 0;
-	from.bridge = NULL;
 	limit = (uint16_t)RTE_MIN(RTE_MAX(rte_mempool_avail_count(q->rx_pool), WIRE_MIN_STAGED),
 				  WIRE_MAX_STAGED);
 	for (unsigned i = 0; i < RTE_MIN((unsigned)n, PREFETCH_AHEAD); i++)
