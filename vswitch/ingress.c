@@ -291,7 +291,7 @@ static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, struct origin 
 		from->src = src;
 		from->dst = NO_MAC;
 	}
-	if (unlikely(dst != from->dst)) {
+	if (unlikely(!from->to || dst != from->dst)) {
 		from->to = find_receiver(w, from->bridge, dst, &why);
 		from->dst = from->to ? dst : NO_MAC;
 		if (!from->to)
