@@ -124,8 +124,7 @@ static int publish_sources(struct vswitch *sw)
 	if (!table)
 		return -ENOMEM;
 	TAILQ_FOREACH (r, &t->remotes, link)
-		if (!ip_addr_is_group(&r->address))
-			source_table_add(table, &r->address, r->vtep->id, r->id);
+		source_table_add(table, &r->address, r->vtep->id, r->id);
 	old = atomic_exchange(&t->tables->sources, table);
 	switch_quiesce(sw);
 	free(old);

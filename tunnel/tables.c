@@ -143,3 +143,11 @@ const struct vtep_entry *vtep_table_find(const struct vtep_table *t, const struc
 			return &t->at[i];
 	return NULL;
 }
+
+const struct vtep_entry *vtep_table_find_id(const struct vtep_table *t, uint8_t id)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->at[i].id == id)
+			return &t->at[i];
+	return NULL;
+}

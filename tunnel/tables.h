@@ -53,7 +53,8 @@ struct vni_table {
 	} at[];
 };
 
-/* Remotes by the address that their packets come from, and by the VTEP that they come to. */
+/* Remotes by their address, from which their packets come, and by the VTEP that these come to.
+ * Groups are among them. */
 struct source_table {
 	uint32_t mask;
 	uint32_t seed;
@@ -88,6 +89,9 @@ void source_table_add(struct source_table *t, const struct ip_addr *a, uint8_t v
 /* The VTEP with that address and port, NULL when there is none. [worker] */
 const struct vtep_entry *vtep_table_find(const struct vtep_table *t, const struct ip_addr *a,
 					 uint16_t port);
+
+/* The VTEP with that id, NULL when there is none. [worker] */
+const struct vtep_entry *vtep_table_find_id(const struct vtep_table *t, uint8_t id);
 
 /* The network with that VNI, NULL when there is none. [worker] */
 void *vni_table_find(const struct vni_table *t, uint32_t vni);

@@ -11,6 +11,7 @@
 #include "pkt/mss.h"
 #include "pkt/pkt.h"
 #include "vswitch/learn.h"
+#include "vswitch/origin.h"
 #include "vswitch/outbox.h"
 #include "vswitch/stage.h"
 #include "vswitch/wire_tx.h"
@@ -113,115 +114,6 @@ static void stage(struct worker *w, struct vport *to, struct rte_mbuf *m, uint16
 /* --- demultiplexing ----------------------------------------------------------------------------
  */
 
-#define NO_MAC UINT64_MAX /* no station's: has more than 48 bits */
-
-/* The network that a packet from the wire belongs to, where it came from, and whom it is for.
- * Packets come in runs, for which most of this is the same: it is kept from one packet of a burst
- * to the next. */
-struct origin {
-	struct bridge *bridge; /* NULL: none yet */
-	uint16_t dest;         /* the host; 0 when it is not known */
-	uint16_t flow;
-	uint32_t mtu; /* of the way back */
-	struct vxlan_policy policy;
-	struct vxlan_outer outer; /* the headers that the above was found by */
-	uint64_t src, dst;        /* addresses that were looked up last */
-	struct vport *to;         /* where the latter is */
-};
-
-/* Whether a host is among those that the network's floods go to. */
-static bool has_remote(const struct bridge *bridge, uint16_t dest)
-{
-	const struct remotes *list = atomic_load_explicit(&bridge->remotes, memory_order_acquire);
-	uint32_t low = 0, high = list ? list->n : 0;
-
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-
-		if (list->dest[mid] < dest)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return list && low < list->n && list->dest[low] == dest;
-}
-
-/* Notes a host that a network would learn from, if it knew the host. */
-static void note_stranger(struct wire *wire, const struct ip_addr *address, uint8_t vtep)
-{
-	struct stranger *s = wire->stranger;
-
-	if (wire->n_strangers == WIRE_STRANGERS)
-		return;
-	for (uint16_t i = 0; i < wire->n_strangers; i++)
-		if (s[i].vtep == vtep && ip_addr_equal(&s[i].address, address))
-			return;
-	s[wire->n_strangers++] = (struct stranger){*address, vtep};
-}
-
-/* Finds the network, and the host, that a packet's outer headers say. */
-static enum wire_drop find_origin(struct worker *w, const struct vxlan_outer *o,
-				  struct origin *from)
-{
-	struct tunnel_tables *t = w->wire->tables;
-	const struct vtep_entry *vtep = vtep_table_find(
-		atomic_load_explicit(&t->vteps, memory_order_acquire), &o->dst, o->port);
-	uint16_t remote;
-
-	from->bridge = NULL;
-	if (unlikely(!vtep))
-		return WIRE_DROP_NOT_VXLAN;
-	from->bridge = vni_table_find(atomic_load_explicit(&t->vnis, memory_order_acquire), o->vni);
-	if (unlikely(!from->bridge || from->bridge->vtep != vtep->id)) {
-		from->bridge = NULL;
-		return WIRE_DROP_UNKNOWN_VNI;
-	}
-	remote = source_table_find(atomic_load_explicit(&t->sources, memory_order_acquire), &o->src,
-				   vtep->id);
-	from->dest = remote == REMOTE_NONE ? 0 : DEST_FIRST_REMOTE + remote;
-	if (unlikely(from->bridge->known_vteps_only && !has_remote(from->bridge, from->dest))) {
-		from->bridge = NULL;
-		return WIRE_DROP_UNKNOWN_VTEP;
-	}
-	if (unlikely(remote == REMOTE_NONE && from->bridge->learn_from_wire))
-		note_stranger(w->wire, &o->src, vtep->id);
-	from->policy = (struct vxlan_policy){
-		.strict_reserved = vtep->strict_reserved,
-		.accept_zero_sum = vtep->accept_zero_sum,
-		.drop_inner_vlan = from->bridge->drop_inner_vlan,
-	};
-	from->mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
-	if (from->dest)
-		from->mtu = RTE_MIN(from->mtu, wire_mtu(w, remote));
-	from->outer = *o;
-	from->src = from->dst = NO_MAC;
-	return WIRE_DROP_COUNT;
-}
-
-/* Whether two packets are of the same network and come from the same host. */
-static bool is_same_tunnel(const struct vxlan_outer *a, const struct vxlan_outer *b)
-{
-	return a->vni == b->vni && a->port == b->port && ip_addr_equal(&a->src, &b->src) &&
-	       ip_addr_equal(&a->dst, &b->dst);
-}
-
-/* Takes off the outer headers. Returns WIRE_DROP_COUNT, or why the packet is nobody's. */
-static enum wire_drop unwrap(struct worker *w, struct rte_mbuf *m, struct origin *from)
-{
-	struct vxlan_outer o;
-	enum wire_drop why = vxlan_parse(m, &o);
-
-	if (unlikely(why != WIRE_DROP_COUNT))
-		return why;
-	if (unlikely(!from->bridge || !is_same_tunnel(&from->outer, &o))) {
-		why = find_origin(w, &o, from);
-		if (unlikely(why != WIRE_DROP_COUNT))
-			return why;
-	}
-	from->flow = o.flow;
-	return vxlan_decap(m, &o, &from->policy);
-}
-
 /* Stages the packet for all ports of the network: it came from the wire, so it goes to no other
  * host (split horizon). A port that is being moved is a member of two networks for a moment. */
 static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const struct origin *from,
@@ -275,7 +167,7 @@ static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, struct origin 
 			    uint16_t limit)
 {
 	const struct rte_ether_hdr *eth;
-	enum wire_drop why = unwrap(w, m, from);
+	enum wire_drop why = origin_unwrap(w, m, from);
 	uint64_t src, dst;
 
 	if (unlikely(why != WIRE_DROP_COUNT))
@@ -289,11 +181,11 @@ static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, struct origin 
 		if (from->dest && from->bridge->learn_from_wire)
 			learn_from_wire(w, from->bridge, from->dest, m);
 		from->src = src;
-		from->dst = NO_MAC;
+		from->dst = ORIGIN_NO_MAC;
 	}
 	if (unlikely(!from->to || dst != from->dst)) {
 		from->to = find_receiver(w, from->bridge, dst, &why);
-		from->dst = from->to ? dst : NO_MAC;
+		from->dst = from->to ? dst : ORIGIN_NO_MAC;
 		if (!from->to)
 			return why == WIRE_DROP_COUNT ? stage_for_all(w, m, from, limit) : why;
 	}

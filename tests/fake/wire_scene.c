@@ -335,11 +335,17 @@ void wire_listen(struct wire_scene *ws)
 struct rte_mbuf *wire_packet(struct wire_scene *ws, unsigned host, uint32_t vni,
 			     const uint8_t *frame, uint32_t len)
 {
-	struct vxlan_conf conf = {.src = host_address(host),
-				  .dst = our_address,
-				  .port = VXLAN_PORT,
-				  .ttl = 64,
-				  .sum = true};
+	const struct ip_addr src = host_address(host);
+
+	return wire_packet_between(ws, &src, &our_address, vni, frame, len);
+}
+
+struct rte_mbuf *wire_packet_between(struct wire_scene *ws, const struct ip_addr *src,
+				     const struct ip_addr *dst, uint32_t vni, const uint8_t *frame,
+				     uint32_t len)
+{
+	struct vxlan_conf conf = {
+		.src = *src, .dst = *dst, .port = VXLAN_PORT, .ttl = 64, .sum = true};
 	struct rte_mbuf *m = rte_pktmbuf_alloc(uplink_queue(ws->uplink, 1)->rx_pool);
 	struct vxlan_template t;
 

@@ -91,6 +91,11 @@ void wire_listen(struct wire_scene *ws);
 struct rte_mbuf *wire_packet(struct wire_scene *ws, unsigned host, uint32_t vni,
 			     const uint8_t *frame, uint32_t len);
 
+/* The same between any two addresses. */
+struct rte_mbuf *wire_packet_between(struct wire_scene *ws, const struct ip_addr *src,
+				     const struct ip_addr *dst, uint32_t vni, const uint8_t *frame,
+				     uint32_t len);
+
 /* Puts a packet on the wire to us. */
 void wire_put_packet(struct wire_scene *ws, struct rte_mbuf *m);
 

@@ -158,6 +158,7 @@ def learns_hosts():
         w.peer.ip(f'link add vx mtu 1450 type vxlan id 100 dstport 4789 local {w.theirs} group 239.1.1.1 dev wire')
         w.peer.add('192.168.7.2/24', 'vx')
         w.peer.ip('link set vx up')
+        w.peer.wait_ping('192.168.7.1')  # its first packet is one to the group
         w.guest.net.wait_ping('192.168.7.2')
 
         def is_learned():

@@ -444,6 +444,48 @@ static void test_only_known_hosts_may_send(void **state)
 	assert_int_equal(scene_received(s, 1), 1);
 }
 
+/* A broadcast from a host nobody knows, to a group. */
+static void arrive_at_group(struct wire_scene *ws, uint32_t vni, uint8_t last, bool is_from_group)
+{
+	const struct ip_addr group = {.bytes = {239, 1, 1, last}}, host = {.bytes = {10, 7, 7, 7}};
+	uint8_t frame[64] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 7, 7, 7, 7, 8, 6};
+
+	wire_put_packet(ws, wire_packet_between(ws, is_from_group ? &group : &host, &group, vni,
+						frame, sizeof(frame)));
+	scene_turns(ws->s, 3);
+}
+
+/* What is sent to a group is for the networks whose floods go to it. */
+static void test_a_network_gets_what_is_for_its_group(void **state)
+{
+	const struct ip_addr group = {.bytes = {239, 1, 1, 1}};
+	struct source_table *sources = source_table_create(1);
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	/* Remote 1 is the group, and net[0] floods to it. */
+	source_table_add(sources, &group, 0, 1);
+	free(atomic_exchange(&ws->tables->sources, sources));
+	wire_listen(ws);
+	arrive_at_group(ws, WIRE_VNI, 1, false);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(scene_received(s, i), 1);
+	assert_int_equal(counted(ws, WIRE_DROP_NOT_VXLAN), 0);
+	/* Another group, another network, one that is nobody's. */
+	arrive_at_group(ws, WIRE_VNI, 2, false);
+	arrive_at_group(ws, WIRE_VNI + 1, 1, false);
+	arrive_at_group(ws, WIRE_VNI + 2, 1, false);
+	assert_int_equal(counted(ws, WIRE_DROP_NOT_VXLAN), 3);
+	/* A network without hosts of its own accord takes none that it does not know; a group is no
+	 * host. */
+	atomic_store(&s->net[0].known_vteps_only, true);
+	arrive_at_group(ws, WIRE_VNI, 1, false);
+	arrive_at_group(ws, WIRE_VNI, 1, true);
+	assert_int_equal(counted(ws, WIRE_DROP_UNKNOWN_VTEP), 2);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(scene_received(s, i), 0);
+}
+
 /* A port that changes networks is a member of both for a moment: it is in the one that it says. */
 static void test_a_port_between_networks_is_in_one(void **state)
 {
@@ -509,6 +551,7 @@ int main(void)
 		WIRE_CASE(test_congestion_that_cannot_be_told),
 		WIRE_CASE(test_a_network_is_at_its_vtep),
 		WIRE_CASE(test_only_known_hosts_may_send),
+		WIRE_CASE(test_a_network_gets_what_is_for_its_group),
 		WIRE_CASE(test_a_port_between_networks_is_in_one),
 		WIRE_CASE(test_nobody_sends_from_address_zero),
 	};
