@@ -178,9 +178,6 @@ int netlink_add_vxlan(struct netlink *n, const char *name, uint16_t port)
 	data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
 	mnl_attr_put_u8(m, IFLA_VXLAN_COLLECT_METADATA, 1);
 	mnl_attr_put_u8(m, IFLA_VXLAN_LEARNING, 0);
-	/* Without VNIs of its own it drops all packets: tenants' frames do not get into the host.
-	 */
-	mnl_attr_put_u8(m, IFLA_VXLAN_VNIFILTER, 1);
 	mnl_attr_put_u16(m, IFLA_VXLAN_PORT, htons(port));
 	mnl_attr_put_u8(m, IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1);
 	mnl_attr_nest_end(m, data);

@@ -76,10 +76,11 @@ const struct underlay_conf *underlay_conf_of(const struct underlay_path *path);
 /* The device that has the address, 0 when none has. */
 unsigned underlay_find_address(struct underlay *u, const struct ip_addr *a);
 
-/* A kernel's vxlan device ("stPORT", external, nolearning, vnifilter) that holds the UDP port, so
- * that the kernel neither answers tunnel packets with port-unreachable nor ignores ICMP errors
- * about ours. One that is there already is used, and replaced by ours should it go or be set down;
- * ours is removed by underlay_release_port(). ERR_BUSY when a program has the port. */
+/* A kernel's vxlan device ("stPORT", external, nolearning) that holds the UDP port, so that the
+ * kernel neither answers tunnel packets with port-unreachable nor ignores ICMP errors about ours.
+ * An XDP program drops what it gets, so that tenants' frames stay out of the host. One that is
+ * there already is used, and replaced by ours should it go or be set down; ours is removed by
+ * underlay_release_port(). ERR_BUSY when a program has the port. */
 int underlay_hold_port(struct underlay *u, uint16_t port, struct err *e);
 void underlay_release_port(struct underlay *u, uint16_t port);
 

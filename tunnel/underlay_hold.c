@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "tunnel/xdp.h"
 
 /* A UDP port and the device that holds it. */
 struct holder {
@@ -41,17 +42,25 @@ static bool is_for_port(const struct netlink_link *link, uint16_t port)
 /* Another's vxlan device that is up and has the port does the same service. */
 static int use_other(struct underlay *u, struct holder *h, struct err *e)
 {
+	const struct netlink_link *down = NULL;
 	int ret = underlay_load_links(u);
 
 	if (ret < 0)
 		return fail(e, ret, "list of links", h->port);
 	for (size_t i = 0; i < u->n_links; i++) {
-		if (!is_for_port(&u->links[i], h->port) || !u->links[i].up)
+		if (!is_for_port(&u->links[i], h->port))
 			continue;
-		h->ifindex = u->links[i].ifindex;
-		h->ours = false;
-		return 0;
+		if (u->links[i].up) {
+			h->ifindex = u->links[i].ifindex;
+			h->ours = false;
+			return 0;
+		}
+		down = &u->links[i];
 	}
+	if (down)
+		return err_set(e, ERR_WRONG_STATE, NULL,
+			       "vxlan device '%s' has UDP port %u, but is down", down->name,
+			       h->port);
 	return err_set(e, ERR_BUSY, NULL, "UDP port %u is used by a program of this host", h->port);
 }
 
@@ -82,9 +91,15 @@ static int hold(struct underlay *u, struct holder *h, struct err *e)
 	if (ret < 0 && ret != -EEXIST)
 		return fail(e, ret, "vxlan device", h->port);
 	found = find_ours(u, h, name, e);
+	if (found == -ENODEV && ret == -EEXIST)
+		return use_other(u, h, e); /* of the same kind, with a name of its own */
 	if (found < 0)
 		return found == -EEXIST ? found : fail(e, found, "vxlan device", h->port);
-	ret = netlink_set_up(u->requests, h->ifindex);
+	/* Frames of tenants are not to get into the host by it. The kernel still hears of ICMP
+	 * errors, which it would not if the device filtered VNIs. */
+	ret = xdp_drop_all(h->ifindex);
+	if (ret == 0)
+		ret = netlink_set_up(u->requests, h->ifindex);
 	if (ret == 0)
 		return 0;
 	netlink_delete_link(u->requests, h->ifindex);

@@ -189,6 +189,24 @@ int xdp_clear(unsigned ifindex, const char *ifname, struct err *e)
 	return rc;
 }
 
+int xdp_drop_all(unsigned ifindex)
+{
+	/* return XDP_DROP */
+	const struct bpf_insn program[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_DROP},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "stint_drop", "BSD", program,
+			       sizeof(program) / sizeof(program[0]), NULL);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = bpf_xdp_attach((int)ifindex, fd, XDP_FLAGS_SKB_MODE, NULL);
+	close(fd);
+	return rc;
+}
+
 void xdp_note(unsigned ifindex)
 {
 	struct bpf_xdp_query_opts q = {.sz = sizeof(q)};

@@ -25,6 +25,10 @@ const char *xdp_object_path(struct err *e);
  * the record has a name only for those with CAP_SYS_ADMIN: -EACCES without. */
 int xdp_clear(unsigned ifindex, const char *ifname, struct err *e);
 
+/* Attaches a program that drops all that comes in by the interface, in place of any other. Negative
+ * errno. */
+int xdp_drop_all(unsigned ifindex);
+
 /* Notes in the record (tunnel/xdp_record.h) which program the interface has now: ours, or none. */
 void xdp_note(unsigned ifindex);
 

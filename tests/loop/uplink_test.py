@@ -7,7 +7,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from frames import Wiretap  # noqa: E402
 from kernel_vxlan_test import Wire, wire_lost  # noqa: E402
+from netns import Net, link  # noqa: E402
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
 
@@ -127,6 +129,54 @@ def follows_the_underlay():
         w.guest.net.wait_ping('192.168.7.2')
 
 
+def learns_the_mtu_of_a_path():
+    """A router tells that a packet was too long for its next link, and the switch its guest, which sends shorter
+    ones from then on."""
+    with Wire() as w, Net() as router, Net() as far:
+        link(w.host, 'side', router, 'near')
+        link(router, 'far', far, 'wire')
+        w.host.add('10.8.1.1/24', 'side')
+        router.add('10.8.1.254/24', 'near')
+        router.add('10.8.2.254/24', 'far')
+        far.add('10.8.2.2/24', 'wire')
+        w.host.ip('route add 10.8.2.0/24 via 10.8.1.254')
+        far.ip('route add 10.8.1.0/24 via 10.8.2.254')
+        router.run('sysctl', '-qw', 'net.ipv4.ip_forward=1')
+        d = w.d
+        d.call('uplink_create', name='up1', device='net_af_packet1,iface=side')
+        d.call('vtep_create', name='t1', uplink='up1', address='10.8.1.1')
+        d.call('network_set', name='blue', vtep='t1')
+        d.call('network_add_remote', network='blue', address='10.8.2.2')
+        far.ip('link add vx mtu 1450 type vxlan id 100 dstport 4789 local 10.8.2.2 remote 10.8.1.1')
+        far.add('192.168.7.2/24', 'vx')
+        far.ip('link set vx up')
+        w.guest.net.wait_ping('192.168.7.2', size=1400, options=('-M', 'do'))
+        for net, name in ((router, 'far'), (far, 'wire')):
+            net.ip(f'link set {name} mtu 1400')
+
+        def is_known():
+            w.guest.net.pings('192.168.7.2', size=1400, options=('-M', 'do'))
+            return d.call('remote_list', network='blue')[0]['mtu'] == 1350
+        wait_for(is_known, 60, "the path's MTU is known")
+        wait_for(lambda: 'mtu' in w.guest.net.run('ping', '-c', '1', '-W', '1', '-s', '1400', '-M', 'do',
+                                                  '192.168.7.2', check=False).stdout, 60, 'the guest knows it')
+        w.guest.net.wait_ping('192.168.7.2', size=1350 - 28, options=('-M', 'do'))
+
+
+def keeps_tenants_out_of_the_host():
+    """With a driver that takes nothing away from the kernel, the kernel gets the same packets: none of what is in
+    them reaches the host."""
+    with Wire(driver='af_packet') as w:
+        w.add_vxlan()
+        w.wait_up()
+        held = w.keep(Wiretap(w.host, 'st4789'))
+        for _ in range(5):
+            w.guest.net.wait_ping('192.168.7.2')
+            w.peer.wait_ping('192.168.7.1')
+            w.peer.ip('neigh flush dev vx')  # so there are broadcasts too
+        assert not held.take(), 'a frame got into the host'
+
+
 def comes_and_goes():
     """The uplink is removed and made anew while a guest sends."""
     with Wire() as w:
@@ -176,5 +226,6 @@ def learns_hosts():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, follows_the_underlay, comes_and_goes,
+    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, follows_the_underlay,
+                        learns_the_mtu_of_a_path, keeps_tenants_out_of_the_host, comes_and_goes,
                         learns_hosts]))

@@ -17,7 +17,8 @@
 static bool has_holder(struct lab *l)
 {
 	return lab_is(l, "ip -d link show st4789 | tr '\n' ' ' | grep -q "
-			 "'UP.*vxlan external.*dstport 4789 nolearning.* udp6zerocsumrx'");
+			 "'UP.*xdpgeneric.*vxlan external.*dstport 4789 nolearning.* "
+			 "udp6zerocsumrx.*name stint_drop'");
 }
 
 static void a_port_is_held_while_it_is_used(void **state)
@@ -43,11 +44,13 @@ static void a_port_is_held_while_it_is_used(void **state)
 /* Another's device that has the port is used, whatever its name; when it goes, ours comes. */
 static void anothers_device_serves_too(void **state)
 {
-	static const char *const kinds[] = {"id 7 dev va", "external"};
+	static const char *const kinds[] = {
+		"id 7 dev va", "external", "external nolearning udp6zerocsumrx", /* as ours */
+	};
 	struct lab *l = *state;
 	struct err e;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		lab_here(l, "ip link add vx type vxlan dstport 4789 %s && ip link set vx up",
 			 kinds[i]);
 		assert_int_equal(underlay_hold_port(l->u, 4789, &e), 0);
@@ -73,7 +76,7 @@ static void a_device_of_a_killed_process_is_used(void **state)
 	struct err e;
 	unsigned ifindex;
 
-	lab_here(l, "ip link add st4789 type vxlan external vnifilter dstport 4789 nolearning "
+	lab_here(l, "ip link add st4789 type vxlan external dstport 4789 nolearning "
 		    "udp6zerocsumrx");
 	ifindex = if_nametoindex("st4789");
 	assert_int_equal(underlay_hold_port(l->u, 4789, &e), 0);
@@ -97,7 +100,11 @@ static void what_cannot_be_held_is_said(void **state)
 	assert_int_equal(if_nametoindex("st4789"), 0);
 	close(fd);
 
-	lab_here(l, "ip link add st4790 type vxlan external dstport 4789");
+	lab_here(l, "ip link add vx type vxlan external dstport 4789 nolearning udp6zerocsumrx");
+	assert_true(underlay_hold_port(l->u, 4789, &e) < 0);
+	assert_int_equal(e.code, ERR_WRONG_STATE);
+	assert_string_equal(e.text, "vxlan device 'vx' has UDP port 4789, but is down");
+	lab_here(l, "ip link set vx name st4790");
 	assert_true(underlay_hold_port(l->u, 4790, &e) < 0);
 	assert_int_equal(e.code, ERR_EXISTS);
 	assert_string_equal(e.text, "device 'st4790' is none for tunnels by UDP port 4790");
