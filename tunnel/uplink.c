@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
@@ -455,6 +457,22 @@ bool uplink_owns(const struct uplink_device *u, const struct rte_mbuf *m)
 	return false;
 }
 
+/* Asks the kernel about the link of an interface of its own: drivers that share one with it say
+ * that it is up, whatever it is. */
+static void ask_kernel(struct uplink_status *st)
+{
+	struct ifreq ifr = {0};
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (s < 0)
+		return;
+	st->speed_mbps = 0;
+	st->is_gone |= !if_indextoname(st->ifindex, ifr.ifr_name);
+	st->is_up = !st->is_gone && ioctl(s, SIOCGIFFLAGS, &ifr) == 0 &&
+		    (ifr.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+	close(s);
+}
+
 void uplink_look(struct uplink_device *u, struct uplink_status *st)
 {
 	struct rte_eth_dev_info info = {0};
@@ -471,6 +489,8 @@ void uplink_look(struct uplink_device *u, struct uplink_status *st)
 	st->is_up = link.link_status == RTE_ETH_LINK_UP && !st->is_gone;
 	st->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
 	st->ifindex = info.if_index;
+	if (st->ifindex)
+		ask_kernel(st);
 	st->driver = info.driver_name;
 	st->missed = stats.imissed;
 	st->no_mbuf = stats.rx_nombuf;

@@ -22,6 +22,11 @@ def refusal(d, method, **params):
     raise AssertionError(f'{method} {params}: not refused')
 
 
+def told(d, kind):
+    """Waits for an event of uplink up0."""
+    wait_for(lambda: [e for e in d.call('events_list') if e['type'] == kind and e['uplink'] == 'up0'], 60, kind)
+
+
 def without_uplinks():
     with Stintd() as d:
         field, text = refusal(d, 'uplink_create', name='up0', device='net_null0')
@@ -124,8 +129,12 @@ def follows_the_underlay():
         w.guest.net.wait_ping('192.168.7.2')
         w.host.ip('link set out down')
         becomes('link_down', '')
+        told(w.d, 'uplink_down')
+        assert w.d.call('uplink_list')[0]['state'] == 'down'
         w.host.ip('link set out up')
         becomes('up', '')
+        told(w.d, 'uplink_up')
+        assert w.d.call('uplink_list')[0]['state'] == 'up'
         w.guest.net.wait_ping('192.168.7.2')
 
 
