@@ -13,6 +13,7 @@
 #include "control/budget_rpc.h"
 #include "control/ctx_rpc.h"
 #include "control/sched_rpc.h"
+#include "tunnel/wire_drops.h"
 
 static json_t *number(uint64_t n)
 {
@@ -114,8 +115,13 @@ json_t *rpc_handle_stats_drop_reasons(struct rpc_ctx *ctx, const struct rpc_stat
 	(void)p;
 	(void)e;
 	for (int i = 0; i < DROP_COUNT; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "reason", drop_reason_text(i),
-						      "text", drop_reason_help(i)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "where", "port", "reason",
+						drop_reason_text(i), "text", drop_reason_help(i)));
+	for (int i = 0; i < WIRE_DROP_COUNT; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "where", "uplink", "reason",
+						wire_drop_text(i), "text", wire_drop_help(i)));
 	return list;
 }
 

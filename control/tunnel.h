@@ -112,6 +112,7 @@ struct vtep_params {
 	int dscp;
 	enum vtep_sum sum;
 	bool accept_zero_sum;
+	bool may_lack_address; /* the host need not have the address now */
 };
 
 struct vtep *vtep_find(struct vswitch *sw, const char *name);

@@ -233,6 +233,9 @@ json_t *rpc_handle_vtep_create(struct rpc_ctx *ctx, const struct rpc_vtep_create
 		.dscp = (int)p->dscp,
 		.sum = (enum vtep_sum)p->sum,
 		.accept_zero_sum = p->zero_sum == RPC_SWITCHED_ON,
+		/* It may come later than the daemon; until then remotes say that it is not there.
+		 */
+		.may_lack_address = ctx->is_replaying,
 	};
 	struct vtep *v = vtep_create(ctx->sw, &params, e);
 

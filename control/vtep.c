@@ -66,7 +66,6 @@ static int take_ports(struct vswitch *sw, const struct uplink *u, struct err *e)
 static int check_address(struct vswitch *sw, const struct uplink *u, const struct vtep_params *p,
 			 struct ip_addr *a, struct err *e)
 {
-	unsigned ifindex;
 	struct vtep *v;
 
 	if (!ip_addr_parse(p->address, a) || !ip_addr_is_host(a))
@@ -77,8 +76,7 @@ static int check_address(struct vswitch *sw, const struct uplink *u, const struc
 			return err_set(e, ERR_EXISTS, "address",
 				       "address '%s', port %u is vtep '%s'", p->address, p->port,
 				       v->name);
-	ifindex = underlay_find_address(sw->tunnel->underlay, a);
-	if (!ifindex)
+	if (!p->may_lack_address && underlay_find_address(sw->tunnel->underlay, a) == 0)
 		return err_set(e, ERR_INVALID, "address",
 			       "address '%s': no interface of this host has it (uplink '%s' is %s)",
 			       p->address, u->name, u->interface);

@@ -265,6 +265,12 @@ static int start(struct uplink_device *u, const struct uplink_conf *conf, struct
 		rc = set_up_queue(u, conf, i, n_rx, n_tx);
 	if (rc == 0)
 		rc = rte_eth_dev_start(u->port_id);
+	if (rc == -EINVAL && u->files)
+		return err_set(
+			e, ERR_BUSY, "device",
+			"device '%s': its queues are in use, or the kernel has not freed them "
+			"yet; or mtu %u is too much for it",
+			conf->device, conf->mtu);
 	if (rc < 0)
 		return err_set(e, rc == -ENOMEM ? ERR_NO_SPACE : ERR_INTERNAL, "device",
 			       "device '%s': cannot start it: %s", conf->device, strerror(-rc));
@@ -330,8 +336,9 @@ static int probe(struct uplink_device *u, const struct uplink_conf *conf, const 
 
 	if (rc < 0 || rte_eth_dev_get_port_by_name(name, &u->port_id) < 0)
 		return err_set(e, ERR_INVALID, "device",
-			       "device '%s': DPDK found no such device%s%s", conf->device,
-			       rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");
+			       "device '%s': DPDK finds no such device, or cannot use it (its "
+			       "lines in the log say more)%s%s",
+			       conf->device, rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");
 	return 0;
 }
 
@@ -413,7 +420,7 @@ struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 		return NULL;
 	}
 	rc = open_device(u, conf, name, e);
-	for (int i = 0; rc < 0 && u->files && i < BUSY_TRIES; i++) {
+	for (int i = 0; rc == -EBUSY && u->files && i < BUSY_TRIES; i++) {
 		close_device(u);
 		usleep(BUSY_WAIT_US);
 		rc = open_device(u, conf, name, e);

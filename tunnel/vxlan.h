@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/ip_addr.h"
+#include "tunnel/wire_drops.h"
 
 struct rte_mbuf;
 
@@ -15,16 +16,6 @@ struct rte_mbuf;
 #define VXLAN_MAX_HDR  74 /* Ethernet, VLAN tag, IPv6, UDP, VXLAN */
 #define VXLAN_HEADROOM 80 /* what vxlan_encap() may write before the frame */
 #define VXLAN_MAX_VNI  0xffffff
-
-enum wire_drop {
-#define X(name, text, help) WIRE_DROP_##name,
-#include "tunnel/wire_drops.def"
-#undef X
-	WIRE_DROP_COUNT
-};
-
-/* The reason's name in statistics. [any] */
-const char *wire_drop_text(enum wire_drop drop);
 
 /* --- to the wire ------------------------------------------------------------------------------ */
 

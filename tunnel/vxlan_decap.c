@@ -31,17 +31,6 @@ enum ecn {
 	ECN_MASK = 3,
 };
 
-static const char *const texts[WIRE_DROP_COUNT] = {
-#define X(name, text, help) [WIRE_DROP_##name] = text,
-#include "tunnel/wire_drops.def"
-#undef X
-};
-
-const char *wire_drop_text(enum wire_drop drop)
-{
-	return texts[drop];
-}
-
 static uint16_t get16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]);

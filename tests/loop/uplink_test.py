@@ -41,7 +41,7 @@ def is_refused():
         before = d.call('config_get')
         cases = [
             ('device', 'net_memif', dict(method='uplink_create', name='u', device='net_memif0')),
-            ('device', 'no such device', dict(method='uplink_create', name='u', device='net_nothing0')),
+            ('device', 'finds no such device', dict(method='uplink_create', name='u', device='net_nothing0')),
             ('device', 'in use', dict(method='uplink_create', name='u', device='net_af_xdp0,iface=out')),
             ('name', 'exists', dict(method='uplink_create', name='up0', device='net_ring0')),
             ('kernel_interface', 'no such interface',
@@ -89,6 +89,21 @@ def survives_a_restart():
         assert d.call('status_get')['state'] == 'ok', d.call('status_get')
         for method, value in before.items():
             assert d.call(method) == value, method
+        w.wait_up()
+        w.guest.net.wait_ping('192.168.7.2')
+
+
+def starts_before_its_address():
+    """At boot the daemon may be there before the network is: its configuration is in force all the same."""
+    with Wire() as w:
+        w.add_vxlan()
+        w.wait_up()
+        w.d.kill()
+        w.host.ip(f'addr del {w.ours}/24 dev out')
+        w.d.start()
+        assert w.d.call('status_get')['state'] == 'ok', w.d.call('status_get')
+        wait_for(lambda: w.d.call('remote_list')[0]['state'] == 'no_address', 60, 'the remote says why')
+        w.host.add(f'{w.ours}/24', 'out')
         w.wait_up()
         w.guest.net.wait_ping('192.168.7.2')
 
@@ -235,6 +250,7 @@ def learns_hosts():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, follows_the_underlay,
+    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, starts_before_its_address,
+                        follows_the_underlay,
                         learns_the_mtu_of_a_path, keeps_tenants_out_of_the_host, comes_and_goes,
                         learns_hosts]))
