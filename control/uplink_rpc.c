@@ -166,7 +166,7 @@ json_t *rpc_handle_stats_uplinks(struct rpc_ctx *ctx, const struct rpc_stats_upl
 {
 	struct vswitch *sw = ctx->sw;
 	json_t *list;
-	struct uplink *u;
+	const struct uplink *u;
 
 	if (p->uplink && !find_uplink(sw, "uplink", p->uplink, e))
 		return NULL;
@@ -176,7 +176,6 @@ json_t *rpc_handle_stats_uplinks(struct rpc_ctx *ctx, const struct rpc_stats_upl
 	TAILQ_FOREACH (u, &sw->tunnel->uplinks, link) {
 		if (p->uplink && strcmp(u->name, p->uplink) != 0)
 			continue;
-		uplink_look(u->dev, &u->status);
 		for (unsigned i = 0; i < sw->n_workers; i++)
 			json_array_append_new(list, queue_to_json(sw, u, i));
 	}

@@ -19,6 +19,7 @@
 
 #include "base/counter.h"
 #include "pkt/pool.h"
+#include "tunnel/uplink_args.h"
 #include "tunnel/xdp.h"
 #include "tunnel/xdp_files.h"
 
@@ -125,38 +126,6 @@ bool uplink_flush(struct uplink_queue *q, uint64_t now)
 
 /* --- opening -----------------------------------------------------------------------------------
  */
-
-/* The name of a device is what its arguments begin with. */
-static void name_of(const char *device, char *name, size_t size)
-{
-	snprintf(name, size, "%.*s", (int)strcspn(device, ","), device);
-}
-
-/* Drivers that are no use as uplinks, and why. */
-static const struct {
-	const char *driver;
-	const char *why;
-	bool is_for_tests; /* accepted when the operator says so */
-} unfit[] = {
-	{"net_memif", "it ends the process when its peer goes", false},
-	{"net_af_packet", "its transmit function may block, and all VMs with it", true},
-	{"net_tap", "it takes a system call for each packet", true},
-};
-
-static int check_driver(const struct uplink_conf *conf, struct err *e)
-{
-	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
-		if (strncmp(conf->device, unfit[i].driver, strlen(unfit[i].driver)) != 0)
-			continue;
-		if (unfit[i].is_for_tests && conf->may_block)
-			return 0;
-		return err_set(
-			e, ERR_INVALID, "device", "device '%s': %s%s", conf->device, unfit[i].why,
-			unfit[i].is_for_tests ? "; stintd --allow-blocking-uplinks accepts it"
-					      : "");
-	}
-	return 0;
-}
 
 /* An AF_XDP driver takes a pool's memory for packets one behind the other, without gaps at the ends
  * of pages, which a pool has where the memory of each packet has to be contiguous for a device. */
@@ -282,23 +251,48 @@ static int start(struct uplink_device *u, const struct uplink_conf *conf, struct
 /* --- AF_XDP ------------------------------------------------------------------------------------
  */
 
-/* The value of one of a device's arguments. False when it has none. */
-static bool find_argument(const char *device, const char *key, char *value, size_t size)
-{
-	size_t n = strlen(key);
+/* Interfaces of open devices: a second device on one would take the program away from the first. */
+static unsigned claimed[UPLINK_MAX];
 
-	for (const char *at = device; (at = strchr(at, ',')); at++) {
-		if (strncmp(at + 1, key, n) != 0 || at[1 + n] != '=')
-			continue;
-		at += n + 2;
-		snprintf(value, size, "%.*s", (int)strcspn(at, ","), at);
-		return true;
-	}
-	return false;
+static void release_interface(unsigned ifindex)
+{
+	for (int i = 0; ifindex && i < UPLINK_MAX; i++)
+		if (claimed[i] == ifindex)
+			claimed[i] = 0;
 }
 
-/* Prepares an interface for AF_XDP, and adds the arguments that the driver needs. */
-static int prepare_xdp(struct uplink_device *u, const struct uplink_conf *conf, char *args,
+/* Claims the interface of an AF_XDP device. */
+static int claim_interface(struct uplink_device *u, const struct uplink_conf *conf, struct err *e)
+{
+	char interface[IF_NAMESIZE] = "", unused[16];
+	int place = -1;
+	unsigned ifindex;
+
+	uplink_args_find(conf->device, "iface", interface, sizeof(interface));
+	ifindex = if_nametoindex(interface);
+	if (!ifindex)
+		return err_set(e, ERR_INVALID, "device", "device '%s': no interface '%s'",
+			       conf->device, interface);
+	if (uplink_args_find(conf->device, "xdp_prog", unused, sizeof(unused)))
+		return err_set(e, ERR_INVALID, "device",
+			       "device '%s': the program of xdp_prog is the switch's own",
+			       conf->device);
+	for (int i = 0; i < UPLINK_MAX; i++) {
+		if (claimed[i] == ifindex)
+			return err_set(e, ERR_EXISTS, "device",
+				       "device '%s': another uplink has interface '%s'",
+				       conf->device, interface);
+		if (claimed[i] == 0)
+			place = i;
+	}
+	if (place < 0)
+		return err_set(e, ERR_NO_SPACE, "device", "at most %d uplinks", UPLINK_MAX);
+	claimed[place] = u->xdp_ifindex = ifindex;
+	return 0;
+}
+
+/* Prepares the interface, and adds the arguments that the driver needs. */
+static int prepare_xdp(const struct uplink_device *u, const struct uplink_conf *conf, char *args,
 		       size_t size, struct err *e)
 {
 	char interface[IF_NAMESIZE], unused[16];
@@ -307,17 +301,11 @@ static int prepare_xdp(struct uplink_device *u, const struct uplink_conf *conf, 
 
 	if (!program)
 		return -ENOENT;
-	if (!find_argument(conf->device, "iface", interface, sizeof(interface)))
-		return err_set(e, ERR_INVALID, "device",
-			       "device '%s': it has no iface=", conf->device);
-	u->xdp_ifindex = if_nametoindex(interface);
-	if (!u->xdp_ifindex)
-		return err_set(e, ERR_INVALID, "device", "device '%s': no interface '%s'",
-			       conf->device, interface);
-	if (!find_argument(conf->device, "queue_count", unused, sizeof(unused)))
+	if (!uplink_args_find(conf->device, "queue_count", unused, sizeof(unused)))
 		used += (size_t)snprintf(args + used, size - used, ",queue_count=%u",
 					 conf->n_queues);
 	snprintf(args + used, size - used, ",xdp_prog=%s", program);
+	uplink_args_find(conf->device, "iface", interface, sizeof(interface));
 	return xdp_clear(u->xdp_ifindex, interface, e);
 }
 
@@ -351,7 +339,7 @@ static int open_device(struct uplink_device *u, const struct uplink_conf *conf, 
 	int rc;
 
 	snprintf(args, sizeof(args), "%s", conf->device);
-	if (strncmp(name, XDP_DRIVER, strlen(XDP_DRIVER)) == 0) {
+	if (u->xdp_ifindex) {
 		rc = prepare_xdp(u, conf, args, sizeof(args), e);
 		if (rc < 0)
 			return rc;
@@ -398,6 +386,20 @@ static void close_device(struct uplink_device *u)
 	u->port_id = RTE_MAX_ETHPORTS;
 }
 
+/* Opens the device, once its queues are free. */
+static int open_patiently(struct uplink_device *u, const struct uplink_conf *conf, const char *name,
+			  struct err *e)
+{
+	int rc = open_device(u, conf, name, e);
+
+	for (int i = 0; rc == -EBUSY && u->files && i < BUSY_TRIES; i++) {
+		close_device(u);
+		usleep(BUSY_WAIT_US);
+		rc = open_device(u, conf, name, e);
+	}
+	return rc;
+}
+
 struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 {
 	struct uplink_device *u = calloc(1, sizeof(*u));
@@ -410,24 +412,17 @@ struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 		return NULL;
 	}
 	u->n_queues = conf->n_queues;
-	name_of(conf->device, name, sizeof(name));
-	rc = check_driver(conf, e);
+	uplink_args_name(conf->device, name, sizeof(name));
+	rc = uplink_args_check(conf->device, conf->may_block, e);
 	if (rc == 0 && rte_eth_dev_get_port_by_name(name, &u->port_id) == 0)
 		rc = err_set(e, ERR_EXISTS, "device", "device '%s' is in use", name);
 	u->port_id = RTE_MAX_ETHPORTS;
+	if (rc == 0 && strncmp(name, XDP_DRIVER, strlen(XDP_DRIVER)) == 0)
+		rc = claim_interface(u, conf, e);
+	if (rc == 0)
+		rc = open_patiently(u, conf, name, e);
 	if (rc < 0) {
-		free(u);
-		return NULL;
-	}
-	rc = open_device(u, conf, name, e);
-	for (int i = 0; rc == -EBUSY && u->files && i < BUSY_TRIES; i++) {
-		close_device(u);
-		usleep(BUSY_WAIT_US);
-		rc = open_device(u, conf, name, e);
-	}
-	if (rc < 0) {
-		close_device(u);
-		free(u);
+		uplink_close(u);
 		return NULL;
 	}
 	if (u->files)
@@ -446,8 +441,9 @@ void uplink_close(struct uplink_device *u)
 	for (uint16_t i = 0; i < u->n_queues; i++)
 		give_up(&u->queue[i], &u->queue[i].counters.tx_down);
 	close_device(u);
-	if (u->xdp_ifindex)
+	if (u->is_ready && u->xdp_ifindex)
 		xdp_note(u->xdp_ifindex);
+	release_interface(u->xdp_ifindex);
 	free(u);
 }
 

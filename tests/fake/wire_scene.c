@@ -124,6 +124,7 @@ static void open_uplink(struct wire_scene *ws)
 		.n_queues = 2,
 		.mtu = 9000,
 		.tx_wait_us = WIRE_WAIT_US,
+		.may_block = true,
 		.tsc_hz = ws->s->w->tsc_hz,
 	};
 	struct err e = {0};

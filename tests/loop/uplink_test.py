@@ -40,8 +40,11 @@ def is_refused():
         d = w.d
         before = d.call('config_get')
         cases = [
-            ('device', 'net_memif', dict(method='uplink_create', name='u', device='net_memif0')),
-            ('device', 'finds no such device', dict(method='uplink_create', name='u', device='net_nothing0')),
+            ('device', 'net_af_xdp or', dict(method='uplink_create', name='u', device='net_memif0')),
+            ('device', 'net_af_xdp or', dict(method='uplink_create', name='u', device='net_failsafe0,exec(false)')),
+            ('device', 'finds no such device',
+             dict(method='uplink_create', name='u', device='net_virtio_user0,path=/nowhere')),
+            ('device', 'another uplink has', dict(method='uplink_create', name='u', device='net_af_xdp1,iface=out')),
             ('device', 'in use', dict(method='uplink_create', name='u', device='net_af_xdp0,iface=out')),
             ('name', 'exists', dict(method='uplink_create', name='up0', device='net_ring0')),
             ('kernel_interface', 'no such interface',
@@ -69,6 +72,10 @@ def is_refused():
             got = refusal(d, method, **call)
             assert got[0] == field and text in got[1], (method, call, got)
         assert d.call('config_get') == before
+        # Nor has any of them ended what the uplink does.
+        w.add_vxlan()
+        w.wait_up()
+        w.guest.net.wait_ping('192.168.7.2')
 
 
 def survives_a_restart():

@@ -30,6 +30,7 @@ static struct uplink_conf conf_of(const char *device)
 		.n_queues = 2,
 		.mtu = 1600,
 		.tx_wait_us = WAIT_US,
+		.may_block = true,
 		.tsc_hz = TSC_HZ,
 	};
 }
@@ -51,39 +52,84 @@ static void assert_refused(const struct uplink_conf *conf, enum err_code code, c
 /* --- opening ------------------------------------------------------------------------------------
  */
 
-static void test_drivers_that_are_no_use_are_refused(void **state)
+static void test_drivers_for_tests_need_an_option(void **state)
 {
 	static const struct {
-		const char *device, *why, *option;
+		const char *device, *why;
 	} cases[] = {
-		{"net_memif0,role=server", "ends the process", NULL},
-		{"net_af_packet0,iface=lo", "may block", "--allow-blocking-uplinks"},
-		{"net_tap0", "a system call for each packet", "--allow-blocking-uplinks"},
+		{"net_af_packet0,iface=lo", "may block"},
+		{"net_tap0", "a system call for each packet"},
+		{"net_ring0", "in memory only"},
+		{"net_null0", "leads nowhere"},
+		{"net_pcap0,tx_pcap=/dev/null", "writes to files"},
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct uplink_conf conf = conf_of(cases[i].device);
 
+		conf.may_block = false;
 		assert_refused(&conf, ERR_INVALID, "device", cases[i].why);
 		assert_refused(&conf, ERR_INVALID, "device", cases[i].device);
-		if (cases[i].option) {
-			assert_refused(&conf, ERR_INVALID, "device", cases[i].option);
-			continue;
-		}
-		conf.may_block = true;
-		assert_refused(&conf, ERR_INVALID, "device", cases[i].why);
+		assert_refused(&conf, ERR_INVALID, "device", "--allow-blocking-uplinks");
 	}
+}
+
+/* Others are not accepted at all, by whatever name: some drivers run commands. */
+static void test_other_devices_are_refused(void **state)
+{
+	static const char *const devices[] = {
+		"",
+		"net_nonsense0",
+		"net_memif0,role=server",
+		"net_failsafe0,exec(touch /nowhere/x)",
+		"eth_af_packet0,iface=lo",
+		"eth_tap0",
+		"vdev:net_tap0",
+		"bus=vdev,name=net_tap0",
+		"net_ring",
+		"net_ring0x",
+		"net_ring0 ",
+		"net_bonding0,slave=net_ring1",
+		"0000:00:03.0",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		struct uplink_conf conf = conf_of(devices[i]);
+
+		assert_refused(&conf, ERR_INVALID, "device", "net_af_xdp or net_virtio_user");
+	}
+}
+
+/* The control thread would wait for a front end. */
+static void test_a_device_that_listens_is_refused(void **state)
+{
+	struct uplink_conf conf = conf_of("net_virtio_user0,path=/nowhere/x,server=1");
+
+	(void)state;
+	assert_refused(&conf, ERR_INVALID, "device", "server=1");
 }
 
 static void test_a_device_that_is_not_there(void **state)
 {
-	struct uplink_conf conf = conf_of("net_nonsense0");
+	struct uplink_conf conf = conf_of("net_virtio_user0,path=/nowhere/x");
 
 	(void)state;
-	assert_refused(&conf, ERR_INVALID, "device", "no such device");
-	conf.device = "";
-	assert_refused(&conf, ERR_INVALID, "device", "no such device");
+	assert_refused(&conf, ERR_INVALID, "device", "finds no such device");
+}
+
+/* An interface that is not there, and a program that is not ours. */
+static void test_bad_arguments_of_af_xdp(void **state)
+{
+	struct uplink_conf conf = conf_of("net_af_xdp0");
+
+	(void)state;
+	assert_refused(&conf, ERR_INVALID, "device", "no interface ''");
+	conf.device = "net_af_xdp0,iface=nowhere9";
+	assert_refused(&conf, ERR_INVALID, "device", "no interface 'nowhere9'");
+	conf.device = "net_af_xdp0,iface=lo,xdp_prog=/nowhere/x";
+	assert_refused(&conf, ERR_INVALID, "device", "xdp_prog");
 }
 
 static void test_a_device_with_too_few_queues(void **state)
@@ -411,7 +457,10 @@ static void test_ports_are_for_drivers_that_ask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_drivers_that_are_no_use_are_refused),
+		cmocka_unit_test(test_drivers_for_tests_need_an_option),
+		cmocka_unit_test(test_other_devices_are_refused),
+		cmocka_unit_test(test_a_device_that_listens_is_refused),
+		cmocka_unit_test(test_bad_arguments_of_af_xdp),
 		cmocka_unit_test(test_a_device_that_is_not_there),
 		cmocka_unit_test(test_a_device_with_too_few_queues),
 		cmocka_unit_test(test_a_configuration_that_does_not_fit),
