@@ -7,6 +7,7 @@
 #include "rpc_schema.h"
 #include "control/ctx_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/refused.h"
 #include "control/switch.h"
 #include "control/tunnel.h"
 #include "vswitch/batch.h"
@@ -167,6 +168,19 @@ static const struct remote *add_remote(struct vswitch *sw, struct network *net,
 	return r;
 }
 
+/* Forgets the refused call that would add this address. */
+static bool forget_refused(struct rpc_ctx *ctx, const char *network, const char *mac)
+{
+	char text[MAC_TEXT_SIZE];
+	struct err unused;
+	uint64_t number;
+
+	if (mac_parse("mac", mac, &number, &unused) < 0)
+		return false;
+	mac_format(number, text);
+	return refused_forget_in(ctx->refused, "fdb_add", network, "mac", text);
+}
+
 json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, struct err *e)
 {
 	struct network *net = network_find(ctx->sw, p->network);
@@ -178,16 +192,19 @@ json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, str
 		return NULL;
 	}
 	if (!p->port == !p->remote) {
-		err_set(e, ERR_INVALID, "port", "either port or remote has to be given");
+		err_set(e, ERR_INVALID, "port", "exactly one of port and remote has to be given");
 		return NULL;
 	}
 	if (p->remote) {
 		place.remote = add_remote(ctx->sw, net, p, &entry.mac, e);
-		return place.remote ? entry_to_json(net, &place, &entry) : NULL;
+		if (!place.remote)
+			return NULL;
+	} else {
+		place.port = find_port(ctx->sw, net, p->port, e);
+		if (!place.port || add(net, p->mac, place.port->vport.id, &entry.mac, e) < 0)
+			return NULL;
 	}
-	place.port = find_port(ctx->sw, net, p->port, e);
-	if (!place.port || add(net, p->mac, place.port->vport.id, &entry.mac, e) < 0)
-		return NULL;
+	forget_refused(ctx, p->network, p->mac);
 	return entry_to_json(net, &place, &entry);
 }
 
@@ -213,6 +230,8 @@ json_t *rpc_handle_fdb_delete(struct rpc_ctx *ctx, const struct rpc_fdb_delete *
 	struct search search = {.sw = ctx->sw};
 	uint64_t mac;
 
+	if (forget_refused(ctx, p->network, p->mac))
+		return json_true();
 	if (!net) {
 		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", p->network);
 		return NULL;

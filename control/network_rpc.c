@@ -81,6 +81,7 @@ json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_
 		return NULL;
 	}
 	refused_forget(ctx->refused, "network_create", p->name);
+	refused_forget_network(ctx->refused, p->name);
 	return network_to_json(net);
 }
 
@@ -124,10 +125,15 @@ json_t *rpc_handle_network_delete(struct rpc_ctx *ctx, const struct rpc_network_
 	struct vswitch *sw = ctx->sw;
 	struct network *net;
 
-	if (!network_find(sw, p->name) && refused_forget(ctx->refused, "network_create", p->name))
-		return json_true();
-	net = find(sw, p->name, e);
-	return net && network_delete(sw, net, e) == 0 ? json_true() : NULL;
+	net = network_find(sw, p->name);
+	if (!net && !refused_forget(ctx->refused, "network_create", p->name)) {
+		find(sw, p->name, e);
+		return NULL;
+	}
+	if (net && network_delete(sw, net, e) < 0)
+		return NULL;
+	refused_forget_network(ctx->refused, p->name);
+	return json_true();
 }
 
 json_t *rpc_handle_network_list(struct rpc_ctx *ctx, const struct rpc_network_list *p,

@@ -67,25 +67,67 @@ void refused_append_calls(const struct refused *r, json_t *calls)
 	refused_each(r, append_call, calls);
 }
 
-static bool is_about(const json_t *call, const char *method, const char *name)
+static const char *param(const json_t *call, const char *key)
 {
-	const json_t *params = json_object_get(call, "params");
-	const char *its_method = json_string_value(json_object_get(call, "method"));
-	const char *its_name = json_string_value(json_object_get(params, "name"));
+	const char *value =
+		json_string_value(json_object_get(json_object_get(call, "params"), key));
 
-	return its_method && its_name && strcmp(its_method, method) == 0 &&
-	       strcmp(its_name, name) == 0;
+	return value ? value : "";
+}
+
+/* What a call is of: its method (NULL: any), and two of its parameters (the second one may be
+ * NULL). */
+struct what {
+	const char *method;
+	const char *key, *value;
+	const char *key2, *value2;
+};
+
+static bool is_of(const json_t *call, const struct what *w)
+{
+	const char *method = json_string_value(json_object_get(call, "method"));
+
+	if (!method || (w->method && strcmp(method, w->method) != 0))
+		return false;
+	return strcmp(param(call, w->key), w->value) == 0 &&
+	       (!w->key2 || strcmp(param(call, w->key2), w->value2) == 0);
+}
+
+/* Forgets the calls that match. Returns whether there were any. */
+static bool forget(struct refused *r, const struct what *w)
+{
+	bool did = false;
+
+	for (size_t i = json_array_size(r->entries); i-- > 0;) {
+		const json_t *entry = json_array_get(r->entries, i);
+
+		if (!is_of(json_object_get(entry, "call"), w))
+			continue;
+		json_array_remove(r->entries, i);
+		did = true;
+	}
+	return did;
 }
 
 bool refused_forget(struct refused *r, const char *method, const char *name)
 {
-	for (size_t i = 0; i < json_array_size(r->entries); i++) {
-		const json_t *entry = json_array_get(r->entries, i);
+	return forget(r, &(struct what){.method = method, .key = "name", .value = name});
+}
 
-		if (is_about(json_object_get(entry, "call"), method, name)) {
-			json_array_remove(r->entries, i);
-			return true;
-		}
-	}
-	return false;
+bool refused_forget_in(struct refused *r, const char *method, const char *network, const char *key,
+		       const char *value)
+{
+	return forget(r, &(struct what){.method = method,
+					.key = "network",
+					.value = network,
+					.key2 = key,
+					.value2 = value});
+}
+
+void refused_forget_network(struct refused *r, const char *network)
+{
+	static const char *const methods[] = {"network_add_remote", "fdb_add"};
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		forget(r, &(struct what){.method = methods[i], .key = "network", .value = network});
 }

@@ -25,6 +25,14 @@ json_t *refused_take(struct refused *r);
 /* Forgets the call of `method` that would create the object `name`. False when there is none. */
 bool refused_forget(struct refused *r, const char *method, const char *name);
 
+/* The same for what is in a network: the call of `method` with this parameter. */
+bool refused_forget_in(struct refused *r, const char *method, const char *network, const char *key,
+		       const char *value);
+
+/* Forgets what was to be added to a network: it goes with the network, and is not for another one
+ * of that name. */
+void refused_forget_network(struct refused *r, const char *network);
+
 size_t refused_count(const struct refused *r);
 
 /* Appends the calls to the array, as a configuration has them. */

@@ -4,6 +4,7 @@
 
 #include "control/ctx_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/refused.h"
 #include "control/switch.h"
 #include "control/tunnel.h"
 #include "rpc_schema.h"
@@ -48,19 +49,38 @@ static struct network *find(struct vswitch *sw, const char *name, struct err *e)
 	return net;
 }
 
+/* Forgets the refused call that would add this remote. The configuration has addresses in one
+ * form. */
+static bool forget_refused(struct rpc_ctx *ctx, const char *network, const char *address)
+{
+	char text[IP_ADDR_TEXT_SIZE];
+	struct ip_addr a;
+
+	if (!ip_addr_parse(address, &a))
+		return false;
+	ip_addr_format(&a, text);
+	return refused_forget_in(ctx->refused, "network_add_remote", network, "address", text);
+}
+
 json_t *rpc_handle_network_add_remote(struct rpc_ctx *ctx, const struct rpc_network_add_remote *p,
 				      struct err *e)
 {
 	struct network *net = find(ctx->sw, p->network, e);
 
-	return net && network_add_remote(ctx->sw, net, p->address, e) == 0 ? json_true() : NULL;
+	if (!net || network_add_remote(ctx->sw, net, p->address, e) < 0)
+		return NULL;
+	forget_refused(ctx, p->network, p->address);
+	return json_true();
 }
 
 json_t *rpc_handle_network_remove_remote(struct rpc_ctx *ctx,
 					 const struct rpc_network_remove_remote *p, struct err *e)
 {
-	struct network *net = find(ctx->sw, p->network, e);
+	struct network *net;
 
+	if (forget_refused(ctx, p->network, p->address))
+		return json_true();
+	net = find(ctx->sw, p->network, e);
 	return net && network_remove_remote(ctx->sw, net, p->address, e) == 0 ? json_true() : NULL;
 }
 

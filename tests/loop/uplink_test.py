@@ -63,7 +63,7 @@ def is_refused():
             ('address', 'has no remote', dict(method='network_remove_remote', network='blue', address='10.9.0.9')),
             ('remote', 'not the IP address',
              dict(method='fdb_add', network='blue', mac='52:54:00:00:00:09', remote='127.0.0.1')),
-            ('port', 'either', dict(method='fdb_add', network='blue', mac='52:54:00:00:00:09')),
+            ('port', 'exactly one', dict(method='fdb_add', network='blue', mac='52:54:00:00:00:09')),
             ('name', 'still has 1 network', dict(method='vtep_delete', name='t')),
             ('name', 'still has 1 VTEP', dict(method='uplink_delete', name='up0')),
         ]
@@ -98,6 +98,39 @@ def survives_a_restart():
             assert d.call(method) == value, method
         w.wait_up()
         w.guest.net.wait_ping('192.168.7.2')
+
+
+def refused_parts_can_be_deleted():
+    """Where the uplink cannot be opened at start, nothing that hangs on it can: all of it is shown, and can go."""
+    with Wire() as w:
+        d = w.d
+        d.call('fdb_add', network='blue', mac='52:54:00:00:00:02', remote=w.theirs)
+        d.call('port_delete', name='p')
+        d.kill()
+        w.host.ip('link set out name other')
+        d.start()
+        assert d.call('uplink_list')[0]['state'] == 'refused', d.call('uplink_list')
+        assert d.call('status_get')['refused'] == 5, d.call('status_get')
+        d.call('fdb_delete', network='blue', mac='52:54:00:00:00:02')
+        d.call('network_remove_remote', network='blue', address=w.theirs)
+        assert d.call('status_get')['refused'] == 3, d.call('status_get')
+        d.kill()
+        d.start()
+        d.call('network_delete', name='blue')
+        d.call('vtep_delete', name='t')
+        d.call('uplink_delete', name='up0')
+        assert d.call('status_get')['state'] == 'ok', d.call('status_get')
+        # With a network goes what was to be added to it.
+        w.host.ip('link set other name out')
+        d.call('uplink_create', name='up0', device='net_af_packet0,iface=out')
+        d.call('vtep_create', name='t', uplink='up0', address=w.ours)
+        d.call('network_create', name='blue', tenant='acme', vni=100, mtu=1450, vtep='t')
+        d.call('network_add_remote', network='blue', address=w.theirs)
+        d.kill()
+        w.host.ip('link set out name other')
+        d.start()
+        d.call('network_delete', name='blue')
+        assert d.call('status_get')['refused'] == 2, d.call('status_get')
 
 
 def starts_before_its_address():
@@ -257,7 +290,8 @@ def learns_hosts():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, starts_before_its_address,
+    sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, refused_parts_can_be_deleted,
+                        starts_before_its_address,
                         follows_the_underlay,
                         learns_the_mtu_of_a_path, keeps_tenants_out_of_the_host, comes_and_goes,
                         learns_hosts]))
