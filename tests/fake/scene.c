@@ -24,7 +24,10 @@
 #include "vswitch/loop.h"
 
 #define TSC_HZ   1000000000ULL
+#define SLICE_US 20
 #define FEATURES (FE_F(FE_VERSION_1) | FE_F(FE_NET_MRG_RXBUF))
+
+const uint8_t scene_all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 static struct scene scene;
 
@@ -150,7 +153,7 @@ static struct worker *make_worker(struct scene *s, unsigned index)
 		.core = index,
 		.ports = s->ports,
 		.clock = fake_clock,
-		.sched = {.tsc_hz = TSC_HZ, .slice_us = 20, .mode = SCHED_MODE_NONE},
+		.sched = {.tsc_hz = TSC_HZ, .slice_us = SLICE_US, .mode = SCHED_MODE_NONE},
 	};
 	const struct budget budget = budget_default();
 	struct err e = {0};
@@ -310,6 +313,14 @@ void scene_send_to(struct scene *s, unsigned from, unsigned to, uint8_t tag)
 	scene_send_frame(&s->guest[from], dst, src, 0x0800, 64, tag);
 }
 
+void scene_send_to_all(struct scene *s, unsigned from, uint8_t tag)
+{
+	uint8_t src[6];
+
+	scene_mac(from, src);
+	scene_send_frame(&s->guest[from], scene_all, src, 0x0806, 64, tag);
+}
+
 void scene_reclaim(struct scene *s, unsigned i)
 {
 	uint32_t len;
@@ -359,6 +370,25 @@ void scene_turns(struct scene *s, unsigned n)
 {
 	while (n-- > 0)
 		loop_turn(s->w);
+}
+
+void scene_take_long(struct scene *s)
+{
+	s->now += SLICE_US * (TSC_HZ / 1000000) / 4;
+}
+
+void scene_cut_a_service(struct scene *s, unsigned i)
+{
+	struct backlog *b = &s->w->backlog[s->guest[i].vm.id];
+
+	s->meanwhile = scene_take_long;
+	for (unsigned k = 0; k < 50 && b->n == 0; k++)
+		loop_turn(s->w);
+	assert_int_equal(b->n, 1);
+	assert_int_equal(backlog_at(b, 0)->cursor % 16, 0);
+	assert_in_range(backlog_at(b, 0)->cursor, 16, 48);
+	scene_turns(s, 50);
+	s->meanwhile = NULL;
 }
 
 void scene_introduce(struct scene *s, unsigned i)

@@ -52,16 +52,18 @@ int scene_teardown(void **state);
 /* So many more guests join net[network]. */
 void scene_join(struct scene *s, unsigned network, unsigned n);
 
-/* Guest i's address. */
+/* Guest i's address, and that of all. */
 void scene_mac(unsigned i, uint8_t mac[6]);
+extern const uint8_t scene_all[6];
 
 /* Sends these bytes. */
 void scene_send_bytes(struct scene_guest *g, const uint8_t *frame, size_t len);
 
-/* Sends a frame whose bytes from the 14th on are `tag`; between two guests, one of 64 bytes. */
+/* Sends a frame whose bytes from the 14th on are `tag`; one of 64 bytes to a guest, or to all. */
 void scene_send_frame(struct scene_guest *g, const uint8_t dst[6], const uint8_t src[6],
 		      uint16_t type, size_t len, uint8_t tag);
 void scene_send_to(struct scene *s, unsigned from, unsigned to, uint8_t tag);
+void scene_send_to_all(struct scene *s, unsigned from, uint8_t tag);
 
 /* Guest i says where it is, and everybody has taken that. */
 void scene_introduce(struct scene *s, unsigned i);
@@ -81,6 +83,13 @@ void scene_receive_all(struct scene *s);
 
 /* So many turns of the first worker. */
 void scene_turns(struct scene *s, unsigned n);
+
+/* Slows workers down, as `meanwhile`: each look at the clock takes a quarter of a slice. */
+void scene_take_long(struct scene *s);
+
+/* Turns of the first worker, slowed down: a service ends within a packet of guest i's of some 60
+ * segments, and the next ones go on with it to its end. */
+void scene_cut_a_service(struct scene *s, unsigned i);
 
 /* Gives guest i to the second worker. */
 void scene_move(struct scene *s, unsigned i);

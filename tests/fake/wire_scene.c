@@ -227,15 +227,6 @@ void wire_send_to(struct wire_scene *ws, unsigned host, uint8_t tag)
 	scene_send_frame(&ws->s->guest[0], dst, src, 0x0800, 64, tag);
 }
 
-void wire_send_flood(struct wire_scene *ws, uint8_t tag)
-{
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	uint8_t src[6];
-
-	scene_mac(0, src);
-	scene_send_frame(&ws->s->guest[0], all, src, 0x0806, 64, tag);
-}
-
 /* The host with that address. */
 static unsigned host_of(const struct ip_addr *a)
 {

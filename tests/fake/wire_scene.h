@@ -57,9 +57,8 @@ void wire_flood_to(struct wire_scene *ws, unsigned network, unsigned n);
 
 /* --- to them ---------------------------------------------------------------------------------- */
 
-/* Sends a frame of 64 bytes from guest 0 to a host; and one to all. */
+/* Sends a frame of 64 bytes from guest 0 to a host. */
 void wire_send_to(struct wire_scene *ws, unsigned host, uint8_t tag);
-void wire_send_flood(struct wire_scene *ws, uint8_t tag);
 
 struct wire_sent {
 	unsigned host; /* that it was sent to */

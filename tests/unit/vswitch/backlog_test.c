@@ -225,15 +225,13 @@ static void test_arrivals_go_with_their_vm(void **state)
  * and those from 2 on served by the other worker. */
 static struct port_counters broadcast(struct scene *s, unsigned first_down)
 {
-	uint8_t src[6], all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct port_counters sum = {0};
 
 	for (unsigned i = 2; i < SCENE_GUESTS; i++)
 		scene_move(s, i);
 	for (unsigned i = first_down; i < SCENE_GUESTS; i++)
 		scene_enable(&s->guest[i], false);
-	scene_mac(0, src);
-	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_send_to_all(s, 0, 1);
 	scene_turns(s, 2);
 	loop_turn(s->w2);
 	for (unsigned i = first_down; i < SCENE_GUESTS; i++)
@@ -313,15 +311,13 @@ static void test_packets_into_missing_pages_arrive_in_order(void **state)
 /* A flood that its first receiver gets later than the others is counted once. */
 static void test_a_flood_that_goes_on_later_is_counted_once(void **state)
 {
-	uint8_t src[6], all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct scene *s = *state;
 	struct page_faults *faults = &s->w->deadline.faults;
 
 	if (page_faults_open(faults) < 0)
 		skip();
-	scene_mac(0, src);
 	for (unsigned i = 0; i < 10; i++)
-		scene_send_frame(&s->guest[0], all, src, 0x0806, 64, (uint8_t)i);
+		scene_send_to_all(s, 0, (uint8_t)i);
 	turn_without_pages(s);
 	assert_true(s->w->backlog[s->guest[0].vm.id].n > 0);
 	scene_turns(s, 50);

@@ -22,29 +22,20 @@
 
 #define FLOODS 20 /* more than one batch takes to four receivers */
 
-static void take_long(struct scene *s)
-{
-	s->now += 5000;
-}
-
 /* One packet to a single receiver, so that batches end within a packet, and those to all. */
 static void send_floods(struct scene *s)
 {
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	uint8_t src[6];
-
 	scene_introduce(s, 1);
-	scene_mac(0, src);
 	scene_send_to(s, 0, 1, 100);
 	for (uint8_t i = 0; i < FLOODS; i++)
-		scene_send_frame(&s->guest[0], all, src, 0x0806, 64, i);
+		scene_send_to_all(s, 0, i);
 }
 
 /* A turn in which nothing fits into the slice after the first batch: the clock is read a few times
  * while packets are taken. */
 static void slow_turn(struct scene *s)
 {
-	s->meanwhile = take_long;
+	s->meanwhile = scene_take_long;
 	loop_turn(s->w);
 	s->meanwhile = NULL;
 }
@@ -181,15 +172,12 @@ static void test_a_flood_ends_when_its_vm_moves(void **state)
 /* The part ends within the flood, and all of it was for one port. */
 static void test_a_flood_behind_packets_to_its_first_receiver(void **state)
 {
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct scene *s = *state;
-	uint8_t src[6];
 
 	scene_introduce(s, 1);
-	scene_mac(0, src);
 	for (unsigned i = 0; i < MAX_WORK - 1; i++)
 		scene_send_to(s, 0, 1, (uint8_t)i);
-	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_send_to_all(s, 0, 1);
 	scene_turns(s, 5);
 	assert_int_equal(scene_received(s, 1), MAX_WORK);
 	for (unsigned i = 2; i < 5; i++)

@@ -106,14 +106,10 @@ static void test_order_is_kept(void **state)
 
 static void test_broadcast_reaches_the_network_only(void **state)
 {
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct scene *s = *state;
-	uint8_t src[6];
 
-	scene_mac(5, src);
-	scene_send_frame(&s->guest[5], all, src, 0x0806, 64, 1);
-	scene_mac(0, src);
-	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_send_to_all(s, 5, 1);
+	scene_send_to_all(s, 0, 1);
 	scene_turns(s, 5);
 	for (unsigned i = 1; i < 5; i++)
 		assert_int_equal(scene_received(s, i), 1);
@@ -298,11 +294,6 @@ static void test_large_packets_are_segmented(void **state)
 	assert_true(rte_mempool_full(s->guest[0].vm.pool));
 }
 
-static void take_long(struct scene *s)
-{
-	s->now += 5000;
-}
-
 /* Guest 1 gets what test_segmentation_goes_on_later sends. */
 static void assert_segments_between(struct scene *s, unsigned n)
 {
@@ -321,22 +312,13 @@ static void assert_segments_between(struct scene *s, unsigned n)
 static void test_segmentation_goes_on_later(void **state)
 {
 	struct scene *s = *state;
-	struct backlog *b = &s->w->backlog[s->guest[0].vm.id];
 
 	offer_tso(s);
 	scene_introduce(s, 1);
 	scene_send_to(s, 0, 1, 1);
 	send_tso(s, 60, 2);
 	scene_send_to(s, 0, 1, 3);
-	s->meanwhile = take_long;
-	for (unsigned i = 0; i < 50 && b->n == 0; i++)
-		loop_turn(s->w);
-	assert_int_equal(b->n, 1);
-	assert_int_equal(backlog_at(b, 0)->cursor % 16, 0);
-	assert_in_range(backlog_at(b, 0)->cursor, 16, 48);
-	for (unsigned i = 0; i < 50; i++)
-		loop_turn(s->w);
-	s->meanwhile = NULL;
+	scene_cut_a_service(s, 0);
 	assert_segments_between(s, 60);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 3);
 	assert_true(rte_mempool_full(s->guest[0].vm.pool));
@@ -354,7 +336,7 @@ static void test_segmentation_by_another_worker(void **state)
 	send_tso(s, 60, 2);
 	scene_send_to(s, 0, 1, 3);
 	scene_turns(s, 10);
-	s->meanwhile = take_long;
+	s->meanwhile = scene_take_long;
 	for (unsigned i = 0; i < 100; i++)
 		loop_turn(s->w2);
 	s->meanwhile = NULL;
@@ -580,13 +562,10 @@ static void test_a_port_that_is_down_costs_its_sender(void **state)
 /* Of a packet to several the sender does not see who missed it. */
 static void test_who_misses_a_flood_is_counted_there(void **state)
 {
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct scene *s = *state;
-	uint8_t src[6];
 
 	attach_change(s->w, &s->guest[3].port, NULL, NULL, NULL, 0);
-	scene_mac(0, src);
-	scene_send_frame(&s->guest[0], all, src, 0x0806, 64, 1);
+	scene_send_to_all(s, 0, 1);
 	scene_turns(s, 3);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
 	assert_int_equal(scene_counters(s, 0)->copies, 2);

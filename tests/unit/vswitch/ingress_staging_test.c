@@ -23,13 +23,6 @@
 #define HOST    50
 #define BUFFERS (SCENE_RING_SIZE - 1) /* of a guest that another one was introduced to */
 
-static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-static void take_long(struct scene *s)
-{
-	s->now += 5000;
-}
-
 static const struct staging *staging_of(const struct worker *w, const struct scene_guest *g)
 {
 	return &w->wire->staging[g->vm.id];
@@ -153,7 +146,7 @@ static void test_neither_the_ring_nor_the_wire_starves(void **state)
 	struct scene *s = ws->s;
 
 	set_up(ws);
-	s->meanwhile = take_long;
+	s->meanwhile = scene_take_long;
 	for (unsigned i = 0; i < 20; i++) {
 		while (staging_of(s->w, &s->guest[1])->n < 100) {
 			arrive(ws, 1, 32);
@@ -233,7 +226,7 @@ static void test_a_flood_goes_to_both_workers(void **state)
 	wire_listen(ws);
 	scene_move(s, 3);
 	scene_move(s, 4);
-	wire_arrive(ws, HOST, WIRE_VNI, all, 7);
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 7);
 	scene_turns(s, 3);
 	loop_turn(s->w2);
 	for (unsigned i = 0; i < 5; i++) {

@@ -22,7 +22,6 @@
 
 #define HOST 50
 
-static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static const uint8_t nobody[6] = {0x52, 0x54, 1, 1, 1, 1};
 
 static uint64_t row(const struct scene *s, unsigned i, enum stage stage)
@@ -76,7 +75,7 @@ static void test_all_ports_of_the_network_get_what_is_for_all(void **state)
 	struct scene *s = ws->s;
 
 	wire_listen(ws);
-	wire_arrive(ws, HOST, WIRE_VNI, all, 1);
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 1);
 	wire_arrive(ws, HOST, WIRE_VNI, nobody, 2);
 	scene_turns(s, 3);
 	for (unsigned i = 0; i < 5; i++) {
@@ -89,7 +88,7 @@ static void test_all_ports_of_the_network_get_what_is_for_all(void **state)
 	assert_int_equal(scene_received(s, 5), 0);
 	assert_int_equal(rte_ring_count(ws->ring[0]), 0);
 	assert_int_equal(rte_ring_count(ws->ring[1]), 0);
-	wire_arrive(ws, HOST, WIRE_VNI + 1, all, 3);
+	wire_arrive(ws, HOST, WIRE_VNI + 1, scene_all, 3);
 	scene_turns(s, 3);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(scene_received(s, i), 0);
@@ -120,7 +119,7 @@ static void test_unknown_addresses_need_not_be_flooded(void **state)
 	wire_listen(ws);
 	atomic_store(&ws->s->net[0].flood_unknown, false);
 	wire_arrive(ws, HOST, WIRE_VNI, nobody, 1);
-	wire_arrive(ws, HOST, WIRE_VNI, all, 2);
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 2);
 	scene_turns(ws->s, 3);
 	assert_int_equal(counted(ws, WIRE_DROP_NO_RECEIVER), 1);
 	assert_int_equal(scene_received(ws->s, 1), 1);
@@ -149,7 +148,7 @@ static void test_a_network_without_ports_has_no_receiver(void **state)
 
 	wire_listen(ws);
 	m->n = 0;
-	wire_arrive(ws, HOST, WIRE_VNI + 1, all, 1);
+	wire_arrive(ws, HOST, WIRE_VNI + 1, scene_all, 1);
 	scene_turns(ws->s, 3);
 	m->n = 1;
 	assert_int_equal(counted(ws, WIRE_DROP_NO_RECEIVER), 1);
@@ -226,7 +225,7 @@ static void test_a_burst_is_shared_out(void **state)
 		wire_arrive_for(ws, HOST, 1, 1);
 	for (unsigned i = 0; i < 3; i++)
 		wire_arrive_for(ws, HOST, 2, 1);
-	wire_arrive(ws, HOST, 9999, all, 1);
+	wire_arrive(ws, HOST, 9999, scene_all, 1);
 	wire_listen(ws);
 	/* The time since the last stage is the burst's. */
 	before = sys[SYSROW_WIRE];
@@ -250,7 +249,7 @@ static void test_what_is_for_nobody_is_the_systems(void **state)
 	looking = s->w->ledger.sys[SYSROW_WIRE] - before;
 	assert_true(looking > 0);
 	for (unsigned i = 0; i < 10; i++)
-		wire_arrive(ws, HOST, 9999, all, 1);
+		wire_arrive(ws, HOST, 9999, scene_all, 1);
 	s->now += 1000;
 	scene_turns(s, 1);
 	assert_true(s->w->ledger.sys[SYSROW_WIRE] - before > 2 * looking);
@@ -265,7 +264,7 @@ static void test_a_turn_takes_in_some(void **state)
 
 	wire_listen(ws);
 	for (unsigned i = 0; i < 200; i++)
-		wire_arrive(ws, HOST, 9999, all, 1);
+		wire_arrive(ws, HOST, 9999, scene_all, 1);
 	scene_turns(ws->s, 1);
 	assert_int_equal(rte_ring_count(ws->ring[1]), 200 - 2 * UPLINK_BURST);
 	scene_turns(ws->s, 5);
@@ -406,7 +405,7 @@ static void test_a_network_is_at_its_vtep(void **state)
 	atomic_store(&ws->s->net[0].vtep, 1);
 	wire_arrive_for(ws, HOST, 1, 1);
 	atomic_store(&ws->s->net[1].vtep, VTEP_NONE);
-	wire_arrive(ws, HOST, WIRE_VNI + 1, all, 1);
+	wire_arrive(ws, HOST, WIRE_VNI + 1, scene_all, 1);
 	scene_turns(ws->s, 2);
 	assert_int_equal(counted(ws, WIRE_DROP_UNKNOWN_VNI), 2);
 }
@@ -494,7 +493,7 @@ static void test_a_port_between_networks_is_in_one(void **state)
 
 	wire_listen(ws);
 	s->guest[4].port.bridge = &s->net[1];
-	wire_arrive(ws, HOST, WIRE_VNI, all, 1);
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 1);
 	scene_turns(s, 3);
 	s->guest[4].port.bridge = &s->net[0];
 	for (unsigned i = 0; i < 4; i++)
@@ -503,7 +502,7 @@ static void test_a_port_between_networks_is_in_one(void **state)
 
 	for (unsigned i = 0; i < 5; i++)
 		s->guest[i].port.bridge = &s->net[1];
-	wire_arrive(ws, HOST, WIRE_VNI, all, 1);
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 1);
 	scene_turns(s, 3);
 	for (unsigned i = 0; i < 5; i++)
 		s->guest[i].port.bridge = &s->net[0];

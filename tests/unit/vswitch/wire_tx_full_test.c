@@ -23,11 +23,6 @@
 /* Local ports that guest 0's floods go to. */
 #define OTHERS 4
 
-static void take_long(struct scene *s)
-{
-	s->now += 5000;
-}
-
 /* --- a full uplink -----------------------------------------------------------------------------
  */
 
@@ -210,8 +205,8 @@ static void test_a_flood_to_many_hosts_takes_several_services(void **state)
 	unsigned services = 0;
 
 	wire_flood_to(ws, 0, 100);
-	wire_send_flood(ws, 3);
-	s->meanwhile = take_long;
+	scene_send_to_all(s, 0, 3);
+	s->meanwhile = scene_take_long;
 	loop_turn(s->w);
 	assert_int_equal(b->n, 1);
 	assert_int_equal(backlog_at(b, 0)->kind, JOB_FLOOD);
@@ -243,9 +238,9 @@ static void test_a_flood_that_finds_the_uplink_full_goes_on_later(void **state)
 	wire_send_to(ws, 50, 1);
 	scene_turns(s, 2);
 	assert_int_equal(uplink_queue(ws->uplink, 0)->n_waiting, 1);
-	wire_send_flood(ws, 2);
+	scene_send_to_all(s, 0, 2);
 	scene_send_to(s, 0, 1, 3);
-	wire_send_flood(ws, 4);
+	scene_send_to_all(s, 0, 4);
 	for (unsigned i = 0; i < 30; i++)
 		scene_turns(s, 1);
 	wire_drain_filling(ws);

@@ -66,14 +66,11 @@ static void test_unknown_goes_to_all_ports_and_hosts(void **state)
 /* A port that is alone here floods to other hosts all the same. */
 static void test_the_only_port_floods_to_hosts(void **state)
 {
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct wire_scene *ws = *state;
 	struct wire_sent sent;
-	uint8_t src[6];
 
 	wire_flood_to(ws, 1, 2);
-	scene_mac(5, src);
-	scene_send_frame(&ws->s->guest[5], all, src, 0x0806, 64, 9);
+	scene_send_to_all(ws->s, 5, 9);
 	scene_turns(ws->s, 3);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_true(wire_take(ws, &sent));
@@ -134,7 +131,7 @@ static void test_the_sender_pays(void **state)
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
 
-	wire_send_flood(ws, 1);
+	scene_send_to_all(s, 0, 1);
 	scene_turns(s, 3);
 	assert_true(s->w->ledger.vm[s->guest[0].vm.id][STAGE_WIRE_TX] > 0);
 	for (unsigned i = 1; i < SCENE_GUESTS; i++)
@@ -292,7 +289,7 @@ static void test_a_flood_reaches_the_hosts_that_are_up(void **state)
 	struct wire_scene *ws = *state;
 
 	wire_set_host(ws, 1, DROP_UNRESOLVED, WIRE_MTU, 1);
-	wire_send_flood(ws, 3);
+	scene_send_to_all(ws->s, 0, 3);
 	scene_turns(ws->s, 3);
 	wire_assert_next(ws, 0, 3);
 	wire_assert_next(ws, 2, 3);
@@ -307,14 +304,11 @@ static void test_a_flood_that_no_host_gets_is_dropped(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	uint8_t src[6];
 
 	wire_flood_to(ws, 1, 2);
 	wire_set_host(ws, 0, DROP_UNRESOLVED, WIRE_MTU, 1);
 	wire_set_host(ws, 1, DROP_TUNNEL_NO_ROUTE, WIRE_MTU, 1);
-	scene_mac(5, src);
-	scene_send_frame(&s->guest[5], all, src, 0x0806, 64, 9);
+	scene_send_to_all(s, 5, 9);
 	scene_turns(s, 3);
 	assert_int_equal(scene_counters(s, 5)->forwarded, 0);
 	assert_int_equal(scene_dropped(s, 5, DROP_TUNNEL_NO_ROUTE), 1);
@@ -413,13 +407,12 @@ static void test_each_path_has_its_mtu(void **state)
 /* A flood does not fit all paths: it goes where it does. */
 static void test_a_flood_goes_where_it_fits(void **state)
 {
-	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
 	struct wire_sent sent;
 
 	wire_set_host(ws, 1, DROP_COUNT, 1300, 1);
-	send_datagram(ws, all, 1350, false);
+	send_datagram(ws, scene_all, 1350, false);
 	scene_turns(s, 3);
 	assert_true(wire_take(ws, &sent) && sent.host == 0);
 	assert_true(wire_take(ws, &sent) && sent.host == 2);
