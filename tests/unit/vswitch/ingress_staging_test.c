@@ -253,12 +253,23 @@ static void assert_gone(struct wire_scene *ws, enum drop_reason reason)
 	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
 }
 
+/* Ten packets for guest 1 wait for its VM's service. */
 static void stage_ten(struct wire_scene *ws)
 {
 	set_up(ws);
 	arrive(ws, 1, 10);
 	take_in(ws);
 	assert_int_equal(ws->wire[0]->n_staged, 10);
+}
+
+/* Ten are on their way to it, at another worker. */
+static void hand_over_ten(struct wire_scene *ws)
+{
+	set_up(ws);
+	scene_move(ws->s, 1);
+	arrive(ws, 1, 10);
+	take_in(ws);
+	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), 10);
 }
 
 static void test_a_port_that_is_deleted(void **state)
@@ -294,10 +305,7 @@ static void test_a_port_that_changes_networks_on_the_way(void **state)
 {
 	struct wire_scene *ws = *state;
 
-	set_up(ws);
-	scene_move(ws->s, 1);
-	arrive(ws, 1, 10);
-	take_in(ws);
+	hand_over_ten(ws);
 	atomic_fetch_add(&ws->s->guest[1].port.epoch, 1);
 	assert_gone(ws, DROP_PORT_GONE);
 }
@@ -318,26 +326,34 @@ static void test_a_vm_that_is_deleted(void **state)
 	assert_gone(ws, DROP_PORT_GONE);
 }
 
-static void test_an_uplink_that_is_closed(void **state)
+/* And what is on its way there. */
+static void test_a_vm_that_is_deleted_on_the_way(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
 
+	hand_over_ten(ws);
+	ingress_forget_vm(s->w2, s->guest[1].vm.id);
+	assert_int_equal(ws->wire[1]->n_staged, 0);
+	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), 0);
+	assert_gone(ws, DROP_PORT_GONE);
+}
+
+static void test_an_uplink_that_is_closed(void **state)
+{
+	struct wire_scene *ws = *state;
+
 	stage_ten(ws);
-	ingress_forget_device(s->w, ws->uplink);
+	ingress_forget_device(ws->s->w, ws->uplink);
 	assert_gone(ws, DROP_UPLINK_DOWN);
 }
 
 static void test_an_uplink_that_is_closed_on_the_way(void **state)
 {
 	struct wire_scene *ws = *state;
-	struct scene *s = ws->s;
 
-	set_up(ws);
-	scene_move(s, 1);
-	arrive(ws, 1, 10);
-	take_in(ws);
-	ingress_forget_device(s->w2, ws->uplink);
+	hand_over_ten(ws);
+	ingress_forget_device(ws->s->w2, ws->uplink);
 	assert_gone(ws, DROP_UPLINK_DOWN);
 }
 
@@ -464,22 +480,6 @@ static void test_a_worker_naps(void **state)
 	s->w->n_unwatched = unwatched;
 }
 
-/* And what is on its way there. */
-static void test_a_vm_that_is_deleted_on_the_way(void **state)
-{
-	struct wire_scene *ws = *state;
-	struct scene *s = ws->s;
-
-	set_up(ws);
-	scene_move(s, 1);
-	arrive(ws, 1, 10);
-	take_in(ws);
-	ingress_forget_vm(s->w2, s->guest[1].vm.id);
-	assert_int_equal(ws->wire[1]->n_staged, 0);
-	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), 0);
-	assert_gone(ws, DROP_PORT_GONE);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,13 +495,13 @@ int main(void)
 		WIRE_CASE(test_a_port_that_goes_to_another_worker),
 		WIRE_CASE(test_a_port_that_changes_networks_on_the_way),
 		WIRE_CASE(test_a_vm_that_is_deleted),
+		WIRE_CASE(test_a_vm_that_is_deleted_on_the_way),
 		WIRE_CASE(test_an_uplink_that_is_closed),
 		WIRE_CASE(test_an_uplink_that_is_closed_on_the_way),
 		WIRE_CASE(test_what_came_from_another_uplink_stays),
 		WIRE_CASE(test_a_flow_stays_in_its_queue),
 		WIRE_CASE(test_quiet_is_when_nothing_is_on_its_way),
 		WIRE_CASE(test_a_worker_naps),
-		WIRE_CASE(test_a_vm_that_is_deleted_on_the_way),
 	};
 
 	if (fake_eal_init("ingress_staging_test") < 0)
