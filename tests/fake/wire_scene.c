@@ -314,6 +314,13 @@ void wire_drain_filling(struct wire_scene *ws)
 	}
 }
 
+void wire_make_room(struct wire_scene *ws, unsigned turns)
+{
+	wire_drain_filling(ws);
+	ws->s->now += WIRE_HOLD_US * 1000;
+	scene_turns(ws->s, turns);
+}
+
 /* --- from the wire -----------------------------------------------------------------------------
  */
 

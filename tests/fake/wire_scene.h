@@ -81,6 +81,10 @@ unsigned wire_take_all(struct wire_scene *ws);
 void wire_fill(struct wire_scene *ws, unsigned room);
 void wire_drain_filling(struct wire_scene *ws);
 
+/* Takes it out, and lets the time pass for which VMs are held by a full uplink; then so many turns
+ * of the first worker. */
+void wire_make_room(struct wire_scene *ws, unsigned turns);
+
 /* --- and from them ---------------------------------------------------------------------------- */
 
 /* The first worker polls queue 1, so packets arrive there. */

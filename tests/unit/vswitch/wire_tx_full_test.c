@@ -52,9 +52,7 @@ static void test_packets_wait_in_the_guests_ring(void **state)
 	assert_int_equal(before, MAX_WORK);
 	assert_int_equal(q->n_waiting, MAX_WORK - 5);
 	assert_true(rte_mempool_full(s->guest[0].vm.pool));
-	wire_drain_filling(ws);
-	s->now += WIRE_HOLD_US * 1000;
-	scene_turns(s, 5);
+	wire_make_room(ws, 5);
 	for (uint8_t i = 0; i < MANY; i++)
 		wire_assert_next(ws, 50, i);
 	assert_int_equal(scene_counters(s, 0)->forwarded, MANY);
@@ -87,9 +85,7 @@ static void test_the_vm_is_held_and_others_are_not(void **state)
 	/* It is no limit of the VM's that holds it back. */
 	sched_get_stats(s->w->sched, s->guest[0].vm.id, &st);
 	assert_int_equal(st.throttled, 0);
-	wire_drain_filling(ws);
-	s->now += WIRE_HOLD_US * 1000;
-	scene_turns(s, 2);
+	wire_make_room(ws, 2);
 	wire_assert_next(ws, 50, 0);
 	wire_assert_next(ws, 50, 1);
 }
@@ -243,9 +239,7 @@ static void test_a_flood_that_finds_the_uplink_full_goes_on_later(void **state)
 	scene_send_to_all(s, 0, 4);
 	for (unsigned i = 0; i < 30; i++)
 		scene_turns(s, 1);
-	wire_drain_filling(ws);
-	s->now += WIRE_HOLD_US * 1000;
-	scene_turns(s, 10);
+	wire_make_room(ws, 10);
 	wire_assert_next(ws, 50, 1);
 	for (uint8_t tag = 2; tag <= 4; tag += 2)
 		for (unsigned i = 0; i < WIRE_FLOODED; i++)

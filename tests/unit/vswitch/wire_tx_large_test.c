@@ -160,9 +160,7 @@ static void test_it_goes_on_when_the_uplink_has_room(void **state)
 	assert_int_equal(uplink_queue(ws->uplink, 0)->n_waiting, 1 + 32 - 20);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
 	assert_in_range(sched_next_tsc(s->w->sched), s->now, s->now + WIRE_HOLD_US * 1000);
-	wire_drain_filling(ws);
-	s->now += WIRE_HOLD_US * 1000;
-	scene_turns(s, 20);
+	wire_make_room(ws, 20);
 	assert_between_others(ws);
 }
 
@@ -217,9 +215,7 @@ static void assert_lost(struct wire_scene *ws, enum drop_reason reason)
 {
 	struct scene *s = ws->s;
 
-	wire_drain_filling(ws);
-	s->now += WIRE_HOLD_US * 1000;
-	scene_turns(s, 10);
+	wire_make_room(ws, 10);
 	assert_int_equal(backlog_of(s, 0)->n, 0);
 	assert_int_equal(scene_dropped(s, 0, reason), 1);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 0);
@@ -284,9 +280,7 @@ static void test_the_rest_is_sent_when_the_vm_moves(void **state)
 
 	cut(ws);
 	scene_move(s, 0);
-	wire_drain_filling(ws);
-	s->now += WIRE_HOLD_US * 1000;
-	scene_turns(s, 10);
+	wire_make_room(ws, 10);
 	assert_segments(ws, HOST, 0, MANY);
 	assert_int_equal(wire_take_all(ws), 0);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
@@ -369,9 +363,7 @@ static void test_a_flood_that_goes_on_later_counts_once(void **state)
 	scene_turns(s, 5);
 	assert_int_equal(scene_received(s, SCENE_GUESTS), 20);
 	assert_int_equal(backlog_of(s, 5)->n, 1);
-	wire_drain_filling(ws);
-	s->now += WIRE_HOLD_US * 1000;
-	scene_turns(s, 10);
+	wire_make_room(ws, 10);
 	assert_segments(ws, 0, 0, 20);
 	assert_int_equal(scene_counters(s, 5)->forwarded, 1);
 	assert_int_equal(scene_counters(s, 5)->copies, 1);
