@@ -280,22 +280,38 @@ static void test_a_turn_takes_in_some(void **state)
 #define OUTER_VXLAN 42
 #define INNER       50
 
+#define FRAME_LEN 64
+
+/* A packet from the wire with this frame, from HOST to guest 1. */
+static struct rte_mbuf *make_packet(struct wire_scene *ws, uint8_t frame[FRAME_LEN])
+{
+	scene_mac(1, frame);
+	wire_host_mac(HOST, frame + 6);
+	return wire_packet(ws, HOST, WIRE_VNI, frame, FRAME_LEN);
+}
+
+/* Makes the outer IP checksum right again. */
+static void sum_outer_ip(struct rte_mbuf *m)
+{
+	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, OUTER_IP);
+	uint16_t sum;
+
+	ip[10] = ip[11] = 0;
+	sum = (uint16_t)~rte_raw_cksum(ip, 20);
+	memcpy(ip + 10, &sum, sizeof(sum));
+}
+
 /* A packet from the wire whose byte `at` is changed by `mask`, and its outer IP checksum with it;
  * it has no UDP checksum. */
 static void put_changed(struct wire_scene *ws, uint32_t at, uint8_t mask)
 {
-	uint8_t frame[64] = {0}, *p;
-	struct rte_mbuf *m;
-	uint16_t sum;
+	uint8_t frame[FRAME_LEN] = {0}, *p;
+	struct rte_mbuf *m = make_packet(ws, frame);
 
-	scene_mac(1, frame);
-	wire_host_mac(HOST, frame + 6);
-	m = wire_packet(ws, HOST, WIRE_VNI, frame, sizeof(frame));
 	p = rte_pktmbuf_mtod(m, uint8_t *);
 	p[at] ^= mask;
-	p[OUTER_IP + 10] = p[OUTER_IP + 11] = p[OUTER_UDP + 6] = p[OUTER_UDP + 7] = 0;
-	sum = (uint16_t)~rte_raw_cksum(p + OUTER_IP, 20);
-	memcpy(p + OUTER_IP + 10, &sum, sizeof(sum));
+	p[OUTER_UDP + 6] = p[OUTER_UDP + 7] = 0;
+	sum_outer_ip(m);
 	wire_put_packet(ws, m);
 }
 
@@ -341,13 +357,11 @@ static void test_each_reason_is_counted_at_the_queue(void **state)
 static void test_a_bad_outer_checksum(void **state)
 {
 	struct wire_scene *ws = *state;
-	uint8_t frame[64] = {0};
+	uint8_t frame[FRAME_LEN] = {0};
 	struct rte_mbuf *m;
 
 	set_up(ws, 1);
-	scene_mac(1, frame);
-	wire_host_mac(HOST, frame + 6);
-	m = wire_packet(ws, HOST, WIRE_VNI, frame, sizeof(frame));
+	m = make_packet(ws, frame);
 	*rte_pktmbuf_mtod_offset(m, uint8_t *, INNER + 20) ^= 1;
 	wire_put_packet(ws, m);
 	scene_turns(ws->s, 2);
@@ -357,17 +371,14 @@ static void test_a_bad_outer_checksum(void **state)
 static void test_vlan_tags_may_be_refused(void **state)
 {
 	struct wire_scene *ws = *state;
-	uint8_t frame[64] = {0};
+	uint8_t frame[FRAME_LEN] = {[12] = 0x81};
 
 	set_up(ws, 1);
-	scene_mac(1, frame);
-	wire_host_mac(HOST, frame + 6);
-	frame[12] = 0x81;
-	wire_put_packet(ws, wire_packet(ws, HOST, WIRE_VNI, frame, sizeof(frame)));
+	wire_put_packet(ws, make_packet(ws, frame));
 	scene_turns(ws->s, 2);
 	assert_int_equal(scene_received(ws->s, 1), 1);
 	atomic_store(&ws->s->net[0].drop_inner_vlan, true);
-	wire_put_packet(ws, wire_packet(ws, HOST, WIRE_VNI, frame, sizeof(frame)));
+	wire_put_packet(ws, make_packet(ws, frame));
 	scene_turns(ws->s, 2);
 	assert_int_equal(counted(ws, WIRE_DROP_INNER_VLAN), 1);
 	assert_int_equal(scene_received(ws->s, 1), 0);
@@ -376,21 +387,13 @@ static void test_vlan_tags_may_be_refused(void **state)
 static void test_congestion_that_cannot_be_told(void **state)
 {
 	struct wire_scene *ws = *state;
-	uint8_t frame[64] = {0};
+	uint8_t frame[FRAME_LEN] = {[12] = 0x08, [14] = 0x45, [17] = FRAME_LEN - 14};
 	struct rte_mbuf *m;
-	uint8_t *ip;
 
 	set_up(ws, 1);
-	scene_mac(1, frame);
-	wire_host_mac(HOST, frame + 6);
-	frame[12] = 0x08;
-	frame[14] = 0x45;
-	frame[14 + 3] = 50;
-	m = wire_packet(ws, HOST, WIRE_VNI, frame, sizeof(frame));
-	ip = rte_pktmbuf_mtod_offset(m, uint8_t *, OUTER_IP);
-	ip[1] |= 3;
-	ip[10] = ip[11] = 0;
-	*(uint16_t *)(void *)(ip + 10) = (uint16_t)~rte_raw_cksum(ip, 20);
+	m = make_packet(ws, frame);
+	*rte_pktmbuf_mtod_offset(m, uint8_t *, OUTER_IP + 1) |= 3;
+	sum_outer_ip(m);
 	wire_put_packet(ws, m);
 	scene_turns(ws->s, 2);
 	assert_int_equal(counted(ws, WIRE_DROP_ECN), 1);
