@@ -227,6 +227,19 @@ static void times_with_unit(void **state)
 	",\"cycles_per_packet\":" #cost ",\"pps\":" #pps ",\"bps\":" #bps                        \
 	",\"drops_per_s\":" #drops "}"
 
+/* What top_print() prints. */
+static char *shown(const json_t *rates, size_t rows, size_t columns)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_non_null(f);
+	top_print(rates, rows, columns, f);
+	fclose(f);
+	return text;
+}
+
 static void rates_from_two_snapshots(void **state)
 {
 	json_t *before = parse("{\"workers\":" WORKER(5000, 1000, 1000, 500) ",\"vms\":[" VM(
@@ -245,14 +258,10 @@ static void rates_from_two_snapshots(void **state)
 				       4000.0, 2.0) "," RATES("reset", 0.5, 10000.0, 0.0, 1.0, 20.5,
 							      0.0, 10.0, 0.5, 0.0,
 							      0.0) "],\"uplinks\":[]}");
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	char *text = shown(rates, 2, 0);
 
 	(void)state;
 	assert_true(json_equal(rates, want));
-	top_print(rates, 2, 0, f);
-	fclose(f);
 	assert_string_equal(text, "WORKER  VMS%  POLL%  CONTROL%  SCHEDULE%  IDLE%  LOST%\n"
 				  "     1  45.0    5.0         -          -   50.0    2.5\n"
 				  "\n"
@@ -286,13 +295,9 @@ static void top_shows_uplinks(void **state)
 			"up0", 0, 300, 19200,
 			5) "," QUEUE("up0", 1, 100, 6400, 0) "," QUEUE("new", 0, 20, 1000, 0) "]}");
 	json_t *rates = top_rates(before, after);
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	char *text = shown(rates, 0, 0);
 
 	(void)state;
-	top_print(rates, 0, 0, f);
-	fclose(f);
 	assert_non_null(strstr(text, "\nUPLINK  TX_PPS  TX_BPS  RX_PPS  RX_BPS  DROPS/S\n"
 				     "up0        150   76.8k     150   76.8k        2\n"
 				     "new         10   4.00k      10   4.00k        0\n"
@@ -312,21 +317,15 @@ static void top_keeps_its_width(void **state)
 		"\"used_us\":99900.0,\"waited_us\":99900.0,\"longest_service_us\":99900.0,"
 		"\"balance_us\":-99900.0,\"overruns\":99900.0,\"cycles_per_packet\":99900.0,"
 		"\"pps\":9990.0,\"bps\":9990.0,\"drops_per_s\":9990.0}]}");
+	char *text = shown(rates, 0, 80);
 	const char *line;
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
 
 	(void)state;
-	top_print(rates, 0, 80, f);
-	fclose(f);
 	for (line = text; *line; line += strcspn(line, "\n") + 1)
 		assert_in_range(strcspn(line, "\n"), 0, 100);
 	assert_non_null(strstr(text, "\na-virtual-m~ a-tenan~ 1023  100.0 99.9ms 99.9ms"));
 	free(text);
-	f = open_memstream(&text, &size);
-	top_print(rates, 0, 160, f);
-	fclose(f);
+	text = shown(rates, 0, 160);
 	assert_non_null(
 		strstr(text, "\na-virtual-machine-of-some-name-0001 a-tenant-of-some-name "));
 	free(text);
