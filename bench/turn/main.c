@@ -78,31 +78,73 @@ static uint64_t run_turns(struct scene *s, const uint64_t *counter, uint64_t bef
 	return passed;
 }
 
+/* A way of packets. */
+struct way {
+	const char *name;
+	struct scene *s;
+	struct wire_scene *ws;   /* NULL: both ends are guests */
+	const uint64_t *counter; /* of the packets that are through */
+	void (*send)(const struct way *way, uint8_t tag);
+	void (*take)(const struct way *way); /* what came out, so that the next load finds room */
+};
+
+static void measure(const struct way *way)
+{
+	struct scene *s = way->s;
+	size_t used = s->guest[0].fe.mem_used;
+
+	use_tsc(s);
+	for (unsigned i = 0; i < n_loads; i++) {
+		uint64_t before = *way->counter;
+
+		s->guest[0].fe.mem_used = used;
+		for (unsigned k = 0; k < PACKETS; k++)
+			way->send(way, (uint8_t)k);
+		cycles[i] = run_turns(s, way->counter, before);
+		way->take(way);
+	}
+	settle_ledger(s);
+	print_figures(way->name);
+}
+
+static void send_plain(const struct way *way, uint8_t tag)
+{
+	scene_send_to(way->s, 0, 1, tag);
+}
+
+static void take_plain(const struct way *way)
+{
+	scene_reclaim(way->s, 0);
+	scene_offer_again(way->s, 1);
+}
+
 /* From guest to guest. */
 static void measure_plain(void **state)
 {
 	struct scene *s = *state;
-	const uint64_t *forwarded = &scene_counters(s, 0)->forwarded;
-	size_t used;
+	const struct way way = {
+		.name = "64",
+		.s = s,
+		.counter = &scene_counters(s, 0)->forwarded,
+		.send = send_plain,
+		.take = take_plain,
+	};
 
 	scene_introduce(s, 0);
 	scene_introduce(s, 1);
-	scene_reclaim(s, 0);
-	scene_offer_again(s, 1);
-	used = s->guest[0].fe.mem_used;
-	use_tsc(s);
-	for (unsigned i = 0; i < n_loads; i++) {
-		uint64_t before = *forwarded;
+	take_plain(&way);
+	measure(&way);
+}
 
-		s->guest[0].fe.mem_used = used;
-		for (unsigned k = 0; k < PACKETS; k++)
-			scene_send_to(s, 0, 1, (uint8_t)k);
-		cycles[i] = run_turns(s, forwarded, before);
-		scene_reclaim(s, 0);
-		scene_offer_again(s, 1);
-	}
-	settle_ledger(s);
-	print_figures("64");
+static void send_to_wire(const struct way *way, uint8_t tag)
+{
+	wire_send_to(way->ws, 0, tag);
+}
+
+static void take_to_wire(const struct way *way)
+{
+	scene_reclaim(way->s, 0);
+	assert_int_equal(wire_take_all(way->ws), PACKETS);
 }
 
 /* From a guest to another host: encapsulated, and handed to a device in memory. */
@@ -110,27 +152,30 @@ static void measure_to_wire(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
-	const uint64_t *forwarded = &scene_counters(s, 0)->forwarded;
-	size_t used;
+	const struct way way = {
+		.name = "to_wire",
+		.s = s,
+		.ws = ws,
+		.counter = &scene_counters(s, 0)->forwarded,
+		.send = send_to_wire,
+		.take = take_to_wire,
+	};
 
 	scene_introduce(s, 0);
 	wire_introduce(ws, 0);
 	scene_reclaim(s, 0);
 	wire_take_all(ws);
-	used = s->guest[0].fe.mem_used;
-	use_tsc(s);
-	for (unsigned i = 0; i < n_loads; i++) {
-		uint64_t before = *forwarded;
+	measure(&way);
+}
 
-		s->guest[0].fe.mem_used = used;
-		for (unsigned k = 0; k < PACKETS; k++)
-			wire_send_to(ws, 0, (uint8_t)k);
-		cycles[i] = run_turns(s, forwarded, before);
-		scene_reclaim(s, 0);
-		assert_int_equal(wire_take_all(ws), PACKETS);
-	}
-	settle_ledger(s);
-	print_figures("to_wire");
+static void send_from_wire(const struct way *way, uint8_t tag)
+{
+	wire_arrive_for(way->ws, 0, 1, tag);
+}
+
+static void take_from_wire(const struct way *way)
+{
+	scene_offer_again(way->s, 1);
 }
 
 /* From another host to a guest. */
@@ -138,25 +183,22 @@ static void measure_from_wire(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
-	const uint64_t *delivered = &scene_counters(s, 1)->wire_delivered;
+	const struct way way = {
+		.name = "from_wire",
+		.s = s,
+		.ws = ws,
+		.counter = &scene_counters(s, 1)->wire_delivered,
+		.send = send_from_wire,
+		.take = take_from_wire,
+	};
 
 	wire_introduce_guest(ws, 1);
 	wire_introduce(ws, 0);
 	scene_receive_all(s);
 	wire_take_all(ws);
-	scene_offer_again(s, 1);
+	take_from_wire(&way);
 	wire_listen(ws);
-	use_tsc(s);
-	for (unsigned i = 0; i < n_loads; i++) {
-		uint64_t before = *delivered;
-
-		for (unsigned k = 0; k < PACKETS; k++)
-			wire_arrive_for(ws, 0, 1, (uint8_t)k);
-		cycles[i] = run_turns(s, delivered, before);
-		scene_offer_again(s, 1);
-	}
-	settle_ledger(s);
-	print_figures("from_wire");
+	measure(&way);
 }
 
 int main(int argc, char **argv)
