@@ -2,6 +2,7 @@
 /* A host and a peer for tests of the underlay. */
 #include "tests/fake/underlay_lab.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
@@ -13,6 +14,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
 
 #include "base/clock.h"
 #include "tests/fake/netns.h"
@@ -104,6 +108,26 @@ bool lab_is(struct lab *l, const char *fmt, ...)
 	status = run(l->here, fmt, ap);
 	va_end(ap);
 	return status == 0;
+}
+
+void lab_change_routes(struct lab *l)
+{
+	lab_here(l,
+		 "seq 1 %d | awk '{print \"route add 10.\" 64 + int($1 / 16384) \".\" "
+		 "int($1 / 128) %% 128 \".\" $1 %% 128 \"/32 dev va\"}' | ip -batch -",
+		 LAB_ROUTES);
+}
+
+void lab_put_vlan(struct nlmsghdr *m, uint16_t id, uint16_t protocol)
+{
+	struct nlattr *info = mnl_attr_nest_start(m, IFLA_LINKINFO), *data;
+
+	mnl_attr_put_strz(m, IFLA_INFO_KIND, "vlan");
+	data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
+	mnl_attr_put_u16(m, IFLA_VLAN_ID, id);
+	mnl_attr_put_u16(m, IFLA_VLAN_PROTOCOL, htons(protocol));
+	mnl_attr_nest_end(m, data);
+	mnl_attr_nest_end(m, info);
 }
 
 struct ip_addr lab_addr(const char *text)

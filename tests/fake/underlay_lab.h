@@ -5,8 +5,11 @@
 #define FAKE_UNDERLAY_LAB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "tunnel/underlay.h"
+
+struct nlmsghdr;
 
 #define LAB_VA_MAC "02:00:00:00:00:a1"
 #define LAB_VB_MAC "02:00:00:00:00:b1"
@@ -19,7 +22,8 @@ struct lab {
 	bool remove;      /* whether that removes the path */
 };
 
-/* Set-up and tear-down of a cmocka test, whose state is a struct lab. */
+/* A cmocka test, whose state is a struct lab. */
+#define LAB_TEST(fn) cmocka_unit_test_setup_teardown(fn, lab_open, lab_close)
 int lab_open(void **state);
 int lab_close(void **state);
 
@@ -44,5 +48,13 @@ bool lab_wait(struct lab *l, uint64_t *deadline);
 
 /* Fails unless it is this MAC. */
 void lab_check_mac(const uint8_t *mac, const char *text);
+
+/* Changes so many routes, LAB_ROUTES, that the kernel cannot keep the news for who does not read
+ * them. */
+#define LAB_ROUTES 30000
+void lab_change_routes(struct lab *l);
+
+/* Says in a message about a device that it is a VLAN's. */
+void lab_put_vlan(struct nlmsghdr *m, uint16_t id, uint16_t protocol);
 
 #endif

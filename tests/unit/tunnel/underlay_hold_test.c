@@ -168,8 +168,6 @@ static void destruction_gives_all_up(void **state)
 	assert_false(lab_is(l, "ip neigh show dev va nud all | grep -q '^10.0.0.2 '"));
 }
 
-#define LAB_TEST(f) cmocka_unit_test_setup_teardown(f, lab_open, lab_close)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -284,7 +284,6 @@ static void tell_of_vlan(struct lab *l, const char *name, unsigned lower, uint16
 	_Alignas(NLMSG_ALIGNTO) char bytes[512];
 	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
 	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(m, sizeof(*ifi));
-	struct nlattr *info, *data;
 	struct netlink_link link;
 
 	settle(l);
@@ -296,13 +295,7 @@ static void tell_of_vlan(struct lab *l, const char *name, unsigned lower, uint16
 	mnl_attr_put_u32(m, IFLA_MTU, link.mtu);
 	mnl_attr_put_u32(m, IFLA_LINK, lower);
 	mnl_attr_put(m, IFLA_ADDRESS, sizeof(link.mac), link.mac);
-	info = mnl_attr_nest_start(m, IFLA_LINKINFO);
-	mnl_attr_put_strz(m, IFLA_INFO_KIND, "vlan");
-	data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
-	mnl_attr_put_u16(m, IFLA_VLAN_ID, vlan);
-	mnl_attr_put_u16(m, IFLA_VLAN_PROTOCOL, htons(protocol));
-	mnl_attr_nest_end(m, data);
-	mnl_attr_nest_end(m, info);
+	lab_put_vlan(m, vlan, protocol);
 	underlay_heard_link(l->u, m);
 	underlay_tick(l->u);
 }
@@ -473,8 +466,7 @@ static void lost_messages_are_made_up_for(void **state)
 	uint64_t deadline = 0;
 
 	lab_expect(l, p, "up via 10.0.0.2 dev va");
-	lab_here(l, "seq 1 30000 | awk '{print \"route add 10.\" 64 + int($1 / 16384) \".\" "
-		    "int($1 / 128) %% 128 \".\" $1 %% 128 \"/32 dev va\"}' | ip -batch -");
+	lab_change_routes(l);
 	lab_here(l, "ip addr add 10.0.0.11/24 dev va && ip link set va mtu 1450 && "
 		    "ip neigh replace 10.0.0.9 dev va lladdr 02:00:00:00:00:09 nud permanent && "
 		    "ip neigh replace 10.0.0.2 dev va lladdr 02:00:00:00:00:b2 nud permanent");
@@ -513,8 +505,6 @@ static void ticks_find_what_is_not_announced(void **state)
 	assert_int_equal(underlay_way_of(p)->mtu, 1300);
 	close(fd);
 }
-
-#define LAB_TEST(f) cmocka_unit_test_setup_teardown(f, lab_open, lab_close)
 
 int main(void)
 {
