@@ -3,8 +3,8 @@
 #ifndef FAKE_TUN_H
 #define FAKE_TUN_H
 
-/* Opens it, not blocking, through a node of the test's own: where /dev is small there is none.
- * Negative errno. */
+/* Opens it, not blocking: where /dev is small through a node of the test's own, which no folder can
+ * have that is mounted without devices. Negative errno. */
 int fake_tun_open(void);
 
 #endif
