@@ -51,8 +51,9 @@ int lab_open(void **state)
 		     "ip addr add fd00::2/64 dev vb nodad");
 	lab_here(l, "ip addr add 10.0.0.1/24 dev va && ip addr add fd00::1/64 dev va nodad");
 	/* Some of that the kernel does a little later. */
-	lab_here(l, "until ip link show va | grep -q 'state UP' && "
-		    "ip -6 route show table local | grep -q 'local fd00::1 '; do sleep 0.01; done");
+	lab_here(l, "for i in $(seq 6000); do ip link show va | grep -q 'state UP' && "
+		    "ip -6 route show table local | grep -q 'local fd00::1 ' && exit 0; "
+		    "sleep 0.01; done; exit 1");
 	l->ifindex = if_nametoindex("va");
 	l->u = underlay_create(changed, l, &e);
 	assert_non_null(l->u);

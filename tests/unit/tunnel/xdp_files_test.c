@@ -40,7 +40,7 @@
 #define MBUFS      2500 /* a queue; the driver keeps 2,048 */
 #define PACKET     100
 #define TIMES      3
-#define PATIENCE_S 30
+#define PATIENCE_S 60
 
 static int tap[QUEUES];
 static unsigned ifindex;
