@@ -7,12 +7,6 @@
 
 #include <netinet/in.h>
 
-static void put16(uint8_t *p, uint16_t n)
-{
-	p[0] = (uint8_t)(n >> 8);
-	p[1] = (uint8_t)n;
-}
-
 uint16_t plain_sum(const uint8_t *p, uint32_t len, uint32_t sum)
 {
 	for (uint32_t i = 0; i < len; i++) {
@@ -36,10 +30,10 @@ static uint32_t put_ether(uint8_t *p, const struct inner_shape *s)
 
 	memcpy(p, macs, sizeof(macs));
 	for (unsigned i = 0; i < s->n_vlans; i++, at += 4) {
-		put16(p + at, i + 1 < s->n_vlans ? 0x88a8 : 0x8100);
-		put16(p + at + 2, (uint16_t)(100 + i));
+		plain_put16(p + at, i + 1 < s->n_vlans ? 0x88a8 : 0x8100);
+		plain_put16(p + at + 2, (uint16_t)(100 + i));
 	}
-	put16(p + at, s->v6 ? 0x86dd : 0x0800);
+	plain_put16(p + at, s->v6 ? 0x86dd : 0x0800);
 	return at + 2;
 }
 
@@ -51,12 +45,12 @@ static uint32_t put_ipv4(uint8_t *p, const struct inner_shape *s, uint32_t l4_le
 	memset(p + 20, 1, s->options); /* no operation */
 	p[0] = (uint8_t)(0x40 | hlen / 4);
 	p[1] = s->tos;
-	put16(p + 2, (uint16_t)(hlen + l4_len));
-	put16(p + 6, s->is_fragment ? 0x2000 : 0x4000);
+	plain_put16(p + 2, (uint16_t)(hlen + l4_len));
+	plain_put16(p + 6, s->is_fragment ? 0x2000 : 0x4000);
 	p[8] = 64;
 	p[9] = s->proto;
 	memcpy(p + 12, (const uint8_t[]){10, 1, 0, s->host, 10, 1, 0, 200}, 8);
-	put16(p + 10, (uint16_t)~plain_sum(p, hlen, 0));
+	plain_put16(p + 10, (uint16_t)~plain_sum(p, hlen, 0));
 	return hlen;
 }
 
@@ -65,7 +59,7 @@ static uint32_t put_ipv6(uint8_t *p, const struct inner_shape *s, uint32_t l4_le
 	memset(p, 0, 40u + s->options);
 	p[0] = (uint8_t)(0x60 | s->tos >> 4);
 	p[1] = (uint8_t)(s->tos << 4 | 5);
-	put16(p + 4, (uint16_t)(s->options + l4_len));
+	plain_put16(p + 4, (uint16_t)(s->options + l4_len));
 	p[6] = s->options ? IPPROTO_DSTOPTS : s->proto;
 	p[7] = 64;
 	p[8] = p[24] = 0xfd;
@@ -88,13 +82,13 @@ static uint32_t put_l4(uint8_t *p, const struct inner_shape *s, uint32_t *sum_at
 	*sum_at = s->proto == IPPROTO_TCP ? 16 : 6;
 	memset(p, 0, hlen);
 	if (hlen > 0) {
-		put16(p, s->sport);
-		put16(p + 2, s->dport);
+		plain_put16(p, s->sport);
+		plain_put16(p + 2, s->dport);
 	}
 	if (s->proto == IPPROTO_TCP)
 		p[12] = 0x50;
 	if (s->proto == IPPROTO_UDP)
-		put16(p + 4, (uint16_t)(hlen + s->len));
+		plain_put16(p + 4, (uint16_t)(hlen + s->len));
 	return hlen;
 }
 
@@ -112,7 +106,7 @@ uint32_t inner_frame_write(uint8_t frame[INNER_FRAME_MAX], const struct inner_sh
 		uint16_t sum = plain_l4_sum(frame + l3 + (s->v6 ? 8 : 12), s->v6, s->proto,
 					    frame + l4, len);
 
-		put16(frame + l4 + sum_at, sum == 0xffff ? sum : (uint16_t)~sum);
+		plain_put16(frame + l4 + sum_at, sum == 0xffff ? sum : (uint16_t)~sum);
 	}
 	return l4 + len + s->padding;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ethernet frames of many shapes, with right checksums, and a sum byte by byte. */
+/* Ethernet frames of many shapes, with right checksums, and sums byte by byte. */
 #ifndef FAKE_INNER_FRAME_H
 #define FAKE_INNER_FRAME_H
 
@@ -26,6 +26,18 @@ struct inner_shape {
 uint32_t inner_frame_write(uint8_t frame[INNER_FRAME_MAX], const struct inner_shape *s);
 
 struct inner_shape inner_shape_random(void);
+
+/* Two bytes, in the order of the network. */
+static inline void plain_put16(uint8_t *p, uint16_t n)
+{
+	p[0] = (uint8_t)(n >> 8);
+	p[1] = (uint8_t)n;
+}
+
+static inline uint16_t plain_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
 
 /* The ones' complement sum of bytes, in the order of bytes of the network, from `sum` on, which is
  * of an even number of bytes. */

@@ -32,17 +32,6 @@ enum how {
 static struct rte_mempool *pool;
 static uint8_t sent[MOST], got[MOST + VXLAN_MAX_HDR];
 
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void put16(uint8_t *p, uint16_t n)
-{
-	p[0] = (uint8_t)(n >> 8);
-	p[1] = (uint8_t)n;
-}
-
 static void release(void *addr, void *opaque)
 {
 	(void)opaque;
@@ -115,11 +104,11 @@ static struct vxlan_policy policy_of(uint8_t how)
 /* The outer checksums of what is in `sent`, which was accepted. */
 static void check_outer_sums(const struct vxlan_outer *o, uint32_t end)
 {
-	uint32_t l3 = get16(sent + 12) == RTE_ETHER_TYPE_VLAN ? 18 : 14;
+	uint32_t l3 = plain_get16(sent + 12) == RTE_ETHER_TYPE_VLAN ? 18 : 14;
 
 	if (!o->src.is_v6)
 		MUST(plain_sum(sent + l3, o->udp_at - l3, 0) == 0xffff);
-	if (get16(sent + o->udp_at + 6) != 0)
+	if (plain_get16(sent + o->udp_at + 6) != 0)
 		MUST(plain_l4_sum(sent + l3 + (o->src.is_v6 ? 8 : 12), o->src.is_v6, IPPROTO_UDP,
 				  sent + o->udp_at, end - o->udp_at) == 0xffff);
 }
@@ -202,12 +191,12 @@ static void repair(uint32_t len, uint32_t first)
 	n = (uint32_t)in.ip_len - in.l3_len;
 	field = l4 + (in.ip_proto == IPPROTO_TCP ? 16 : 6);
 	if (in.ip_proto != IPPROTO_TCP &&
-	    (in.ip_proto != IPPROTO_UDP || get16(field) == 0 || get16(l4 + 4) != n))
+	    (in.ip_proto != IPPROTO_UDP || plain_get16(field) == 0 || plain_get16(l4 + 4) != n))
 		return;
-	put16(field, 0);
+	plain_put16(field, 0);
 	sum = plain_l4_sum(l3 + (in.flags & PKT_IPV4 ? 12 : 8), in.flags & PKT_IPV6, in.ip_proto,
 			   l4, n);
-	put16(field, sum == 0xffff ? sum : (uint16_t)~sum);
+	plain_put16(field, sum == 0xffff ? sum : (uint16_t)~sum);
 }
 
 static enum wire_drop expected(uint32_t len, uint8_t how)
@@ -216,7 +205,7 @@ static enum wire_drop expected(uint32_t len, uint8_t how)
 
 	if (len < 14 || !is_station(sent + 6))
 		return WIRE_DROP_INNER_MALFORMED;
-	type = get16(sent + 12);
+	type = plain_get16(sent + 12);
 	if ((how & NO_INNER_VLAN) && (type == RTE_ETHER_TYPE_VLAN || type == RTE_ETHER_TYPE_QINQ))
 		return WIRE_DROP_INNER_VLAN;
 	return WIRE_DROP_COUNT;
@@ -248,7 +237,7 @@ static void check_udp_sum(const struct rte_mbuf *m, const struct vxlan_outer *o)
 	uint32_t addrs = o->udp_at - (o->src.is_v6 ? 32u : 8u);
 
 	read_packet(m);
-	MUST(get16(got + o->udp_at + 6) != 0);
+	MUST(plain_get16(got + o->udp_at + 6) != 0);
 	MUST(plain_l4_sum(got + addrs, o->src.is_v6, IPPROTO_UDP, got + o->udp_at,
 			  m->pkt_len - o->udp_at) == 0xffff);
 }

@@ -10,6 +10,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
+
+#include "tests/fake/inner_frame.h"
 
 #define SYN 0x02
 #define ACK 0x10
@@ -20,23 +23,12 @@ struct frame {
 	uint32_t l4_at;
 };
 
-static uint16_t sum_bytes(uint32_t sum, const uint8_t *at, uint32_t len)
-{
-	for (uint32_t i = 0; i < len; i++)
-		sum += i & 1 ? at[i] : (uint32_t)at[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
-/* The sum that a right TCP checksum makes 0xffff: of the pseudo header and the segment. */
 static uint16_t sum_frame(const struct frame *f)
 {
+	const uint8_t *tcp = f->bytes + f->l4_at;
 	bool is_v6 = f->bytes[12] == 0x86;
-	uint32_t addresses = is_v6 ? 32 : 8, tcp_len = f->len - f->l4_at;
-	uint16_t sum = sum_bytes(6 + tcp_len, f->bytes + f->l4_at - addresses, addresses);
 
-	return sum_bytes(sum, f->bytes + f->l4_at, tcp_len);
+	return plain_l4_sum(tcp - (is_v6 ? 32 : 8), is_v6, IPPROTO_TCP, tcp, f->len - f->l4_at);
 }
 
 static bool is_sum_right(const struct frame *f)
@@ -53,7 +45,6 @@ static struct frame make(bool is_v6, uint8_t flags, const uint8_t *options, uint
 				       0,    40,   6,    64, [10] = 0xfd, [41] = 2};
 	struct frame f = {.l4_at = 14 + (is_v6 ? 40 : 20)};
 	uint8_t *tcp = f.bytes + f.l4_at;
-	uint16_t sum;
 
 	memcpy(f.bytes + 12, is_v6 ? v6 : v4, is_v6 ? sizeof(v6) : sizeof(v4));
 	f.len = f.l4_at + 20 + n;
@@ -61,9 +52,7 @@ static struct frame make(bool is_v6, uint8_t flags, const uint8_t *options, uint
 	tcp[12] = (uint8_t)((20 + n) / 4 << 4);
 	tcp[13] = flags;
 	memcpy(tcp + 20, options, n);
-	sum = (uint16_t)~sum_frame(&f);
-	tcp[16] = (uint8_t)(sum >> 8);
-	tcp[17] = (uint8_t)sum;
+	plain_put16(tcp + 16, (uint16_t)~sum_frame(&f));
 	return f;
 }
 
@@ -81,9 +70,7 @@ static unsigned clamp(struct frame *f, uint32_t mtu)
 
 static uint16_t mss_at(const struct frame *f, uint32_t option)
 {
-	const uint8_t *at = f->bytes + f->l4_at + 20 + option;
-
-	return (uint16_t)(at[2] << 8 | at[3]);
+	return plain_get16(f->bytes + f->l4_at + 20 + option + 2);
 }
 
 static void test_too_large_is_lowered(void **state)

@@ -42,24 +42,18 @@ struct wire {
 	uint32_t l3, udp, inner; /* offsets */
 };
 
-static void put16(uint8_t *p, uint16_t n)
-{
-	p[0] = (uint8_t)(n >> 8);
-	p[1] = (uint8_t)n;
-}
-
 /* The outer checksums, by adding up all bytes. */
 static void wire_sum(struct wire *w)
 {
 	uint8_t *p = w->bytes, *ip = p + w->l3, *udp = p + w->udp;
 
 	if (!w->v6) {
-		put16(ip + 10, 0);
-		put16(ip + 10, (uint16_t)~plain_sum(ip, w->udp - w->l3, 0));
+		plain_put16(ip + 10, 0);
+		plain_put16(ip + 10, (uint16_t)~plain_sum(ip, w->udp - w->l3, 0));
 	}
-	put16(udp + 6, 0);
-	put16(udp + 6, (uint16_t)~plain_l4_sum(ip + (w->v6 ? 8 : 12), w->v6, IPPROTO_UDP, udp,
-					       w->len - w->udp));
+	plain_put16(udp + 6, 0);
+	plain_put16(udp + 6, (uint16_t)~plain_l4_sum(ip + (w->v6 ? 8 : 12), w->v6, IPPROTO_UDP, udp,
+						     w->len - w->udp));
 }
 
 /* The lengths that belong to those of the packet. */
@@ -67,8 +61,8 @@ static void wire_fit(struct wire *w)
 {
 	uint32_t l3 = w->v6 ? w->udp : w->l3;
 
-	put16(w->bytes + w->l3 + (w->v6 ? 4 : 2), (uint16_t)(w->len - l3));
-	put16(w->bytes + w->udp + 4, (uint16_t)(w->len - w->udp));
+	plain_put16(w->bytes + w->l3 + (w->v6 ? 4 : 2), (uint16_t)(w->len - l3));
+	plain_put16(w->bytes + w->udp + 4, (uint16_t)(w->len - w->udp));
 	wire_sum(w);
 }
 
@@ -286,7 +280,7 @@ static void test_sums_of_zero(void **state)
 	for (int v6 = 0; v6 < 2; v6++) {
 		struct wire w = wire_make(v6, NULL);
 
-		put16(w.bytes + w.udp + 6, 0);
+		plain_put16(w.bytes + w.udp + 6, 0);
 		assert_int_equal(fate(&w, 0, &lax), WIRE_DROP_COUNT);
 		assert_int_equal(fate(&w, 0, &strict),
 				 v6 ? WIRE_DROP_OUTER_BAD_SUM : WIRE_DROP_COUNT);
@@ -436,18 +430,18 @@ static void test_marks_under_every_checksum(void **state)
 
 	(void)state;
 	set_outer_ecn(&w, CE);
-	put16(w.bytes + w.udp + 6, 0);
+	plain_put16(w.bytes + w.udp + 6, 0);
 	for (unsigned id = 0; id < 65536; id++) {
 		struct rte_mbuf *m;
 
-		put16(ip + 4, (uint16_t)id);
-		put16(ip + 10, 0);
+		plain_put16(ip + 4, (uint16_t)id);
+		plain_put16(ip + 10, 0);
 		ip[1] = ECT_0;
-		put16(ip + 10, (uint16_t)~plain_sum(ip, 20, 0));
+		plain_put16(ip + 10, (uint16_t)~plain_sum(ip, 20, 0));
 		m = wire_packet(&w, 0);
-		put16(ip + 10, 0);
+		plain_put16(ip + 10, 0);
 		ip[1] = CE;
-		put16(ip + 10, (uint16_t)~plain_sum(ip, 20, 0));
+		plain_put16(ip + 10, (uint16_t)~plain_sum(ip, 20, 0));
 		assert_int_equal(take_off(m, &lax), WIRE_DROP_COUNT);
 		check_bytes(m, w.bytes + w.inner, w.len - w.inner);
 		rte_pktmbuf_free(m);
@@ -540,7 +534,7 @@ static void test_no_word_about_zero(void **state)
 	struct wire w = wire_make(true, NULL);
 
 	(void)state;
-	put16(w.bytes + w.udp + 6, 0);
+	plain_put16(w.bytes + w.udp + 6, 0);
 	assert_int_equal(fate_by_word(&w, &words[4]), BAD);
 }
 
