@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packets to other hosts, in whole turns of the loop: what gets on the wire, in which order, and
- * what becomes of packets that do not. A full
- * uplink is in wire_tx_full_test.c, large TCP packets are in wire_tx_large_test.c. */
+ * what becomes of packets that do not. A full uplink is in wire_tx_full_test.c, large TCP packets
+ * are in wire_tx_large_test.c. */
 #include "vswitch/wire_tx.h"
 
 #include <setjmp.h>
