@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from frames import (BROADCAST, IPV4, TEST, Wiretap, checksum, ether, ipv4, udp, vxlan)  # noqa: E402
-from netns import Guest, Net, interface_mac, link, stream  # noqa: E402
+from netns import Guest, Net, Parts, interface_mac, link, stream  # noqa: E402
 from paths_test import check_conservation, check_ledger  # noqa: E402
 from stintd import Stintd, run_tests, wait_for  # noqa: E402
 
@@ -20,18 +20,10 @@ MAC = '52:54:00:00:00:01'
 MTU_1350 = struct.pack('!I', 1350)
 
 
-class Wire:
+class Wire(Parts):
     """A host with stintd, one guest, and a peer with a vxlan device of the kernel's, in one network."""
 
-    def __init__(self, version=4, driver='af_xdp', mtu=1500, vtep=None):
-        self.parts = []
-        try:
-            self.set_up(version, driver, mtu, vtep or {})
-        except BaseException:
-            self.close()
-            raise
-
-    def set_up(self, version, driver, mtu, vtep):
+    def set_up(self, version=4, driver='af_xdp', mtu=1500, vtep=None):
         self.host = self.keep(Net())
         self.peer = self.keep(Net())
         link(self.host, 'out', self.peer, 'wire', mtu)
@@ -44,7 +36,7 @@ class Wire:
         self.inner = mtu - (50 if version == 4 else 70)
         self.d = self.keep(Stintd(prefix=self.host.prefix, args=['--allow-blocking-uplinks']))
         self.d.call('uplink_create', name='up0', device=f'net_{driver}0,iface=out', mtu=mtu)
-        self.d.call('vtep_create', name='t', uplink='up0', address=self.ours, **vtep)
+        self.d.call('vtep_create', name='t', uplink='up0', address=self.ours, **(vtep or {}))
         self.d.call('tenant_create', name='acme')
         self.d.call('network_create', name='blue', tenant='acme', vni=100, mtu=self.inner, vtep='t')
         self.d.call('network_add_remote', network='blue', address=self.theirs)
@@ -56,10 +48,6 @@ class Wire:
         self.d.call('port_create', name=port, vm=vm, network=network, socket=self.d.path(f'{port}.sock'), mode='client')
         return self.keep(Guest(self.d.path(f'{port}.sock'), mac, addresses, self.inner))
 
-    def keep(self, part):
-        self.parts.append(part)
-        return part
-
     def add_vxlan(self, options=''):
         self.peer.ip(f'link add vx mtu {self.inner} type vxlan id 100 dstport 4789 local {self.theirs} '
                      f'remote {self.ours} {options}')
@@ -68,17 +56,18 @@ class Wire:
         self.peer.ip('link set vx up')
 
     def wait_up(self):
-        wait_for(lambda: self.d.call('remote_list')[0]['state'] == 'up', 60, 'the remote is up')
+        wait_remotes(self.d)
 
-    def close(self):
-        for part in reversed(self.parts):
-            part.close()
+    def connect(self):
+        """The peer has a vxlan device, and the guest reaches it."""
+        self.add_vxlan()
+        self.wait_up()
+        self.guest.net.wait_ping('192.168.7.2')
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *_):
-        self.close()
+def wait_remotes(d):
+    """All are up."""
+    wait_for(lambda: {r['state'] for r in d.call('remote_list')} == {'up'}, 60, 'the remotes are up')
 
 
 def check_sizes(w):
@@ -100,12 +89,19 @@ class Capture:
     """What the peer receives on the wire, as tshark sees it."""
 
     def __init__(self, w):
-        self.w = w
         self.file = w.d.path('wire.pcapng')
-        self.process = subprocess.Popen(
-            [*w.peer.prefix, 'dumpcap', '-q', '-i', 'wire', '-f', 'inbound and udp port 4789', '-w', self.file],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wait_for(lambda: os.path.exists(self.file), 60, 'dumpcap captures')
+        self.log = pathlib.Path(w.d.path('dumpcap.log'))
+        with open(self.log, 'wb') as log:
+            self.process = subprocess.Popen(
+                [*w.peer.prefix, 'dumpcap', '-q', '-i', 'wire', '-f', 'inbound and udp port 4789', '-w', self.file],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        w.keep(self)
+        wait_for(self.is_begun, 60, 'dumpcap captures')
+
+    def is_begun(self):
+        if self.process.poll() is not None:
+            raise AssertionError(self.log.read_text(errors='replace'))
+        return os.path.exists(self.file)
 
     def packets(self, *filters):
         """The packets of the capture that pass, a line each."""
@@ -123,6 +119,10 @@ class Capture:
                            '(tcp.checksum.status == 0 and not tcp.checksum == 0xffff) or icmp.checksum.status == 0')
         assert not bad, bad[:10]
 
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
 
 def check_all(w):
     w.add_vxlan()
@@ -131,14 +131,28 @@ def check_all(w):
     check_sizes(w)
     check_stream(w)
     capture.check()
-    check_conservation(w.d)
-    check_ledger(w.d)
-    wait_for(lambda: not wire_lost(w.d), 60, 'packets from the wire are accounted for')
+    check_counters(w.d)
+
+
+def check_counters(d):
+    """What guests sent and what came from the wire adds up, and so does the time that it took."""
+    check_conservation(d)
+    check_ledger(d)
+    wait_for(lambda: not wire_lost(d), 60, 'packets from the wire are accounted for')
 
 
 def wire_lost(d):
     return [c for c in d.call('stats_ports')
             if c['wire_in'] != c['wire_delivered'] + sum(c['wire_drops'].values())]
+
+
+def check_uplinks(d):
+    """Each packet that an uplink received was dropped for a reason, or was for one port."""
+    def is_accounted():
+        stats, ports = d.call('stats_uplinks'), d.call('stats_ports')
+        return sum(s['rx_packets'] - s['rx_dropped'] for s in stats) == sum(p['wire_in'] for p in ports) and \
+            all(s['rx_dropped'] == sum(s['rx_drops'].values()) for s in stats)
+    wait_for(is_accounted, 60, "the uplink's packets are accounted for")
 
 
 def over_ipv4():
@@ -195,32 +209,28 @@ class Marker:
 class TwoPeers(Wire):
     """The peer's end of the wire is a bridge, with another peer behind it."""
 
-    def __init__(self):
-        super().__init__()
-        try:
-            self.peer.ip('link add lan type bridge')
-            self.peer.ip(f'addr del {self.theirs}/24 dev wire')
-            self.peer.ip('link set wire master lan')
-            self.peer.ip('link set lan up')
-            self.peer.add(f'{self.theirs}/24', 'lan')
-            self.second = self.keep(Net())
-            link(self.peer, 'more', self.second, 'wire')
-            self.peer.ip('link set more master lan')
-            self.second.add('10.9.0.3/24', 'wire')
-            self.d.call('network_add_remote', network='blue', address='10.9.0.3')
-            # Head-end replication: an entry for each of the others.
-            for net, local, others in ((self.peer, self.theirs, (self.ours, '10.9.0.3')),
-                                       (self.second, '10.9.0.3', (self.ours, self.theirs))):
-                net.ip(f'link add vx mtu {self.inner} type vxlan id 100 dstport 4789 local {local}')
-                for other in others:
-                    net.run('bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', 'vx', 'dst', other)
-                net.ip('link set vx up')
-            self.peer.add('192.168.7.2/24', 'vx')
-            self.second.add('192.168.7.3/24', 'vx')
-            wait_for(lambda: all(r['state'] == 'up' for r in self.d.call('remote_list')), 60, 'the remotes are up')
-        except BaseException:
-            self.close()
-            raise
+    def set_up(self):
+        super().set_up()
+        self.peer.ip('link add lan type bridge')
+        self.peer.ip(f'addr del {self.theirs}/24 dev wire')
+        self.peer.ip('link set wire master lan')
+        self.peer.ip('link set lan up')
+        self.peer.add(f'{self.theirs}/24', 'lan')
+        self.second = self.keep(Net())
+        link(self.peer, 'more', self.second, 'wire')
+        self.peer.ip('link set more master lan')
+        self.second.add('10.9.0.3/24', 'wire')
+        self.d.call('network_add_remote', network='blue', address='10.9.0.3')
+        # Head-end replication: an entry for each of the others.
+        for net, local, others in ((self.peer, self.theirs, (self.ours, '10.9.0.3')),
+                                   (self.second, '10.9.0.3', (self.ours, self.theirs))):
+            net.ip(f'link add vx mtu {self.inner} type vxlan id 100 dstport 4789 local {local}')
+            for other in others:
+                net.run('bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', 'vx', 'dst', other)
+            net.ip('link set vx up')
+        self.peer.add('192.168.7.2/24', 'vx')
+        self.second.add('192.168.7.3/24', 'vx')
+        self.wait_up()
 
 
 def with_two_peers():
@@ -271,9 +281,7 @@ def congestion_marks():
     """They cross as RFC 6040 says, out of the tunnel's header and into it."""
     not_ect, ect_1, ect_0, ce = range(4)
     with Wire() as w:
-        w.add_vxlan()
-        w.wait_up()
-        w.guest.net.wait_ping('192.168.7.2')
+        w.connect()
         wire, guest = w.keep(Wiretap(w.peer, 'wire')), w.keep(Wiretap(w.guest.net, 'guest'))
         switch, far = interface_mac(w.host, 'out'), interface_mac(w.peer, 'vx')
 
@@ -324,8 +332,7 @@ def known_mtu(net, address):
 def guests_learn_the_mtu():
     """A packet that is too large for the path is answered, and the guest's kernel believes it."""
     with Wire() as w:
-        w.add_vxlan()
-        w.wait_up()
+        w.connect()
         net = w.guest.net
         large = 1380  # with its headers, between the path's and the network's
         net.wait_ping('192.168.7.2', size=large, options=('-M', 'do'))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Network namespaces of a test's own, with Linux as the host, as the peer on the wire, and as the guest."""
 import array
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -27,6 +28,32 @@ def enter_namespace(fd):
         raise OSError(ctypes.get_errno(), 'setns')
 
 
+class Parts:
+    """What a test is made of, which set_up() of a kind of its own keeps part by part. All of it is closed, the last
+    part first, whatever fails: the test, the set-up in its midst, or the close of another part."""
+
+    def __init__(self, *arguments, **options):
+        self.stack = contextlib.ExitStack()
+        try:
+            self.set_up(*arguments, **options)
+        except BaseException:
+            self.close()
+            raise
+
+    def keep(self, part):
+        self.stack.callback(part.close)
+        return part
+
+    def close(self):
+        self.stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Net:
     """One namespace, gone after close() with all interfaces in it."""
     number = 0
@@ -35,7 +62,11 @@ class Net:
         Net.number += 1
         self.name = f'stint{os.getpid()}-{Net.number}'
         subprocess.run(['ip', 'netns', 'add', self.name], check=True)
-        self.ip('link set lo up')
+        try:
+            self.ip('link set lo up')
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def prefix(self):
@@ -87,12 +118,6 @@ class Net:
     def close(self):
         subprocess.run(['ip', 'netns', 'del', self.name], check=False)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
 
 SIOCETHTOOL = 0x8946
 ETHTOOL_STXCSUM = 0x17
@@ -118,22 +143,23 @@ def interface_mac(net, name):
     return json.loads(net.ip(f'-j link show {name}'))[0]['address']
 
 
-class Guest:
+class Guest(Parts):
     """Linux' network stack in a namespace, behind a virtio-user front end: interface `guest`. The front end
     listens on the socket, so the switch may come and go."""
 
-    def __init__(self, socket, mac, addresses, mtu=1450):
-        self.net = Net()
-        self.out = tempfile.TemporaryFile('w+')
+    def set_up(self, path, mac, addresses, mtu=1450):
+        self.net = self.keep(Net())
+        self.out = self.keep(tempfile.TemporaryFile('w+'))
         core = min(os.sched_getaffinity(0))
         prefix = f'guest{os.getpid()}-{Net.number}'
         self.process = subprocess.Popen(
             [*self.net.prefix, 'stdbuf', '-o0', 'dpdk-testpmd', '--lcores', f'0@{core},1@{core}', '--no-pci',
              '--no-huge', '-m', '128', '--no-shconf', '--no-telemetry', '--file-prefix', prefix,
-             '--vdev', f'net_virtio_user0,path={socket},mac={mac},server=1,queues=1,queue_size=256',
+             '--vdev', f'net_virtio_user0,path={path},mac={mac},server=1,queues=1,queue_size=256',
              '--vdev', f'net_tap0,iface=guest,mac={mac}', '--', '-i', '--nb-cores=1', '--total-num-mbufs=2048',
              '--no-mlockall', '--auto-start'],
             stdin=subprocess.PIPE, stdout=self.out, stderr=subprocess.STDOUT, text=True)
+        self.stack.callback(self.quit)
         wait_for(self.is_ready, 60, 'the guest is up')
         self.net.ip(f'link set guest mtu {mtu} up')
         for address in addresses:
@@ -145,14 +171,12 @@ class Guest:
             raise AssertionError(text)
         return 'testpmd>' in text
 
-    def close(self):
+    def quit(self):
         try:
             self.process.communicate('quit\n', timeout=15)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.out.close()
-        self.net.close()
 
 
 def stream(server, client, address, size=2000000):

@@ -81,8 +81,7 @@ def is_refused():
 def survives_a_restart():
     """All of it is there again after a crash, and the guest talks on."""
     with Wire() as w:
-        w.add_vxlan()
-        w.wait_up()
+        w.connect()
         d = w.d
         d.call('fdb_add', network='blue', mac='52:54:00:00:00:02', remote=w.theirs)
         d.call('network_add_remote', network='blue', address='10.9.0.3')
@@ -151,9 +150,7 @@ def starts_before_its_address():
 def follows_the_underlay():
     """The remote's state says what the kernel knows, and packets follow it."""
     with Wire() as w:
-        w.add_vxlan()
-        w.wait_up()
-        w.guest.net.wait_ping('192.168.7.2')
+        w.connect()
 
         def becomes(state, text):
             def is_so():
@@ -244,9 +241,7 @@ def keeps_tenants_out_of_the_host():
 def comes_and_goes():
     """The uplink is removed and made anew while a guest sends."""
     with Wire() as w:
-        w.add_vxlan()
-        w.wait_up()
-        w.guest.net.wait_ping('192.168.7.2')
+        w.connect()
         for _ in range(3):
             w.d.call('network_set', name='blue', vtep='')
             w.d.call('vtep_delete', name='t')

@@ -13,9 +13,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from frames import BROADCAST, IPV4, IPV6, Wiretap, ether, ipv4, ipv6, mac, summed, udp, vxlan  # noqa: E402
-from kernel_vxlan_test import MAC, Wire, wire_lost  # noqa: E402
+from kernel_vxlan_test import MAC, Wire, check_counters, check_uplinks  # noqa: E402
 from netns import interface_mac  # noqa: E402
-from paths_test import check_conservation, check_ledger  # noqa: E402
 from stintd import run_tests, wait_for  # noqa: E402
 
 SENDER = '52:54:00:00:00:02'
@@ -113,19 +112,11 @@ class Attacker:
 
     def check(self):
         """The guest got nothing else, nothing went back to the wire, and each packet is accounted for."""
-        d = self.w.d
         got = self.numbers()
         assert got <= self.allowed, got - self.allowed
         assert not [f for f in self.tap.take() if self.mark in f], 'a packet went back to the wire'
-        check_conservation(d)
-        check_ledger(d)
-
-        def is_accounted():
-            stats, ports = d.call('stats_uplinks'), d.call('stats_ports')
-            return not wire_lost(d) and \
-                sum(s['rx_packets'] - s['rx_dropped'] for s in stats) == sum(p['wire_in'] for p in ports) and \
-                all(s['rx_dropped'] == sum(s['rx_drops'].values()) for s in stats)
-        wait_for(is_accounted, 60, "all of the uplink's packets are accounted for")
+        check_counters(self.w.d)
+        check_uplinks(self.w.d)
 
 
 def truncated(a):

@@ -9,9 +9,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from frames import BROADCAST, IPV4, TEST, Wiretap, ether, mac  # noqa: E402
-from kernel_vxlan_test import wire_lost  # noqa: E402
-from netns import Conversation, Guest, Net, link, stream  # noqa: E402
-from paths_test import check_conservation, check_ledger  # noqa: E402
+from kernel_vxlan_test import check_counters, check_uplinks, wait_remotes  # noqa: E402
+from netns import Conversation, Guest, Net, Parts, link, stream  # noqa: E402
 from relay import Relay  # noqa: E402
 from stintd import Stintd, run_tests, wait_for  # noqa: E402
 
@@ -50,28 +49,19 @@ class Host:
         return None
 
     def wait_up(self):
-        wait_for(lambda: self.d.call('remote_list')[0]['state'] == 'up', 60, 'the remote is up')
+        wait_remotes(self.d)
         self.d.wait_state('p', 'up', 60)
 
 
-class Pair:
-    def __init__(self, seed=1):
-        self.parts = []
-        try:
-            self.middle = self.keep(Net())
-            self.hosts = [Host(self, i, self.middle) for i in (0, 1)]
-            self.relay = self.keep(Relay(self.middle, ['to0', 'to1'], seed))
-            for h in self.hosts:
-                h.wait_up()
-            self.guests = [h.guest.net for h in self.hosts]
-            self.wait_pings()
-        except BaseException:
-            self.close()
-            raise
-
-    def keep(self, part):
-        self.parts.append(part)
-        return part
+class Pair(Parts):
+    def set_up(self, seed=1):
+        self.middle = self.keep(Net())
+        self.hosts = [Host(self, i, self.middle) for i in (0, 1)]
+        self.relay = self.keep(Relay(self.middle, ['to0', 'to1'], seed))
+        for h in self.hosts:
+            h.wait_up()
+        self.guests = [h.guest.net for h in self.hosts]
+        self.wait_pings()
 
     def wait_pings(self):
         for i in (0, 1):
@@ -84,27 +74,8 @@ class Pair:
     def check_counters(self):
         """What was sent, received and dropped adds up, in each switch and with what the wire carried."""
         for h in self.hosts:
-            check_conservation(h.d)
-            check_ledger(h.d)
-            wait_for(lambda h=h: not wire_lost(h.d), 60, 'packets from the wire are accounted for')
-            wait_for(lambda h=h: is_all_accounted(h.d), 60, "the uplink's packets are accounted for")
-
-    def close(self):
-        for part in reversed(self.parts):
-            part.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-def is_all_accounted(d):
-    """Each packet that the uplink received was dropped for a reason, or was for the only port."""
-    stats = d.call('stats_uplinks')
-    return sum(s['rx_packets'] - s['rx_dropped'] for s in stats) == d.counters('p')['wire_in'] and \
-        all(s['rx_dropped'] == sum(s['rx_drops'].values()) for s in stats)
+            check_counters(h.d)
+            check_uplinks(h.d)
 
 
 def inner_of(frame):
