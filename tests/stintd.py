@@ -54,7 +54,13 @@ class Stintd:
         self.build = pathlib.Path(build or BUILD)
         self.env = {**os.environ, **(env or {})}
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            if self.process:
+                self.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def start(self):
         with open(self.log, 'ab') as log:
@@ -116,7 +122,7 @@ class Stintd:
     def counters(self, name):
         return self.call('stats_ports', port=name)[0]
 
-    def wait_state(self, port, state, timeout=30):
+    def wait_state(self, port, state, timeout=60):
         return wait_for(lambda: self.port(port)['state'] == state, timeout, f'port {port} {state}')
 
     def open_files(self):
