@@ -143,6 +143,18 @@ def interface_mac(net, name):
     return json.loads(net.ip(f'-j link show {name}'))[0]['address']
 
 
+# The driver of taps opens /dev/net/tun, which a small /dev is without. `ip netns exec` gives its command a mount
+# namespace of its own, so what is mounted there goes with the command.
+WITH_TUN = ['sh', '-ec', """
+test -c /dev/net/tun || {
+    mkdir -p /dev/net
+    mount -t tmpfs -o mode=755 tun /dev/net
+    mknod /dev/net/tun c 10 200
+}
+exec "$@"
+""", 'sh']
+
+
 class Guest(Parts):
     """Linux' network stack in a namespace, behind a virtio-user front end: interface `guest`. The front end
     listens on the socket, so the switch may come and go."""
@@ -153,7 +165,7 @@ class Guest(Parts):
         core = min(os.sched_getaffinity(0))
         prefix = f'guest{os.getpid()}-{Net.number}'
         self.process = subprocess.Popen(
-            [*self.net.prefix, 'stdbuf', '-o0', 'dpdk-testpmd', '--lcores', f'0@{core},1@{core}', '--no-pci',
+            [*self.net.prefix, *WITH_TUN, 'stdbuf', '-o0', 'dpdk-testpmd', '--lcores', f'0@{core},1@{core}', '--no-pci',
              '--no-huge', '-m', '128', '--no-shconf', '--no-telemetry', '--file-prefix', prefix,
              '--vdev', f'net_virtio_user0,path={path},mac={mac},server=1,queues=1,queue_size=256',
              '--vdev', f'net_tap0,iface=guest,mac={mac}', '--', '-i', '--nb-cores=1', '--total-num-mbufs=2048',
