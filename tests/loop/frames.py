@@ -63,9 +63,10 @@ class Wiretap:
     but for its own."""
 
     def __init__(self, net, interface):
-        self.socket = net.inside(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
+        # Without a protocol it receives nothing yet, in particular not what other interfaces do.
+        self.socket = net.inside(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
-        net.inside(lambda: self.socket.bind((interface, 0)))
+        net.inside(lambda: self.socket.bind((interface, ETH_P_ALL)))
 
     def send(self, frame):
         """Where there is no room for it, it is lost, as on a wire."""
