@@ -49,12 +49,16 @@ class Attacker:
         """A frame that is not to reach the guest."""
         return self.inner(allowed=False, **options)
 
+    def outer(self, datagram, src=None, **options):
+        """IP and Ethernet around the UDP packet as it is."""
+        write, kind = (ipv6, IPV6) if self.v6 else (ipv4, IPV4)
+        return ether(self.to, SENDER, write(src or self.w.theirs, self.w.ours, datagram, **options), kind)
+
     def around(self, datagram, src=None, **options):
-        """The outer headers."""
-        src = src or self.w.theirs
+        """The same, with the checksum that there has to be over IPv6."""
         if self.v6:
-            return ether(self.to, SENDER, ipv6(src, self.w.ours, summed(src, self.w.ours, datagram), **options), IPV6)
-        return ether(self.to, SENDER, ipv4(src, self.w.ours, datagram, **options), IPV4)
+            datagram = summed(src or self.w.theirs, self.w.ours, datagram)
+        return self.outer(datagram, src, **options)
 
     def wrapped(self, frame, vni=100, src=None, **options):
         return self.around(udp(vxlan(vni, frame, **options)), src)
@@ -144,21 +148,14 @@ def sums(a):
         datagram = summed(a.w.theirs, a.w.ours, good)
         datagram = datagram[:6] + bytes(x ^ y for x, y in zip(datagram[6:8], struct.pack('!H', value))) + datagram[8:]
         if datagram[6:8] != bytes(2):
-            wrong.append(outer(a, datagram))
+            wrong.append(a.outer(datagram))
     if a.v6:
-        wrong.append(outer(a, good))
+        wrong.append(a.outer(good))
     else:
         frame = a.around(good)
         wrong += [frame[:24] + struct.pack('!H', value) + frame[26:] for value in (0, 0xffff, 0x0101)]
     a.expect('outer_bad_sum', wrong)
-    a.expect_reached(lambda: outer(a, summed(a.w.theirs, a.w.ours, udp(vxlan(100, a.inner())))))
-
-
-def outer(a, datagram):
-    """IP and Ethernet around the UDP packet as it is."""
-    if a.v6:
-        return ether(a.to, SENDER, ipv6(a.w.theirs, a.w.ours, datagram), IPV6)
-    return ether(a.to, SENDER, ipv4(a.w.theirs, a.w.ours, datagram), IPV4)
+    a.expect_reached(lambda: a.outer(summed(a.w.theirs, a.w.ours, udp(vxlan(100, a.inner())))))
 
 
 def fragments(a):
@@ -169,8 +166,7 @@ def fragments(a):
     first, second = datagram[:32], datagram[32:]
     if a.v6:
         header = struct.pack('!BBHI', 17, 0, 1, 77), struct.pack('!BBHI', 17, 0, 32, 77)
-        parts = [ether(a.to, SENDER, ipv6(a.w.theirs, a.w.ours, h + part, protocol=44), IPV6)
-                 for h, part in zip(header, (first, second))]
+        parts = [a.outer(h + part, protocol=44) for h, part in zip(header, (first, second))]
     else:
         parts = [a.around(part, fragment=f) for part, f in ((first, 0x2000), (second, 32 // 8), (second, 0x2004))]
     a.expect('outer_fragment', parts)
@@ -208,7 +204,7 @@ def inner_frames(a):
 
     def nested():
         within = a.around(udp(vxlan(100, a.bad())))
-        return a.wrapped(mac(MAC) + mac(SENDER) + within[12:14] + within[14:])
+        return a.wrapped(mac(MAC) + mac(SENDER) + within[12:])
     for _ in range(20):
         a.tap.send(nested())
     a.expect_reached(lambda: a.wrapped(a.inner()))
