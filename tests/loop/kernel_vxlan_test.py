@@ -48,9 +48,19 @@ class Wire(Parts):
         self.d.call('port_create', name=port, vm=vm, network=network, socket=self.d.path(f'{port}.sock'), mode='client')
         return self.keep(Guest(self.d.path(f'{port}.sock'), mac, addresses, self.inner))
 
-    def add_vxlan(self, options=''):
-        self.peer.ip(f'link add vx mtu {self.inner} type vxlan id 100 dstport 4789 local {self.theirs} '
-                     f'remote {self.ours} {options}')
+    def add_red(self, mac, address):
+        """Another network, whose guest is returned, with a device of the peer's that is down still: `vx2`."""
+        self.d.call('network_create', name='red', tenant='acme', vni=200, mtu=self.inner, vtep='t')
+        self.d.call('network_add_remote', network='red', address=self.theirs)
+        self.add_device('vx2', 200)
+        return self.add_guest('vm2', 'p2', 'red', mac, [address])
+
+    def add_device(self, name, vni):
+        self.peer.ip(f'link add {name} mtu {self.inner} type vxlan id {vni} dstport 4789 local {self.theirs} '
+                     f'remote {self.ours}')
+
+    def add_vxlan(self):
+        self.add_device('vx', 100)
         self.peer.add('192.168.7.2/24', 'vx')
         self.peer.add('fd07::2/64', 'vx')
         self.peer.ip('link set vx up')
@@ -257,10 +267,7 @@ def with_two_networks():
     """The same addresses in two networks, which never mix."""
     with Wire() as w:
         w.add_vxlan()
-        w.d.call('network_create', name='red', tenant='acme', vni=200, mtu=w.inner, vtep='t')
-        w.d.call('network_add_remote', network='red', address=w.theirs)
-        other = w.add_guest('vm2', 'p2', 'red', MAC, ['192.168.7.1/24'])
-        w.peer.ip(f'link add vx2 mtu {w.inner} type vxlan id 200 dstport 4789 local {w.theirs} remote {w.ours}')
+        other = w.add_red(MAC, '192.168.7.1/24')
         w.peer.ip(f'link set vx2 address {interface_mac(w.peer, "vx")} up')
         w.wait_up()
         m = Marker(w)

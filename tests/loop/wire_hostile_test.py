@@ -281,10 +281,7 @@ def is_the_receivers_expense():
     """A flood for one guest costs that guest packets, and no guest of another network."""
     with Wire() as w:
         d = w.d
-        d.call('network_create', name='red', tenant='acme', vni=200, mtu=w.inner, vtep='t')
-        d.call('network_add_remote', network='red', address=w.theirs)
-        bystander = w.add_guest('vm2', 'p2', 'red', '52:54:00:00:00:0a', ['192.168.8.1/24'])
-        w.peer.ip(f'link add vx2 mtu {w.inner} type vxlan id 200 dstport 4789 local {w.theirs} remote {w.ours}')
+        bystander = w.add_red('52:54:00:00:00:0a', '192.168.8.1/24')
         w.peer.add('192.168.8.2/24', 'vx2')
         w.peer.ip('link set vx2 up')
         w.wait_up()
