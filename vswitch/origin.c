@@ -9,17 +9,9 @@
 static bool has_remote(const struct bridge *bridge, uint16_t dest)
 {
 	const struct remotes *list = atomic_load_explicit(&bridge->remotes, memory_order_acquire);
-	uint32_t low = 0, high = list ? list->n : 0;
+	uint32_t i = list ? remotes_find(list, dest) : 0;
 
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-
-		if (list->dest[mid] < dest)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return list && low < list->n && list->dest[low] == dest;
+	return list && i < list->n && list->dest[i] == dest;
 }
 
 /* Notes a host that a network would learn from, if it knew the host. */

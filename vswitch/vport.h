@@ -31,6 +31,22 @@ struct remotes {
 	uint16_t dest[];
 };
 
+/* The index of the first destination that is `dest` or higher; r->n when there is none. [any] */
+static inline uint32_t remotes_find(const struct remotes *r, uint16_t dest)
+{
+	uint32_t low = 0, high = r->n;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (r->dest[mid] < dest)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /* The forwarding half of a network: one layer 2 segment. */
 struct bridge {
 	_Atomic uint32_t mtu;              /* bytes of layer 3 */
