@@ -56,8 +56,10 @@ static void look_up(struct worker *w, const struct vport *from, uint64_t dst, st
 /* Whether the packet fits the path to another host, too. Lowers *mtu to the path's. */
 static bool fits_path(const struct worker *w, struct pkt *p, uint32_t *mtu)
 {
-	*mtu = RTE_MIN(*mtu, wire_mtu(w, p->dest - DEST_FIRST_REMOTE));
-	if (likely(mtu_fits(p->m, *mtu)))
+	uint32_t path = wire_mtu(w, p->dest - DEST_FIRST_REMOTE);
+
+	*mtu = RTE_MIN(*mtu, path);
+	if (likely(mtu_fits_path(p->m, path)))
 		return true;
 	p->verdict = PKT_ANSWER;
 	p->reason = DROP_OVER_PATH_MTU;
@@ -102,7 +104,9 @@ static void classify(struct worker *w, struct batch *b)
 		uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
 
 		/* The common case, in one store. */
-		if (likely(src == last_src && dst == last_dst && mtu_fits(p->m, last_mtu))) {
+		if (likely(src == last_src && dst == last_dst &&
+			   (dest_is_remote(last_dest) ? mtu_fits_path(p->m, last_mtu)
+						      : mtu_fits(p->m, last_mtu)))) {
 			pkt_set_plain(p, last_dest);
 			continue;
 		}
@@ -175,13 +179,10 @@ static void wait_for_uplink(struct worker *w, uint16_t vm)
 static void flood_wire(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
 		       const struct remotes *remotes, uint16_t next)
 {
-	for (uint32_t i = 0; i < remotes->n; i++) {
+	for (uint32_t i = remotes_find(remotes, next); i < remotes->n; i++) {
 		uint16_t dest = remotes->dest[i], remote = dest - DEST_FIRST_REMOTE;
-		bool is_stuck;
+		bool is_stuck = !wire_has_room(w, remote);
 
-		if (dest < next)
-			continue;
-		is_stuck = !wire_has_room(w, remote);
 		if (is_stuck)
 			wait_for_uplink(w, from->vm);
 		if (is_stuck || b->work >= MAX_WORK) {

@@ -2,6 +2,8 @@
 /* Answers to the sender of a packet. */
 #include "vswitch/reply.h"
 
+#include <rte_ether.h>
+
 #include "pkt/icmp.h"
 #include "pkt/parse.h"
 #include "pkt/pkt.h"
@@ -45,12 +47,16 @@ static struct rte_mbuf *make_answer(const struct worker *w, const struct vport *
 {
 	uint32_t mtu = atomic_load_explicit(&from->bridge->mtu, memory_order_relaxed);
 	struct pkt_info info;
+	uint32_t path;
 
-	if (p->reason == DROP_OVER_PATH_MTU)
-		mtu = RTE_MIN(mtu, wire_mtu(w, p->dest - DEST_FIRST_REMOTE));
-	else if (p->reason != DROP_OVER_MTU)
+	if (p->reason != DROP_OVER_MTU && p->reason != DROP_OVER_PATH_MTU)
 		return NULL;
 	pkt_parse(p->m, &info);
+	if (p->reason == DROP_OVER_PATH_MTU) {
+		/* The sender adds the same VLAN tags to what it sends instead. */
+		path = wire_mtu(w, p->dest - DEST_FIRST_REMOTE);
+		mtu = RTE_MIN(mtu, path - (info.l2_len - RTE_ETHER_HDR_LEN));
+	}
 	return icmp_too_big(p->m, &info, mtu, w->service[from->vm].pool);
 }
 

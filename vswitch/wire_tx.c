@@ -19,8 +19,11 @@
 /* Segments that are made and then sent at once, between two readings of the clock. */
 #define SEGMENTS_AT_ONCE 16
 
+/* The way to a remote; NULL when there is none. */
 static const struct adjacency *find_adjacency(const struct worker *w, uint16_t id)
 {
+	if (unlikely(!w->wire))
+		return NULL;
 	return atomic_load_explicit(&w->wire->tables->adjacency[id], memory_order_acquire);
 }
 
@@ -36,18 +39,16 @@ static enum drop_reason why_not(const struct worker *w, const struct adjacency *
 
 uint32_t wire_mtu(const struct worker *w, uint16_t remote)
 {
-	const struct adjacency *r = w->wire ? find_adjacency(w, remote) : NULL;
+	const struct adjacency *r = find_adjacency(w, remote);
 
 	return r && r->reason == DROP_COUNT ? r->mtu : UINT32_MAX;
 }
 
-bool wire_has_room(struct worker *w, uint16_t remote)
+bool wire_has_room(const struct worker *w, uint16_t remote)
 {
-	const struct adjacency *r = w->wire ? find_adjacency(w, remote) : NULL;
+	const struct adjacency *r = find_adjacency(w, remote);
 
-	if (!w->wire || why_not(w, r) != DROP_COUNT)
-		return true;
-	return uplink_flush(w->wire->tx[r->uplink], worker_now(w));
+	return why_not(w, r) != DROP_COUNT || w->wire->tx[r->uplink]->n_waiting == 0;
 }
 
 static void miss(struct worker *w, struct batch *b, uint16_t index, uint16_t remote,
@@ -64,14 +65,14 @@ static void miss(struct worker *w, struct batch *b, uint16_t index, uint16_t rem
 
 void wire_put(struct worker *w, struct batch *b, uint16_t index, uint16_t remote)
 {
-	const struct adjacency *r = w->wire ? find_adjacency(w, remote) : NULL;
-	enum drop_reason why = w->wire ? why_not(w, r) : DROP_TUNNEL_NO_ROUTE;
+	const struct adjacency *r = find_adjacency(w, remote);
+	enum drop_reason why = why_not(w, r);
 	struct rte_mbuf *m = b->pkt[index].m;
 	struct wire_out *o;
 
 	b->work += 1 + m->pkt_len / BYTES_PER_WORK;
 	/* Floods and jobs are not measured before. */
-	if (why == DROP_COUNT && unlikely(!mtu_fits(m, r->mtu)))
+	if (why == DROP_COUNT && unlikely(!mtu_fits_path(m, r->mtu)))
 		why = DROP_OVER_PATH_MTU;
 	/* Control may have published another way since there was room. */
 	if (why == DROP_COUNT && unlikely(w->wire->tx[r->uplink]->n_waiting > 0))
@@ -96,7 +97,7 @@ void wire_put(struct worker *w, struct batch *b, uint16_t index, uint16_t remote
 
 bool wire_name(const struct worker *w, uint16_t remote, struct job *job)
 {
-	const struct adjacency *r = w->wire ? find_adjacency(w, remote) : NULL;
+	const struct adjacency *r = find_adjacency(w, remote);
 
 	if (!r)
 		return false;
@@ -108,7 +109,7 @@ bool wire_name(const struct worker *w, uint16_t remote, struct job *job)
 
 bool wire_is_same(const struct worker *w, const struct job *job)
 {
-	const struct adjacency *r = w->wire ? find_adjacency(w, job->remote) : NULL;
+	const struct adjacency *r = find_adjacency(w, job->remote);
 
 	return r && r->generation == job->remote_generation;
 }

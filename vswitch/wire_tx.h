@@ -10,9 +10,9 @@
 #include "vswitch/job.h"
 #include "vswitch/worker.h"
 
-/* Whether the uplink of a remote takes packets now; true for a remote that is down, whose packets
- * are dropped. False: the batch has to end here, and the rest to wait. [worker] */
-bool wire_has_room(struct worker *w, uint16_t remote);
+/* Whether the uplink of a remote took all that it was sent; true for a remote that is down, whose
+ * packets are dropped. False: the batch has to end here, and the rest to wait. [worker] */
+bool wire_has_room(const struct worker *w, uint16_t remote);
 
 /* Puts the batch's packet `index` into the outbox of the remote's uplink. wire_has_room() must have
  * said yes since the last part began. [worker] */
@@ -28,8 +28,8 @@ void wire_deliver(struct worker *w, struct batch *b, uint16_t vm);
 bool wire_name(const struct worker *w, uint16_t remote, struct job *job);
 bool wire_is_same(const struct worker *w, const struct job *job);
 
-/* The MTU of a remote's path, of layer 3 of the tenant's packets; UINT32_MAX for one that is down.
- * [worker] */
+/* The MTU of a remote's path, of what follows the Ethernet header of the tenant's packets, VLAN
+ * tags included (mtu_fits_path); UINT32_MAX for one that is down. [worker] */
 uint32_t wire_mtu(const struct worker *w, uint16_t remote);
 
 #endif

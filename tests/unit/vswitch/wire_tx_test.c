@@ -317,27 +317,36 @@ static void test_a_flood_that_no_host_gets_is_dropped(void **state)
 /* --- the path's MTU ----------------------------------------------------------------------------
  */
 
-/* Guest 0 sends a UDP datagram of so many bytes of layer 3 to an address. */
-static void send_datagram(struct wire_scene *ws, const uint8_t dst[6], uint16_t l3_len, bool has_df)
+/* A UDP datagram of guest 0's: its bytes of layer 3, whether it must not be fragmented, and VLAN
+ * tags before it. */
+struct datagram {
+	uint16_t l3_len;
+	bool has_df;
+	unsigned tags;
+};
+
+static void send_datagram(struct wire_scene *ws, const uint8_t dst[6], struct datagram d)
 {
 	struct rte_ipv4_hdr ip = {
 		.version_ihl = RTE_IPV4_VHL_DEF,
-		.total_length = rte_cpu_to_be_16(l3_len),
-		.fragment_offset = has_df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0,
+		.total_length = rte_cpu_to_be_16(d.l3_len),
+		.fragment_offset = d.has_df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0,
 		.time_to_live = 64,
 		.next_proto_id = IPPROTO_UDP,
 		.src_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 1)),
 		.dst_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 2)),
 	};
-	uint8_t frame[2000] = {0};
+	uint8_t frame[2000] = {0}, *l3 = frame + 14 + (size_t)4 * d.tags;
 
 	memcpy(frame, dst, 6);
 	scene_mac(0, frame + 6);
-	frame[12] = 0x08;
-	memcpy(frame + 14, &ip, sizeof(ip));
-	frame[34 + 4] = (uint8_t)((l3_len - 20) >> 8);
-	frame[34 + 5] = (uint8_t)(l3_len - 20);
-	scene_send_bytes(&ws->s->guest[0], frame, 14u + l3_len);
+	for (unsigned i = 0; i < d.tags; i++)
+		frame[12 + 4 * i] = 0x81;
+	l3[-2] = 0x08;
+	memcpy(l3, &ip, sizeof(ip));
+	l3[20 + 4] = (uint8_t)((d.l3_len - 20) >> 8);
+	l3[20 + 5] = (uint8_t)(d.l3_len - 20);
+	scene_send_bytes(&ws->s->guest[0], frame, (size_t)(l3 - frame) + d.l3_len);
 }
 
 static void send_datagram_to(struct wire_scene *ws, unsigned host, uint16_t l3_len, bool has_df)
@@ -345,7 +354,7 @@ static void send_datagram_to(struct wire_scene *ws, unsigned host, uint16_t l3_l
 	uint8_t dst[6];
 
 	wire_host_mac(host, dst);
-	send_datagram(ws, dst, l3_len, has_df);
+	send_datagram(ws, dst, (struct datagram){l3_len, has_df, 0});
 }
 
 static void test_a_packet_over_the_paths_mtu_is_answered(void **state)
@@ -369,6 +378,38 @@ static void test_a_packet_over_the_paths_mtu_is_answered(void **state)
 	assert_int_equal(got[40] << 8 | got[41], 1400);
 	assert_int_equal(scene_counters(s, 0)->consumed, 1);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
+}
+
+/* In the tunnel a packet's VLAN tags take room, so the path has less for what is behind them. They
+ * take none of the network's own MTU. */
+static void test_tags_count_against_the_paths_mtu(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	uint8_t dst[6];
+	uint32_t len;
+
+	wire_introduce(ws, 50);
+	wire_host_mac(50, dst);
+	for (unsigned tags = 1; tags <= 2; tags++) {
+		uint16_t fits = (uint16_t)(1400 - 4 * tags);
+		const uint8_t *icmp = s->guest[0].rx_buf[tags - 1] + SCENE_HDR + 34 + 4 * tags;
+
+		wire_set_host(ws, 50, DROP_COUNT, 1400, 1);
+		send_datagram(ws, dst, (struct datagram){fits, true, tags});
+		send_datagram(ws, dst, (struct datagram){fits + 1, true, tags});
+		scene_turns(s, 3);
+		assert_int_equal(wire_take_all(ws), 1);
+		assert_true(scene_receive(&s->guest[0], &len) >= 0);
+		assert_int_equal(icmp[0], 3);
+		assert_int_equal(icmp[1], 4);
+		assert_int_equal(icmp[6] << 8 | icmp[7], fits);
+		wire_set_host(ws, 50, DROP_COUNT, 1500 + 4 * tags, 1);
+		send_datagram(ws, dst, (struct datagram){1500, true, tags});
+		scene_turns(s, 3);
+		assert_int_equal(wire_take_all(ws), 1);
+	}
+	assert_int_equal(scene_counters(s, 0)->consumed, 2);
 }
 
 static void test_without_df_it_is_dropped(void **state)
@@ -412,7 +453,7 @@ static void test_a_flood_goes_where_it_fits(void **state)
 	struct wire_sent sent;
 
 	wire_set_host(ws, 1, DROP_COUNT, 1300, 1);
-	send_datagram(ws, scene_all, 1350, false);
+	send_datagram(ws, scene_all, (struct datagram){1350, false, 0});
 	scene_turns(s, 3);
 	assert_true(wire_take(ws, &sent) && sent.host == 0);
 	assert_true(wire_take(ws, &sent) && sent.host == 2);
@@ -437,6 +478,7 @@ int main(void)
 		WIRE_CASE(test_a_flood_reaches_the_hosts_that_are_up),
 		WIRE_CASE(test_a_flood_that_no_host_gets_is_dropped),
 		WIRE_CASE(test_a_packet_over_the_paths_mtu_is_answered),
+		WIRE_CASE(test_tags_count_against_the_paths_mtu),
 		WIRE_CASE(test_without_df_it_is_dropped),
 		WIRE_CASE(test_each_path_has_its_mtu),
 		WIRE_CASE(test_a_flood_goes_where_it_fits),
