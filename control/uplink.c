@@ -9,6 +9,7 @@
 #include "control/switch.h"
 #include "control/tunnel.h"
 #include "vswitch/ingress.h"
+#include "vswitch/staging.h"
 
 struct uplink *uplink_find(struct vswitch *sw, const char *name)
 {
@@ -81,14 +82,21 @@ static void leave(struct worker *w, void *arg)
 	wire->n_rx = kept;
 	wire->next_rx = 0;
 	wire->tx[c->u->id] = NULL;
+	ingress_drop_polled(wire, q);
 }
 
-/* Lets go of packets in the uplink's buffers. No worker takes in new ones by now. */
-static void forget(struct worker *w, void *arg)
+static void purge_step(struct worker *w, void *arg)
 {
-	const struct wire_call *c = arg;
+	staging_purge(w, arg);
+}
 
-	ingress_forget_device(w, c->u->dev);
+/* Lets a worker go of packets in the uplink's buffers. No worker takes in new ones by now. */
+static void purge(struct worker *w, const struct uplink *u)
+{
+	struct staging_purge p = {.uplink = u->dev};
+
+	while (!p.is_done)
+		worker_call(w, purge_step, &p);
 }
 
 /* --- creation ----------------------------------------------------------------------------------
@@ -177,7 +185,7 @@ int uplink_delete(struct vswitch *sw, struct uplink *u, struct err *e)
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		worker_call(sw->worker[i], leave, &c);
 	for (unsigned i = 0; i < sw->n_workers; i++)
-		worker_call(sw->worker[i], forget, &c);
+		purge(sw->worker[i], u);
 	uplink_close(u->dev);
 	TAILQ_REMOVE(&sw->tunnel->uplinks, u, link);
 	sw->tunnel->uplink_slot[u->id] = NULL;

@@ -10,7 +10,7 @@
 #include "vswitch/backlog.h"
 #include "vswitch/reply.h"
 #include "vswitch/stage.h"
-#include "vswitch/ingress.h"
+#include "vswitch/staging.h"
 
 void attach_vm(struct worker *w, uint16_t vm, struct rte_mempool *pool)
 {
@@ -36,7 +36,7 @@ void detach_backlog(struct worker *w, uint16_t vm)
 {
 	backlog_pop(w, vm, w->backlog[vm].n);
 	if (w->wire)
-		ingress_forget_vm(w, vm);
+		staging_forget_vm(w, vm);
 }
 
 /* Watches a kick eventfd, edge-triggered. It is never read: the front end holds it too, and could

@@ -78,8 +78,11 @@ bool loop_turn(struct worker *w)
 	w->now_s = (uint32_t)(start / w->tsc_hz);
 	busy = control_stage(w);
 	busy |= poll_stage(w, interval_tsc);
-	if (unlikely(w->wire))
+	if (unlikely(w->wire)) {
 		busy |= ingress_accept(w);
+		/* What was taken in is no part of the time that services may take. */
+		w->polled_tsc = worker_now(w);
+	}
 	busy |= serve_stage(w, interval_tsc);
 	if (busy) {
 		w->busy_turns++;

@@ -270,8 +270,16 @@ static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 		worker_wake(o->worker);
 }
 
-/* Turns what is left in the outboxes into jobs. Of jobs, only a packet that is being segmented can
- * be left: it stays the job that it is, and goes on where it stopped. */
+/* Marks what is left in an outbox: it goes back to where it came from. */
+static void leave(const struct outbox *o, struct batch *b)
+{
+	for (uint16_t i = 0; i < o->n; i++)
+		b->pkt[o->index[i]].handed++;
+}
+
+/* Turns what is left in the outboxes into jobs. Staged packets stay staged. Of jobs, which have no
+ * deadline, only a packet that is being segmented can be left: it stays the job that it is, and
+ * goes on where it stopped. */
 static void go_on_later(struct worker *w, struct batch *b)
 {
 	for (uint16_t i = 0; i < w->n_outboxes; i++) {
@@ -281,6 +289,8 @@ static void go_on_later(struct worker *w, struct batch *b)
 			continue;
 		if (b->from)
 			hand_over(w, o, b);
+		else if (b->has_deadline)
+			leave(o, b);
 		else
 			b->segments = o->segments;
 	}

@@ -16,7 +16,7 @@
 #include "vswitch/notify.h"
 #include "vswitch/poll.h"
 #include "vswitch/stage.h"
-#include "vswitch/ingress.h"
+#include "vswitch/staging.h"
 
 /* A preemptible service is split into at least this many bursts. */
 #define BURSTS_PER_SLICE 5
@@ -148,7 +148,7 @@ static void forward_part(struct worker *w)
 /* A source is where a VM's work waits: another kind is another case of serve_part(). */
 enum source_kind {
 	SOURCE_BACKLOG, /* jobs put off or handed over (vswitch/backlog.h) */
-	SOURCE_WIRE,    /* packets from other hosts, staged (vswitch/ingress.h) */
+	SOURCE_WIRE,    /* packets from other hosts, staged (vswitch/staging.h) */
 	SOURCE_NET,     /* packets in transmit rings of network devices */
 };
 
@@ -157,7 +157,7 @@ static enum source_kind next_source(const struct worker *w, uint16_t vm)
 {
 	if (unlikely(w->backlog[vm].n > 0))
 		return SOURCE_BACKLOG;
-	return unlikely(w->wire && ingress_has_turn(w->wire, vm)) ? SOURCE_WIRE : SOURCE_NET;
+	return unlikely(w->wire && staging_take_turn(w->wire, vm)) ? SOURCE_WIRE : SOURCE_NET;
 }
 
 /* Adds work that does not count against the VM's rates. */
@@ -169,6 +169,17 @@ static void add_unrated(struct use *use, uint32_t packets, uint32_t bytes)
 	use->unrated_bytes += bytes;
 }
 
+/* Does some of the VM's jobs. When they wait for an uplink, what other hosts sent to the VM goes on
+ * all the same. */
+static void serve_backlog(struct worker *w, uint16_t vm, struct use *use)
+{
+	uint32_t bytes = 0, packets = forward_jobs(w, vm, &bytes);
+
+	if (unlikely(w->service[vm].hold_us > 0 && w->wire && w->wire->staging[vm].n > 0))
+		packets += staging_serve(w, vm, &bytes);
+	add_unrated(use, packets, bytes);
+}
+
 /* One part of a service. False when the VM has nothing left. */
 static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
 {
@@ -176,11 +187,10 @@ static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct 
 
 	switch (next_source(w, vm)) {
 	case SOURCE_BACKLOG:
-		packets = forward_jobs(w, vm, &bytes);
-		add_unrated(use, packets, bytes);
+		serve_backlog(w, vm, use);
 		return true;
 	case SOURCE_WIRE:
-		packets = ingress_serve(w, vm, &bytes);
+		packets = staging_serve(w, vm, &bytes);
 		add_unrated(use, packets, bytes);
 		return true;
 	case SOURCE_NET:

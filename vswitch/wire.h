@@ -14,13 +14,15 @@
 #include "vswitch/limits.h"
 
 struct rte_ring;
+struct worker;
 
 /* A VM whose uplink takes nothing is not served for this long. Its packets wait in its ring. */
 #define WIRE_HOLD_US 10
 
 /* Packets from the wire that wait for one VM at one worker, at most and at least. In between, the
- * limit is the number of free buffers in the receive pool (dynamic threshold, Choudhury and Hahne
- * 1998), so that as much stays free as one flooded VM takes. */
+ * limit is the number of free buffers in the receive pool, or of free places for packets where that
+ * is less (dynamic threshold, Choudhury and Hahne 1998), so that as much stays free as one flooded
+ * VM takes. */
 #define WIRE_MAX_STAGED 256
 #define WIRE_MIN_STAGED 8
 
@@ -41,11 +43,12 @@ struct wire_out {
 /* A packet from the wire, or a reference to it, for one port. */
 struct staged {
 	struct rte_mbuf *m;
-	uint32_t epoch; /* of the port, as in struct job */
+	uint32_t epoch;       /* of the port, as in struct job, */
+	uint32_t first_epoch; /* and the first of it */
 	uint16_t port;
 	uint16_t vm;
-	uint16_t flow; /* the same for all packets of a flow */
-	uint16_t unused[3];
+	uint16_t flow;  /* the same for all packets of a flow */
+	uint16_t limit; /* how many of its VM's may wait */
 };
 _Static_assert(sizeof(struct staged) == 24, "elements of a ring are whole words");
 
@@ -54,6 +57,13 @@ struct staging {
 	uint16_t first, last;
 	uint16_t n;
 	bool had_turn; /* its own rings are next */
+};
+
+/* Packets that were polled from an uplink, and the first of them that was not looked at yet. */
+struct intake {
+	struct uplink_queue *q;
+	uint16_t next, n;
+	struct rte_mbuf *m[UPLINK_BURST];
 };
 
 /* A host that packets came from, and that is not known as a remote. */
@@ -76,6 +86,9 @@ struct wire {
 	uint16_t next_rx;
 	uint16_t n_silent; /* of those, the ones that wake nobody up */
 
+	struct intake intake;
+	int32_t budget; /* references to packets that may be staged in this turn still */
+
 	struct wire_out out[UPLINK_MAX]; /* of the part that is being committed */
 	uint16_t n_out;                  /* packets in all of them */
 	struct remote_counters *remote;  /* [REMOTE_MAX] */
@@ -92,6 +105,9 @@ struct wire {
 	uint16_t *share; /* [MAX_VMS] */
 	uint16_t *sharer;
 	uint16_t n_sharers;
+
+	struct worker *to_wake[MAX_WORKERS]; /* they were handed packets over */
+	uint16_t n_to_wake;
 
 	/* Hosts to get to know. Control takes them once a second, so their number is limited. */
 	struct stranger stranger[WIRE_STRANGERS];

@@ -11,8 +11,9 @@
 
 #include "tests/fake/scene.h"
 
-#include <stdio.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -388,6 +389,25 @@ void scene_cut_a_service(struct scene *s, unsigned i)
 	assert_int_equal(backlog_at(b, 0)->cursor % 16, 0);
 	assert_in_range(backlog_at(b, 0)->cursor, 16, 48);
 	scene_turns(s, 50);
+	s->meanwhile = NULL;
+}
+
+/* The slice ends while a burst is delivered. */
+static void take_some(struct scene *s)
+{
+	s->now += 8000;
+}
+
+void scene_turn_without_pages(struct scene *s, unsigned i)
+{
+	struct vhost_fe *fe = &s->guest[i].fe;
+
+	assert_int_equal(fallocate(fe->mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   s->guest[i].rx_buf[0] - fe->mem, SCENE_RING_SIZE * 2048),
+			 0);
+	page_faults_happened(&s->w->deadline.faults);
+	s->meanwhile = take_some;
+	loop_turn(s->w);
 	s->meanwhile = NULL;
 }
 

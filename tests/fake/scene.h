@@ -91,6 +91,11 @@ void scene_take_long(struct scene *s);
  * segments, and the next ones go on with it to its end. */
 void scene_cut_a_service(struct scene *s, unsigned i);
 
+/* A turn of the first worker in which the pages of guest i's receive buffers are missing, two
+ * buffers to a page, and a service has no time to wait for more than one. Its page faults have to
+ * be seen (page_faults_open). */
+void scene_turn_without_pages(struct scene *s, unsigned i);
+
 /* Gives guest i to the second worker. */
 void scene_move(struct scene *s, unsigned i);
 

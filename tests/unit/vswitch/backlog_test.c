@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <string.h>
 
 #include <rte_mbuf.h>
@@ -260,26 +259,6 @@ static void test_a_flood_that_one_gets_is_forwarded(void **state)
 	assert_int_equal(sum.drops[DROP_PORT_DOWN], 0);
 }
 
-static void take_some(struct scene *s)
-{
-	s->now += 8000; /* so that the slice ends while the burst is delivered */
-}
-
-/* The pages of guest 1's receive buffers are missing, two buffers to a page, and the next service
- * has no time to wait for more than one. */
-static void turn_without_pages(struct scene *s)
-{
-	struct vhost_fe *fe = &s->guest[1].fe;
-
-	assert_int_equal(fallocate(fe->mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				   s->guest[1].rx_buf[0] - fe->mem, SCENE_RING_SIZE * 2048),
-			 0);
-	page_faults_happened(&s->w->deadline.faults);
-	s->meanwhile = take_some;
-	loop_turn(s->w);
-	s->meanwhile = NULL;
-}
-
 /* What a service has no time for, because a receiver's pages are missing, goes on in the next. */
 static void test_packets_into_missing_pages_arrive_in_order(void **state)
 {
@@ -293,7 +272,7 @@ static void test_packets_into_missing_pages_arrive_in_order(void **state)
 	scene_introduce(s, 1);
 	for (unsigned i = 0; i < 30; i++)
 		scene_send_to(s, 0, 1, (uint8_t)i);
-	turn_without_pages(s);
+	scene_turn_without_pages(s, 1);
 	while (scene_receive(&s->guest[1], &len) == got)
 		got++;
 	assert_in_range(got, 1, 3);
@@ -318,7 +297,7 @@ static void test_a_flood_that_goes_on_later_is_counted_once(void **state)
 		skip();
 	for (unsigned i = 0; i < 10; i++)
 		scene_send_to_all(s, 0, (uint8_t)i);
-	turn_without_pages(s);
+	scene_turn_without_pages(s, 1);
 	assert_true(s->w->backlog[s->guest[0].vm.id].n > 0);
 	scene_turns(s, 50);
 	for (unsigned i = 1; i < 5; i++)

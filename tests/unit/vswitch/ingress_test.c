@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packets from other hosts, in whole turns of the loop: who gets them, who pays, and why packets
- * are dropped. What waits for a service is in ingress_staging_test.c. */
+ * are dropped. What waits for a service is in staging_test.c. */
 #include "vswitch/ingress.h"
 
 #include <setjmp.h>
@@ -119,9 +119,13 @@ static void test_unknown_addresses_need_not_be_flooded(void **state)
 	wire_listen(ws);
 	atomic_store(&ws->s->net[0].flood_unknown, false);
 	wire_arrive(ws, HOST, WIRE_VNI, nobody, 1);
-	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 2);
 	scene_turns(ws->s, 3);
 	assert_int_equal(counted(ws, WIRE_DROP_NO_RECEIVER), 1);
+	/* What is for nobody teaches nothing. */
+	assert_int_equal(atomic_load(&ws->s->net[0].wire_macs), 0);
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 2);
+	scene_turns(ws->s, 3);
+	assert_int_equal(atomic_load(&ws->s->net[0].wire_macs), 1);
 	assert_int_equal(scene_received(ws->s, 1), 1);
 }
 

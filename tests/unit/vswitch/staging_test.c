@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packets from other hosts that wait for their VM's service: how many may, what becomes of them
  * when their port, VM or uplink goes, and how they get to another worker. */
-#include "vswitch/ingress.h"
+#include "vswitch/staging.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -17,6 +18,8 @@
 #include "tests/fake/eal.h"
 #include "tests/fake/wire_scene.h"
 #include "vswitch/attach.h"
+#include "vswitch/backlog.h"
+#include "vswitch/ingress.h"
 #include "vswitch/loop.h"
 #include "vswitch/sleep.h"
 
@@ -136,6 +139,55 @@ static void test_a_vm_over_its_limit_keeps_its_packets(void **state)
 	assert_int_equal(scene_received(s, 1), BUFFERS);
 }
 
+/* A packet for all counts once for each port, and what is too much is made up for by the turns that
+ * follow: the rest stays where it was polled into. */
+static void test_a_turn_stages_some(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	uint64_t before = 0;
+
+	wire_listen(ws);
+	for (unsigned i = 0; i < 100; i++)
+		wire_arrive(ws, HOST, WIRE_VNI, scene_all, 1);
+	for (unsigned turn = 1; turn <= 7; turn++) {
+		uint64_t n = 0;
+
+		assert_true(ingress_accept(s->w));
+		for (unsigned i = 0; i < 5; i++)
+			n += scene_counters(s, i)->wire_in;
+		assert_in_range(n, turn * 64, turn * 64 + 4);
+		assert_in_range(n - before, 60, 68);
+		before = n;
+	}
+	scene_turns(s, 20);
+	assert_true(ingress_is_quiet(ws->wire[0]));
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(scene_counters(s, i)->wire_in, 100);
+		scene_received(s, i);
+	}
+}
+
+/* Packets that were polled go with their queue. */
+static void test_what_was_polled_is_dropped(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	wire_listen(ws);
+	for (unsigned i = 0; i < 20; i++)
+		wire_arrive(ws, HOST, WIRE_VNI, scene_all, 1);
+	assert_true(ingress_accept(s->w));
+	assert_false(ingress_is_quiet(ws->wire[0]));
+	ingress_drop_polled(ws->wire[0], uplink_queue(ws->uplink, 0));
+	assert_false(ingress_is_quiet(ws->wire[0]));
+	ingress_drop_polled(ws->wire[0], uplink_queue(ws->uplink, 1));
+	assert_true(ingress_is_quiet(ws->wire[0]));
+	scene_turns(s, 5);
+	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
+	assert_int_equal(scene_received(s, 1), 13);
+}
+
 /* --- turns --------------------------------------------------------------------------------------
  */
 
@@ -163,6 +215,62 @@ static void test_neither_the_ring_nor_the_wire_starves(void **state)
 	assert_true(scene_counters(s, 1)->forwarded > 100);
 	assert_true(wire_delivered(ws, 1) > 100);
 	scene_turns(s, 20);
+}
+
+/* Jobs that wait for a full uplink keep no packets away from the VM that sent them. */
+static void test_a_vm_that_waits_for_an_uplink_receives(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct backlog *b = &s->w->backlog[s->guest[0].vm.id];
+
+	wire_introduce_guest(ws, 0);
+	wire_introduce(ws, HOST);
+	wire_listen(ws);
+	wire_fill(ws, 0);
+	wire_send_to(ws, HOST, 1);
+	scene_turns(s, 2);
+	scene_send_to_all(s, 0, 2);
+	scene_turns(s, 3);
+	assert_int_equal(b->n, 1);
+	arrive(ws, 0, 100);
+	for (unsigned i = 0; i < 50; i++) {
+		s->now += WIRE_HOLD_US * 1000;
+		scene_turns(s, 1);
+	}
+	assert_int_equal(b->n, 1);
+	assert_int_equal(scene_received(s, 0), BUFFERS + 1);
+	wire_make_room(ws, 10);
+	assert_int_equal(b->n, 0);
+}
+
+/* What a service has no time for, because a receiver's pages are missing, stays staged, in its
+ * place. */
+static void test_packets_into_missing_pages_arrive_in_order(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct page_faults *faults = &s->w->deadline.faults;
+	uint32_t len;
+	int got = 0;
+
+	if (page_faults_open(faults) < 0)
+		skip();
+	set_up(ws);
+	arrive(ws, 1, 30);
+	take_in(ws);
+	scene_turn_without_pages(s, 1);
+	while (scene_receive(&s->guest[1], &len) == got)
+		got++;
+	assert_in_range(got, 1, 20);
+	assert_int_equal(staging_of(s->w, &s->guest[1])->n, 30 - got);
+	for (int i = 30; i < 40; i++)
+		wire_arrive_for(ws, HOST, 1, (uint8_t)i);
+	scene_turns(s, 50);
+	for (; got < 40; got++)
+		assert_int_equal(scene_receive(&s->guest[1], &len), got);
+	assert_int_equal(wire_delivered(ws, 1), 40);
+	page_faults_close(faults);
 }
 
 /* --- to another worker --------------------------------------------------------------------------
@@ -272,6 +380,32 @@ static void hand_over_ten(struct wire_scene *ws)
 	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), 10);
 }
 
+/* Another port takes the id that guest 1's had, with counters of its own. */
+static void reuse_id(struct scene *s, bool is_new_port)
+{
+	struct vport *port = &s->guest[1].port;
+
+	memset(&s->w->counters[port->id], 0, sizeof(s->w->counters[0]));
+	memset(&s->w2->counters[port->id], 0, sizeof(s->w2->counters[0]));
+	if (is_new_port)
+		atomic_store(&port->epoch, ++port->first_epoch);
+}
+
+/* Its packets are lost, and counted for nobody. */
+static void assert_gone_with_its_counters(struct wire_scene *ws)
+{
+	struct scene *s = ws->s;
+
+	scene_turns(s, 3);
+	loop_turn(s->w2);
+	loop_turn(s->w2);
+	for (int why = 0; why < DROP_COUNT; why++)
+		assert_int_equal(wire_lost(ws, 1, why), 0);
+	assert_int_equal(wire_delivered(ws, 1), 0);
+	assert_int_equal(scene_received(s, 1), 0);
+	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
+}
+
 static void test_a_port_that_is_deleted(void **state)
 {
 	struct wire_scene *ws = *state;
@@ -279,8 +413,40 @@ static void test_a_port_that_is_deleted(void **state)
 
 	stage_ten(ws);
 	*entry = NULL;
-	assert_gone(ws, DROP_PORT_GONE);
+	reuse_id(ws->s, false);
+	assert_gone_with_its_counters(ws);
 	*entry = &ws->s->guest[1].port;
+}
+
+static void test_a_port_whose_id_is_used_again(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	stage_ten(ws);
+	reuse_id(ws->s, true);
+	assert_gone_with_its_counters(ws);
+}
+
+static void test_a_port_whose_id_is_used_again_on_the_way(void **state)
+{
+	struct wire_scene *ws = *state;
+
+	hand_over_ten(ws);
+	reuse_id(ws->s, true);
+	assert_gone_with_its_counters(ws);
+}
+
+/* The network that a packet belongs to was found before the port changed networks. */
+static void test_a_port_that_changes_networks_meanwhile(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(uplink_queue(ws->uplink, 1)->rx_pool);
+
+	assert_non_null(m);
+	staging_put(s->w, &s->guest[1].port, &s->net[1], m, 0, WIRE_MAX_STAGED);
+	assert_int_equal(ws->wire[0]->n_staged, 0);
+	assert_int_equal(wire_lost(ws, 1, DROP_PORT_GONE), 1);
 }
 
 static void test_a_port_that_changes_networks(void **state)
@@ -319,24 +485,38 @@ static void test_a_vm_that_is_deleted(void **state)
 	stage_ten(ws);
 	arrive(ws, 2, 1);
 	take_in(ws);
-	ingress_forget_vm(s->w, s->guest[1].vm.id);
+	staging_forget_vm(s->w, s->guest[1].vm.id);
 	assert_int_equal(ws->wire[0]->n_staged, 1);
 	scene_turns(s, 3);
 	assert_int_equal(scene_received(s, 2), 1);
 	assert_gone(ws, DROP_PORT_GONE);
 }
 
-/* And what is on its way there. */
+/* What is on its way there is dropped when it arrives: then the port is gone as well. */
 static void test_a_vm_that_is_deleted_on_the_way(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
+	struct vport **entry = &s->ports[s->guest[1].port.id];
 
 	hand_over_ten(ws);
-	ingress_forget_vm(s->w2, s->guest[1].vm.id);
-	assert_int_equal(ws->wire[1]->n_staged, 0);
-	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), 0);
-	assert_gone(ws, DROP_PORT_GONE);
+	*entry = NULL;
+	reuse_id(s, false);
+	staging_forget_vm(s->w2, s->guest[1].vm.id);
+	assert_gone_with_its_counters(ws);
+	assert_int_equal(atomic_load(&ws->wire[1]->on_their_way[s->guest[1].vm.id]), 0);
+	*entry = &s->guest[1].port;
+}
+
+/* Lets a worker go of all in the uplink's buffers. Returns the number of steps. */
+static unsigned purge(struct worker *w, const struct uplink_device *uplink)
+{
+	struct staging_purge p = {.uplink = uplink};
+	unsigned n = 0;
+
+	for (; !p.is_done; n++)
+		staging_purge(w, &p);
+	return n;
 }
 
 static void test_an_uplink_that_is_closed(void **state)
@@ -344,7 +524,7 @@ static void test_an_uplink_that_is_closed(void **state)
 	struct wire_scene *ws = *state;
 
 	stage_ten(ws);
-	ingress_forget_device(ws->s->w, ws->uplink);
+	purge(ws->s->w, ws->uplink);
 	assert_gone(ws, DROP_UPLINK_DOWN);
 }
 
@@ -353,8 +533,28 @@ static void test_an_uplink_that_is_closed_on_the_way(void **state)
 	struct wire_scene *ws = *state;
 
 	hand_over_ten(ws);
-	ingress_forget_device(ws->s->w2, ws->uplink);
+	purge(ws->s->w2, ws->uplink);
 	assert_gone(ws, DROP_UPLINK_DOWN);
+}
+
+/* Many packets take several steps. */
+static void test_an_uplink_is_let_go_of_in_steps(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws);
+	scene_move(s, 2);
+	arrive(ws, 1, 250);
+	arrive(ws, 2, 250);
+	take_in(ws);
+	ingress_accept(s->w2);
+	assert_true(purge(s->w2, ws->uplink) > 1);
+	assert_int_equal(purge(s->w, ws->uplink), 1);
+	assert_int_equal(wire_lost(ws, 1, DROP_UPLINK_DOWN), 250);
+	assert_int_equal(wire_lost(ws, 2, DROP_UPLINK_DOWN), 250);
+	assert_int_equal(ws->wire[0]->n_staged + ws->wire[1]->n_staged, 0);
+	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
 }
 
 /* What came from another uplink stays, in order: here, in buffers of another pool. */
@@ -379,7 +579,7 @@ static void test_what_came_from_another_uplink_stays(void **state)
 		wire_put_packet(ws, other);
 	}
 	take_in(ws);
-	ingress_forget_device(s->w, ws->uplink);
+	purge(s->w, ws->uplink);
 	assert_int_equal(staging_of(s->w, &s->guest[1])->n, 6);
 	scene_turns(s, 3);
 	for (int i = 0; i < 10; i++)
@@ -486,11 +686,18 @@ int main(void)
 		WIRE_CASE(test_a_flooded_vm_has_a_limit),
 		WIRE_CASE(test_the_limit_is_what_is_free),
 		WIRE_CASE(test_a_vm_over_its_limit_keeps_its_packets),
+		WIRE_CASE(test_a_turn_stages_some),
+		WIRE_CASE(test_what_was_polled_is_dropped),
 		WIRE_CASE(test_neither_the_ring_nor_the_wire_starves),
+		WIRE_CASE(test_a_vm_that_waits_for_an_uplink_receives),
+		WIRE_CASE(test_packets_into_missing_pages_arrive_in_order),
 		WIRE_CASE(test_another_workers_vm_gets_them_there),
 		WIRE_CASE(test_the_way_there_has_a_limit),
 		WIRE_CASE(test_a_flood_goes_to_both_workers),
 		WIRE_CASE(test_a_port_that_is_deleted),
+		WIRE_CASE(test_a_port_whose_id_is_used_again),
+		WIRE_CASE(test_a_port_whose_id_is_used_again_on_the_way),
+		WIRE_CASE(test_a_port_that_changes_networks_meanwhile),
 		WIRE_CASE(test_a_port_that_changes_networks),
 		WIRE_CASE(test_a_port_that_goes_to_another_worker),
 		WIRE_CASE(test_a_port_that_changes_networks_on_the_way),
@@ -498,13 +705,14 @@ int main(void)
 		WIRE_CASE(test_a_vm_that_is_deleted_on_the_way),
 		WIRE_CASE(test_an_uplink_that_is_closed),
 		WIRE_CASE(test_an_uplink_that_is_closed_on_the_way),
+		WIRE_CASE(test_an_uplink_is_let_go_of_in_steps),
 		WIRE_CASE(test_what_came_from_another_uplink_stays),
 		WIRE_CASE(test_a_flow_stays_in_its_queue),
 		WIRE_CASE(test_quiet_is_when_nothing_is_on_its_way),
 		WIRE_CASE(test_a_worker_naps),
 	};
 
-	if (fake_eal_init("ingress_staging_test") < 0)
+	if (fake_eal_init("staging_test") < 0)
 		return 1;
-	return cmocka_run_group_tests_name("ingress_staging", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("staging", tests, NULL, NULL);
 }

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Staged packets. A list per VM of nodes of one array, and a ring per worker for packets that other
+ * workers hand over. */
+#include "vswitch/staging.h"
+
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include "base/counter.h"
+#include "vswitch/outbox.h"
+#include "vswitch/stage.h"
+
+/* Packets that one step of a purge looks at. */
+#define PURGE_STEP 256
+
+uint16_t staging_limit(const struct uplink_queue *q)
+{
+	unsigned n_free = rte_mempool_avail_count(q->rx_pool);
+
+	return (uint16_t)RTE_MIN(RTE_MAX(n_free, WIRE_MIN_STAGED), WIRE_MAX_STAGED);
+}
+
+/* Whether one more may wait where `n` do and there is room for `room`. The same threshold as for
+ * buffers holds for room: what all VMs share is not for one of them. */
+static bool is_allowed(uint32_t n, uint32_t room, uint32_t limit)
+{
+	return room > 0 && n < RTE_MIN(limit, RTE_MAX(room, WIRE_MIN_STAGED));
+}
+
+static void link_last(struct wire *wire, struct staging *list, uint16_t node)
+{
+	if (list->n++ == 0)
+		list->first = node;
+	else
+		wire->node[list->last].next = node;
+	list->last = node;
+}
+
+static uint16_t use_node(struct wire *wire, const struct staged *s)
+{
+	uint16_t node = wire->free;
+
+	wire->free = wire->node[node].next;
+	wire->node[node].s = *s;
+	wire->n_staged++;
+	return node;
+}
+
+/* Appends to the VM's list. */
+static enum drop_reason append(struct worker *w, const struct staged *s)
+{
+	struct wire *wire = w->wire;
+	struct staging *list = &wire->staging[s->vm];
+
+	if (unlikely(!is_allowed(list->n, WIRE_NODES - 1 - wire->n_staged, s->limit)))
+		return DROP_WIRE_FULL;
+	link_last(wire, list, use_node(wire, s));
+	sched_wake(w->sched, s->vm, worker_now(w));
+	return DROP_COUNT;
+}
+
+/* Takes the first packet of a list that has some. */
+static struct staged take_first(struct wire *wire, struct staging *list)
+{
+	uint16_t node = list->first;
+
+	list->first = wire->node[node].next;
+	list->n--;
+	wire->n_staged--;
+	wire->node[node].next = wire->free;
+	wire->free = node;
+	return wire->node[node].s;
+}
+
+/* Puts back a packet that take_first() took, as the first one. */
+static void put_back(struct wire *wire, struct staging *list, const struct staged *s)
+{
+	uint16_t node = use_node(wire, s);
+
+	wire->node[node].next = list->first;
+	list->first = node;
+	if (list->n++ == 0)
+		list->last = node;
+}
+
+static void note_wake(struct wire *wire, struct worker *peer)
+{
+	for (uint16_t i = 0; i < wire->n_to_wake; i++)
+		if (wire->to_wake[i] == peer)
+			return;
+	wire->to_wake[wire->n_to_wake++] = peer;
+}
+
+/* Hands a packet over to the worker that serves its port. */
+static enum drop_reason hand_over(struct worker *w, struct worker *to, struct staged *s)
+{
+	_Atomic uint16_t *on_their_way = &to->wire->on_their_way[s->vm];
+	uint16_t n = atomic_load_explicit(on_their_way, memory_order_relaxed);
+
+	if (unlikely(!is_allowed(n, rte_ring_free_count(to->wire->inbox), s->limit)))
+		return DROP_WIRE_FULL;
+	atomic_fetch_add_explicit(on_their_way, 1, memory_order_relaxed);
+	if (unlikely(rte_ring_enqueue_elem(to->wire->inbox, s, sizeof(*s)) < 0)) {
+		atomic_fetch_sub_explicit(on_their_way, 1, memory_order_relaxed);
+		return DROP_WIRE_FULL;
+	}
+	note_wake(w->wire, to);
+	return DROP_COUNT;
+}
+
+/* Drops a packet, and counts that if its port is there still: another one may have its id. */
+static void lose(struct worker *w, const struct staged *s, enum drop_reason why)
+{
+	const struct vport *port = worker_port(w, s->port);
+
+	if (port && port->first_epoch == s->first_epoch)
+		counter_add(&w->counters[s->port].wire_drops[why], 1);
+	rte_pktmbuf_free(s->m);
+}
+
+/* The epoch is read before the network: control writes them in the other order. So the packet of a
+ * port that moves is either seen to be of another network here, or, with the epoch of its own
+ * network, when it is to be delivered. */
+void staging_put(struct worker *w, struct vport *to, const struct bridge *bridge,
+		 struct rte_mbuf *m, uint16_t flow, uint16_t limit)
+{
+	struct worker *peer = to->worker;
+	struct staged s = {
+		.m = m,
+		.epoch = atomic_load_explicit(&to->epoch, memory_order_acquire),
+		.first_epoch = to->first_epoch,
+		.port = to->id,
+		.vm = to->vm,
+		.flow = flow,
+		.limit = limit,
+	};
+	enum drop_reason why = DROP_PORT_GONE;
+
+	counter_add(&w->counters[to->id].wire_in, 1);
+	if (likely(atomic_load_explicit(&to->bridge, memory_order_relaxed) == bridge))
+		why = peer == w ? append(w, &s) : hand_over(w, peer, &s);
+	if (unlikely(why != DROP_COUNT))
+		lose(w, &s, why);
+}
+
+void staging_wake(struct worker *w)
+{
+	for (uint16_t i = 0; i < w->wire->n_to_wake; i++)
+		worker_wake(w->wire->to_wake[i]);
+	w->wire->n_to_wake = 0;
+}
+
+/* The port that a packet is for; NULL when it is gone, in another network, or another worker's. */
+static struct vport *find_port(struct worker *w, const struct staged *s)
+{
+	struct vport *to = worker_port(w, s->port);
+
+	if (unlikely(!to || atomic_load_explicit(&to->epoch, memory_order_relaxed) != s->epoch))
+		return NULL;
+	return likely(to->worker == w) ? to : NULL;
+}
+
+bool staging_take_over(struct worker *w, uint16_t *vm)
+{
+	enum drop_reason why = DROP_PORT_GONE;
+	struct staged s;
+
+	if (rte_ring_dequeue_elem(w->wire->inbox, &s, sizeof(s)) < 0)
+		return false;
+	atomic_fetch_sub_explicit(&w->wire->on_their_way[s.vm], 1, memory_order_relaxed);
+	*vm = VM_NONE;
+	if (likely(find_port(w, &s))) {
+		*vm = s.vm;
+		why = append(w, &s);
+	}
+	if (unlikely(why != DROP_COUNT))
+		lose(w, &s, why);
+	return true;
+}
+
+/* --- delivery ----------------------------------------------------------------------------------
+ */
+
+/* The queue pair for a flow's packets to a port: any, but always the same. */
+static uint16_t pair_for(const struct vport *to, uint16_t flow)
+{
+	return to->n_rx > 1 ? flow % to->n_rx : 0;
+}
+
+/* Takes the first packets of a VM's list into the batch: such as go to the same queue pair. Notes
+ * them as they were in `taken`. */
+static void gather(struct worker *w, struct staging *list, struct batch *b, struct staged *taken)
+{
+	while (list->n > 0 && b->n < BATCH_MAX && b->work < MAX_WORK) {
+		struct staged *s = &taken[b->n];
+		struct outbox *o;
+		struct vport *to;
+		uint16_t pair;
+
+		*s = w->wire->node[list->first].s;
+		to = find_port(w, s);
+		if (unlikely(!to)) {
+			take_first(w->wire, list);
+			lose(w, s, DROP_PORT_GONE);
+			b->work++;
+			continue;
+		}
+		pair = pair_for(to, s->flow);
+		if (b->n == 0)
+			b->pair = pair;
+		if (pair != b->pair)
+			return;
+		o = outbox_find(w, to, b);
+		/* The port may have gone to another worker just now: then it is seen next time. */
+		if (unlikely(o->worker != w))
+			return;
+		take_first(w->wire, list);
+		b->pkt[b->n] = (struct pkt){.m = s->m, .dest = s->port, .asked = 1};
+		outbox_put(o, b, b->n++);
+	}
+}
+
+uint16_t staging_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
+{
+	struct staging *list = &w->wire->staging[vm];
+	struct rte_mbuf *done[BATCH_MAX];
+	struct staged taken[BATCH_MAX];
+	struct batch *b = w->job_batch;
+	uint16_t n = 0;
+
+	batch_begin_part(b);
+	b->from = NULL;
+	b->pair = 0;
+	b->n = b->next = 0;
+	gather(w, list, b, taken);
+	outbox_deliver_all(w, b, vm);
+	for (uint16_t i = b->n; i > 0; i--) {
+		const struct pkt *p = &b->pkt[i - 1];
+
+		if (unlikely(p->handed > 0)) {
+			put_back(w->wire, list, &taken[i - 1]);
+			continue;
+		}
+		if (likely(p->missed == 0))
+			counter_add(&w->counters[p->dest].wire_delivered, 1);
+		else
+			counter_add(&w->counters[p->dest].wire_drops[p->reason], 1);
+		*bytes += rte_pktmbuf_pkt_len(p->m);
+		done[n++] = p->m;
+	}
+	rte_pktmbuf_free_bulk(done, n);
+	stage_end(w, vm, STAGE_RECEIVE);
+	return n;
+}
+
+/* --- forgetting --------------------------------------------------------------------------------
+ */
+
+void staging_forget_vm(struct worker *w, uint16_t vm)
+{
+	struct staging *list = &w->wire->staging[vm];
+
+	while (list->n > 0) {
+		struct staged s = take_first(w->wire, list);
+
+		lose(w, &s, DROP_PORT_GONE);
+	}
+}
+
+/* Drops what is in the uplink's buffers from one list. */
+static void purge_list(struct worker *w, struct staging *list, const struct uplink_device *u)
+{
+	for (uint16_t n = list->n; n > 0; n--) {
+		struct staged s = take_first(w->wire, list);
+
+		if (uplink_owns(u, s.m))
+			lose(w, &s, DROP_UPLINK_DOWN);
+		else
+			link_last(w->wire, list, use_node(w->wire, &s));
+	}
+}
+
+/* First all that was on its way here when the first step began is taken over; then the lists have
+ * all that there is. */
+void staging_purge(struct worker *w, struct staging_purge *purge)
+{
+	uint32_t n = 0;
+	uint16_t vm;
+
+	if (!purge->has_begun) {
+		purge->has_begun = true;
+		purge->on_their_way = rte_ring_count(w->wire->inbox);
+	}
+	for (; purge->on_their_way > 0 && n < PURGE_STEP; n++)
+		purge->on_their_way = staging_take_over(w, &vm) ? purge->on_their_way - 1 : 0;
+	for (; purge->vm < MAX_VMS && n < PURGE_STEP; purge->vm++) {
+		n += w->wire->staging[purge->vm].n;
+		purge_list(w, &w->wire->staging[purge->vm], purge->uplink);
+	}
+	purge->is_done = purge->vm == MAX_VMS;
+}
