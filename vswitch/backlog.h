@@ -13,6 +13,22 @@
 #include "vswitch/job.h"
 #include "vswitch/worker.h"
 
+/* A job of a port's sender for a port, for a flood or a host its own, that has no packet yet.
+ * [worker] */
+static inline struct job backlog_job(enum job_kind kind, const struct vport *from,
+				     const struct vport *to, uint16_t pair)
+{
+	return (struct job){
+		.kind = kind,
+		.to = to->id,
+		.to_epoch = atomic_load_explicit(&to->epoch, memory_order_acquire),
+		.from = from->id,
+		.from_epoch = from->first_epoch,
+		.vm = from->vm,
+		.pair = (uint8_t)pair,
+	};
+}
+
 /* Puts a job from worker `from` into its VM's backlog at worker `to`. False when the VM's share is
  * used up, or the ring to that worker is full; the packet stays the caller's then. [worker] */
 bool backlog_put(struct worker *to, const struct worker *from, struct job *job);

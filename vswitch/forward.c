@@ -5,12 +5,12 @@
 #include <rte_ether.h>
 
 #include "vswitch/backlog.h"
+#include "vswitch/flood.h"
 #include "vswitch/learn.h"
 #include "vswitch/mtu.h"
 #include "vswitch/outbox.h"
 #include "vswitch/reply.h"
 #include "vswitch/stage.h"
-#include "vswitch/wire.h"
 #include "vswitch/wire_tx.h"
 
 /* No station's address: has more than 48 bits. */
@@ -146,85 +146,6 @@ void forward_resolve(struct worker *w, struct batch *b)
 /* --- acting ------------------------------------------------------------------------------------
  */
 
-/* The index of the first port whose id is `id` or higher. */
-static uint32_t find_member(const struct members *members, uint16_t id)
-{
-	uint32_t low = 0, high = members->n;
-
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-
-		if (members->port[mid]->id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-/* Ends the flood for this part; it goes on with `next`. */
-static void cut_flood(struct batch *b, uint16_t next)
-{
-	b->is_flood_cut = true;
-	b->flood_next = next;
-}
-
-/* Notes that the VM cannot go on before its uplink takes packets again. */
-static void wait_for_uplink(struct worker *w, uint16_t vm)
-{
-	w->service[vm].hold_us = WIRE_HOLD_US;
-}
-
-/* Goes on with a flood to other hosts. */
-static void flood_wire(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
-		       const struct remotes *remotes, uint16_t next)
-{
-	for (uint32_t i = remotes_find(remotes, next); i < remotes->n; i++) {
-		uint16_t dest = remotes->dest[i], remote = dest - DEST_FIRST_REMOTE;
-		bool is_stuck = !wire_has_room(w, remote);
-
-		if (is_stuck)
-			wait_for_uplink(w, from->vm);
-		if (is_stuck || b->work >= MAX_WORK) {
-			cut_flood(b, dest);
-			return;
-		}
-		wire_put(w, b, index, remote);
-		b->pkt[index].asked++;
-	}
-}
-
-/* Puts a packet into the outboxes of the network's other ports with ids of `next` or higher, then
- * into those of its other hosts, until that is enough work: then b->flood_next says where to go
- * on. */
-static void flood(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
-		  uint16_t next)
-{
-	const struct bridge *bridge = from->bridge;
-	const struct members *members =
-		atomic_load_explicit(&bridge->members, memory_order_acquire);
-	const struct remotes *remotes =
-		atomic_load_explicit(&bridge->remotes, memory_order_acquire);
-	struct pkt *p = &b->pkt[index];
-
-	for (uint32_t i = find_member(members, next); i < members->n; i++) {
-		struct vport *to = members->port[i];
-
-		/* A port that is being moved is a member of two networks for a moment. */
-		if (to == from || to->bridge != bridge)
-			continue;
-		if (unlikely(b->work >= MAX_WORK)) {
-			cut_flood(b, to->id);
-			break;
-		}
-		outbox_put(outbox_find(w, to, b), b, index);
-		p->asked++;
-	}
-	if (unlikely(remotes) && !b->is_flood_cut)
-		flood_wire(w, b, from, index, remotes, next);
-	b->copies += p->asked > 0 ? p->asked - 1u : 0;
-}
-
 /* Tells the sender why its packet cannot be forwarded, or drops it. */
 static void answer(struct worker *w, struct batch *b, struct pkt *p)
 {
@@ -314,7 +235,7 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 		if (unlikely(dest_is_remote(p->dest)) &&
 		    !wire_has_room(w, p->dest - DEST_FIRST_REMOTE)) {
 			b->next--;
-			wait_for_uplink(w, from->vm);
+			wire_wait(w, from->vm);
 			break;
 		}
 		if (unlikely(has_new_src)) {
@@ -334,10 +255,7 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 	return sent;
 }
 
-/* Counts what became of a packet in a part of a batch. Deliveries that were handed over are counted
- * where they end; the first of them decides about a packet that nobody got here. A flood that is
- * not at its end and reached nobody yet is not decided. */
-static void count_pkt(struct port_counters *c, const struct pkt *p, bool was_counted, bool is_cut)
+void forward_count(struct port_counters *c, const struct pkt *p, bool was_counted, bool is_cut)
 {
 	uint16_t here = p->asked - p->missed - p->handed;
 
@@ -363,7 +281,7 @@ static void count_part(struct port_counters *c, const struct batch *b, uint16_t 
 	}
 	for (uint16_t i = first; i < b->next; i++)
 		if (b->pkt[i].asked > 0)
-			count_pkt(c, &b->pkt[i], false, b->is_flood_cut && i + 1 == b->next);
+			forward_count(c, &b->pkt[i], false, b->is_flood_cut && i + 1 == b->next);
 }
 
 /* Makes a job of a packet: to its port, or to all from `cursor` on. Returns DROP_COUNT, or why
@@ -380,18 +298,10 @@ static enum drop_reason put_off(struct worker *w, struct vport *from, uint16_t p
 	if (!to)
 		return DROP_PORT_GONE;
 	peer = is_port ? to->worker : w;
-	job = (struct job){
-		.kind = is_port ? JOB_DELIVER : JOB_FLOOD,
-		.to = to->id,
-		.to_epoch = atomic_load_explicit(&to->epoch, memory_order_acquire),
-		.from = from->id,
-		.from_epoch = from->first_epoch,
-		.vm = from->vm,
-		.pair = (uint8_t)pair,
-		.cursor = cursor,
-		.reason = p->reason,
-		.was_counted = p->is_reached,
-	};
+	job = backlog_job(is_port ? JOB_DELIVER : JOB_FLOOD, from, to, pair);
+	job.cursor = cursor;
+	job.reason = p->reason;
+	job.was_counted = p->is_reached;
 	if (dest_is_remote(p->dest) && !wire_name(w, p->dest - DEST_FIRST_REMOTE, &job))
 		return DROP_TUNNEL_NO_ROUTE;
 	why = backlog_put_pkt(peer, w, &job, p->m, w->service[from->vm].pool);
@@ -450,180 +360,4 @@ void forward_put_off(struct worker *w, struct batch *b)
 		if (why != DROP_COUNT)
 			counter_add(&c->drops[why], 1);
 	}
-}
-
-/* --- jobs --------------------------------------------------------------------------------------
- */
-
-/* A port that is still what it was; NULL when it is not. */
-static struct vport *same_port(const struct worker *w, uint16_t id, uint32_t epoch)
-{
-	struct vport *p = worker_port(w, id);
-
-	return p && atomic_load_explicit(&p->epoch, memory_order_relaxed) == epoch ? p : NULL;
-}
-
-/* The counters that a job's packet is counted in; NULL when they are gone with the port. */
-static struct port_counters *counters_of(const struct worker *w, const struct job *job)
-{
-	const struct vport *from = worker_port(w, job->from);
-
-	return from && from->first_epoch == job->from_epoch ? &w->counters[job->from] : NULL;
-}
-
-static void begin_jobs(struct batch *b, struct vport *from, uint16_t pair)
-{
-	batch_begin_part(b);
-	b->from = from;
-	b->pair = pair;
-	b->n = b->next = 0;
-}
-
-static void add_job(struct batch *b, const struct job *job)
-{
-	b->pkt[b->n++] = (struct pkt){.m = job->m, .reason = job->reason};
-}
-
-/* Puts the first deliveries of a backlog into outboxes. A large TCP packet is one by itself: it may
- * have to be cut into segments, and go on in another part. */
-static void gather_deliveries(struct worker *w, struct backlog *backlog, struct batch *b)
-{
-	for (; b->n < backlog->n && b->n < BATCH_MAX && b->work < MAX_WORK;) {
-		const struct job *job = backlog_at(backlog, b->n);
-		struct vport *to = same_port(w, job->to, job->to_epoch);
-		bool is_large = job->m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
-		struct outbox *o;
-
-		if (job->kind != JOB_DELIVER || job->pair != b->pair || (is_large && b->n > 0))
-			break;
-		add_job(b, job);
-		b->pkt[b->n - 1].asked = 1;
-		/* Which worker serves the port is asked once: it may change meanwhile. */
-		o = likely(to) ? outbox_find(w, to, b) : NULL;
-		if (likely(o && o->worker == w)) {
-			o->segments = job->cursor;
-			outbox_put(o, b, b->n - 1);
-		} else {
-			b->pkt[b->n - 1].missed = 1;
-			b->pkt[b->n - 1].reason = DROP_PORT_GONE;
-		}
-		if (is_large)
-			break;
-	}
-}
-
-/* Delivers a backlog's first jobs. They have no deadline and are not put off again, whatever pages
- * are missing: a part has little work. A packet that is being segmented goes on where it stopped.
- * Returns how many jobs are done. */
-static uint16_t deliver_jobs(struct worker *w, uint16_t vm, struct backlog *backlog)
-{
-	struct batch *b = w->job_batch;
-
-	begin_jobs(b, NULL, backlog_at(backlog, 0)->pair);
-	b->has_deadline = false;
-	gather_deliveries(w, backlog, b);
-	outbox_deliver_all(w, b, vm);
-	if (unlikely(b->segments > 0)) {
-		backlog_at(backlog, 0)->cursor = b->segments;
-		return 0;
-	}
-	for (uint16_t i = 0; i < b->n; i++) {
-		const struct job *job = backlog_at(backlog, i);
-		struct port_counters *c = counters_of(w, job);
-
-		if (c)
-			count_pkt(c, &b->pkt[i], job->was_counted, false);
-	}
-	return b->n;
-}
-
-/* Goes on with the flood that is a backlog's first job. Returns how many jobs are done. */
-static uint16_t flood_job(struct worker *w, uint16_t vm, struct backlog *backlog)
-{
-	struct job *job = backlog_at(backlog, 0);
-	struct vport *from = job->is_over ? NULL : same_port(w, job->to, job->to_epoch);
-	struct port_counters *c = counters_of(w, job);
-	struct batch *b = w->job_batch;
-	struct pkt *p = &b->pkt[0];
-
-	if (!from) {
-		if (c && !job->was_counted)
-			counter_add(&c->drops[DROP_PORT_GONE], 1);
-		return 1;
-	}
-	begin_jobs(b, from, job->pair);
-	b->was_counted = job->was_counted;
-	add_job(b, job);
-	if (job->reason == 0)
-		p->reason = DROP_NO_RECEIVER;
-	flood(w, b, from, 0, job->cursor);
-	outbox_deliver_all(w, b, vm);
-	if (c)
-		count_pkt(c, p, job->was_counted, b->is_flood_cut);
-	job->cursor = b->flood_next;
-	job->reason = p->reason;
-	job->was_counted |= p->asked > p->missed;
-	return !b->is_flood_cut;
-}
-
-/* Sends the packet that is a backlog's first job to another host. Returns how many jobs are
- * done. */
-static uint16_t wire_job(struct worker *w, uint16_t vm, struct backlog *backlog)
-{
-	struct job *job = backlog_at(backlog, 0);
-	struct vport *from = same_port(w, job->to, job->to_epoch);
-	struct port_counters *c = counters_of(w, job);
-	struct batch *b = w->job_batch;
-	struct pkt *p = &b->pkt[0];
-
-	if (!from || !wire_is_same(w, job)) {
-		if (c && !job->was_counted)
-			counter_add(&c->drops[from ? DROP_TUNNEL_NO_ROUTE : DROP_PORT_GONE], 1);
-		return 1;
-	}
-	if (!wire_has_room(w, job->remote)) {
-		wait_for_uplink(w, vm);
-		return 0;
-	}
-	begin_jobs(b, from, job->pair);
-	b->was_counted = job->was_counted;
-	b->is_resumed = true;
-	b->segments = job->cursor;
-	add_job(b, job);
-	p->asked = 1;
-	wire_put(w, b, 0, job->remote);
-	outbox_deliver_all(w, b, vm);
-	if (p->missed == 0 && b->segments > 0) {
-		job->cursor = b->segments;
-		return 0;
-	}
-	if (c)
-		count_pkt(c, p, job->was_counted, false);
-	return 1;
-}
-
-/* Does the first job of a backlog, or the first few. Returns how many are done. */
-static uint16_t do_jobs(struct worker *w, uint16_t vm, struct backlog *backlog)
-{
-	switch ((enum job_kind)backlog_at(backlog, 0)->kind) {
-	case JOB_DELIVER:
-		return deliver_jobs(w, vm, backlog);
-	case JOB_FLOOD:
-		return flood_job(w, vm, backlog);
-	case JOB_WIRE:
-		return wire_job(w, vm, backlog);
-	}
-	return 0;
-}
-
-uint16_t forward_jobs(struct worker *w, uint16_t vm, uint32_t *bytes)
-{
-	struct backlog *backlog = &w->backlog[vm];
-	uint16_t done = do_jobs(w, vm, backlog);
-
-	for (uint16_t i = 0; i < done; i++)
-		*bytes += rte_pktmbuf_pkt_len(backlog_at(backlog, i)->m);
-	backlog_pop(w, vm, done);
-	stage_end(w, vm, STAGE_RECEIVE);
-	return done;
 }

@@ -18,8 +18,9 @@ void forward_commit(struct worker *w, struct batch *b, uint16_t max);
 /* Turns the rest of the batch into jobs of the sender. [worker] */
 void forward_put_off(struct worker *w, struct batch *b);
 
-/* Does some jobs of a VM's backlog, which must not be empty, and bills the VM. Adds the packets'
- * bytes to *bytes; returns their number. [worker] */
-uint16_t forward_jobs(struct worker *w, uint16_t vm, uint32_t *bytes);
+/* Counts what became of a packet in a part of a batch, at its sender's port. Deliveries that were
+ * handed over are counted where they end; the first of them decides about a packet that nobody got
+ * here. A flood that is not at its end and reached nobody yet is not decided. [worker] */
+void forward_count(struct port_counters *c, const struct pkt *p, bool was_counted, bool is_cut);
 
 #endif

@@ -247,21 +247,13 @@ static void hand_over_pkt(struct worker *w, const struct outbox *o, struct batch
  * Not to a port that is in another network by now. */
 static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 {
-	struct job job = {
-		.kind = JOB_DELIVER,
-		.to = o->to->id,
-		.to_epoch = atomic_load_explicit(&o->to->epoch, memory_order_acquire),
-		.pair = (uint8_t)b->pair,
-	};
+	struct job job = backlog_job(JOB_DELIVER, b->from, o->to, b->pair);
 
 	if (unlikely(o->to->bridge != b->from->bridge)) {
 		for (uint16_t i = 0; i < o->n; i++)
 			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_GONE);
 		return;
 	}
-	job.from = b->from->id;
-	job.from_epoch = b->from->first_epoch;
-	job.vm = b->from->vm;
 	for (uint16_t i = 0; i < o->n; i++) {
 		job.cursor = i == 0 ? o->segments : 0;
 		hand_over_pkt(w, o, b, i, &job);

@@ -13,6 +13,7 @@
 #include "vswitch/attach.h"
 #include "vswitch/backlog.h"
 #include "vswitch/forward.h"
+#include "vswitch/jobs.h"
 #include "vswitch/notify.h"
 #include "vswitch/poll.h"
 #include "vswitch/stage.h"
@@ -173,7 +174,7 @@ static void add_unrated(struct use *use, uint32_t packets, uint32_t bytes)
  * all the same. */
 static void serve_backlog(struct worker *w, uint16_t vm, struct use *use)
 {
-	uint32_t bytes = 0, packets = forward_jobs(w, vm, &bytes);
+	uint32_t bytes = 0, packets = jobs_serve(w, vm, &bytes);
 
 	if (unlikely(w->service[vm].hold_us > 0 && w->wire && w->wire->staging[vm].n > 0))
 		packets += staging_serve(w, vm, &bytes);

@@ -51,6 +51,11 @@ bool wire_has_room(const struct worker *w, uint16_t remote)
 	return why_not(w, r) != DROP_COUNT || w->wire->tx[r->uplink]->n_waiting == 0;
 }
 
+void wire_wait(struct worker *w, uint16_t vm)
+{
+	w->service[vm].hold_us = WIRE_HOLD_US;
+}
+
 static void miss(struct worker *w, struct batch *b, uint16_t index, uint16_t remote,
 		 enum drop_reason reason)
 {
@@ -269,19 +274,11 @@ static void go_on_later(struct worker *w, struct batch *b, const struct wire_out
 		b->segments = segments;
 		return;
 	}
-	job = (struct job){
-		.kind = JOB_WIRE,
-		.to = b->from->id,
-		.to_epoch = atomic_load_explicit(&b->from->epoch, memory_order_acquire),
-		.from = b->from->id,
-		.from_epoch = b->from->first_epoch,
-		.vm = b->from->vm,
-		.pair = (uint8_t)b->pair,
-		.cursor = segments,
-		.remote = o->remote[i],
-		.remote_generation = o->to[i]->generation,
-		.was_counted = b->was_counted || p->is_reached,
-	};
+	job = backlog_job(JOB_WIRE, b->from, b->from, b->pair);
+	job.cursor = segments;
+	job.remote = o->remote[i];
+	job.remote_generation = o->to[i]->generation;
+	job.was_counted = b->was_counted || p->is_reached;
 	why = backlog_put_pkt(w, w, &job, o->pkt[i], w->service[job.vm].pool);
 	if (why != DROP_COUNT) {
 		miss(w, b, o->index[i], o->remote[i], why);

@@ -14,6 +14,9 @@
  * packets are dropped. False: the batch has to end here, and the rest to wait. [worker] */
 bool wire_has_room(const struct worker *w, uint16_t remote);
 
+/* Notes that a VM cannot go on before its uplink takes packets again. [worker] */
+void wire_wait(struct worker *w, uint16_t vm);
+
 /* Puts the batch's packet `index` into the outbox of the remote's uplink. wire_has_room() must have
  * said yes since the last part began. [worker] */
 void wire_put(struct worker *w, struct batch *b, uint16_t index, uint16_t remote);
