@@ -62,7 +62,6 @@ static struct adjacency *make_adjacency(const struct remote *r, uint16_t generat
 		a->mtu = vtep_mtu(v);
 	a->generation = generation;
 	a->uplink = v->uplink->id;
-	a->vtep = v->id;
 	a->reason = v->uplink->status.is_up ? reason_of[way->state] : DROP_UPLINK_DOWN;
 	return a;
 }

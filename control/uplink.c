@@ -152,8 +152,7 @@ struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, 
 	u->tx_wait_us = p->tx_wait_us;
 	snprintf(u->name, sizeof(u->name), "%s", p->name);
 	snprintf(u->device, sizeof(u->device), "%s", p->device);
-	u->dev = uplink_open(&(struct uplink_conf){.name = u->name,
-						   .device = u->device,
+	u->dev = uplink_open(&(struct uplink_conf){.device = u->device,
 						   .n_queues = (uint16_t)sw->n_workers,
 						   .mtu = u->mtu,
 						   .tx_wait_us = u->tx_wait_us,

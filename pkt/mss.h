@@ -10,7 +10,9 @@
 #include <rte_byteorder.h>
 #include <rte_common.h>
 
-/* Lowers the MSS in a SYN so that packets fit `mtu` bytes of layer 3, and corrects the checksum. */
+/* Lowers the MSS in a SYN, with or without ACK, so that packets fit `mtu` bytes of layer 3, and
+ * corrects the checksum. A SYN without the option, to which 536 or 1220 bytes apply, stays as it
+ * is. [worker] */
 void mss_lower(uint8_t *frame, uint32_t len, uint32_t mtu);
 
 /* Does the same for any frame, of which `len` bytes are at `frame`. Frames with VLAN tags, IPv4

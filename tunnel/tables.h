@@ -25,7 +25,6 @@ struct adjacency {
 	uint32_t mtu;        /* of layer 3 of the tenant's packets */
 	uint16_t generation; /* tells it from an earlier remote of the same number */
 	uint8_t uplink;
-	uint8_t vtep;
 	uint8_t reason; /* enum drop_reason: why packets to it are dropped; DROP_COUNT when it is up
 			 */
 };

@@ -27,7 +27,6 @@ enum underlay_state {
  * leaves unknown is 0. */
 struct underlay_way {
 	enum underlay_state state;
-	unsigned ifindex;              /* the device of the lowest layer, below VLAN devices */
 	uint16_t vlan;                 /* tag of a VLAN device between, 0: none */
 	uint8_t src_mac[6];            /* of the device */
 	uint8_t dst_mac[6];            /* of the next hop, or of the group */

@@ -13,8 +13,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <rte_common.h>
+
 #include "base/log.h"
 #include "tunnel/xdp.h"
+
+/* Ticks between attempts to hold a port, at most. */
+#define MAX_PAUSE 16u
 
 /* A UDP port and the device that holds it. */
 struct holder {
@@ -23,7 +28,8 @@ struct holder {
 	unsigned refs;
 	unsigned ifindex; /* 0: none at the moment */
 	bool ours;
-	bool failed; /* which has been logged */
+	unsigned pause; /* ticks between attempts to hold the port again, 0: it is held, */
+	unsigned ticks; /* and until the next one */
 };
 
 /* --- ports -------------------------------------------------------------------------------------*/
@@ -159,7 +165,8 @@ void underlay_release_port(struct underlay *u, uint16_t port)
 		drop_holder(u, h);
 }
 
-/* Another's device holds the port only while it is up. One of ours that is down has been set so. */
+/* Another's device holds the port only while it is up. One of ours that is down has been set so. An
+ * attempt makes a device, and routes are asked for anew when it goes again: attempts get rarer. */
 void underlay_check_holders(struct underlay *u)
 {
 	struct holder *h;
@@ -170,12 +177,16 @@ void underlay_check_holders(struct underlay *u)
 
 		if (underlay_find_link(u, h->ifindex, &link) && (h->ours || link.up))
 			continue;
-		if (hold(u, h, &e) == 0)
-			h->failed = false;
-		else if (!h->failed) {
-			h->failed = true;
-			log_warn("underlay: %s", e.text);
+		if (h->ticks > 0 && h->ticks-- > 1)
+			continue;
+		if (hold(u, h, &e) == 0) {
+			h->pause = 0;
+			continue;
 		}
+		if (h->pause == 0)
+			log_warn("underlay: %s", e.text);
+		h->pause = h->pause == 0 ? 1 : RTE_MIN(2 * h->pause, MAX_PAUSE);
+		h->ticks = h->pause;
 	}
 }
 

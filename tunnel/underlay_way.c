@@ -12,7 +12,7 @@
 
 bool underlay_same_way(const struct underlay_way *a, const struct underlay_way *b)
 {
-	return a->state == b->state && a->ifindex == b->ifindex && a->vlan == b->vlan &&
+	return a->state == b->state && a->vlan == b->vlan &&
 	       memcmp(a->src_mac, b->src_mac, sizeof(a->src_mac)) == 0 &&
 	       memcmp(a->dst_mac, b->dst_mac, sizeof(a->dst_mac)) == 0 &&
 	       ip_addr_equal(&a->next_hop, &b->next_hop) && a->mtu == b->mtu &&
@@ -71,7 +71,6 @@ static bool take_device(const struct underlay_path *p, const struct netlink_link
 		say(w, UNDERLAY_LINK_DOWN, "link of %s is down", out->name);
 		return false;
 	}
-	w->ifindex = p->conf.ifindex;
 	w->vlan = out->ifindex == p->conf.ifindex ? 0 : out->vlan;
 	memcpy(w->src_mac, out->mac, sizeof(w->src_mac));
 	w->mtu = out->mtu;

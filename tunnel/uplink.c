@@ -34,10 +34,6 @@
 #define L2_ROOM  22
 #define XDP_ROOM 256
 
-/* Free lists as in pkt/pool.c, without caches per thread: buffers are freed by other threads than
- * the one that takes them. */
-#define POOL_OPS "lf_stack"
-
 #define XDP_DRIVER "net_af_xdp"
 
 /* The kernel frees the queues of an AF_XDP device some time after it was closed; so long they are
@@ -132,22 +128,13 @@ bool uplink_flush(struct uplink_queue *q, uint64_t now)
 static struct rte_mempool *make_pool(const struct uplink_device *u, unsigned i, const char *kind,
 				     unsigned packets)
 {
-	const uint16_t room = (uint16_t)(RTE_PKTMBUF_HEADROOM + u->room);
-	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = room};
 	struct rte_mempool *mp;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "up%u%s%u", u->port_id, kind, i);
-	mp = rte_mempool_create_empty(name, packets, sizeof(struct rte_mbuf) + room, 0,
-				      sizeof(private), SOCKET_ID_ANY,
-				      u->files ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
+	mp = pool_create_empty(name, packets, u->room, u->files ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
 	if (!mp)
 		return NULL;
-	if (rte_mempool_set_ops_byname(mp, POOL_OPS, NULL) < 0) {
-		rte_mempool_free(mp);
-		return NULL;
-	}
-	rte_pktmbuf_pool_init(mp, &private);
 	if (rte_mempool_populate_default(mp) < (int)packets) {
 		rte_mempool_free(mp);
 		return NULL;
@@ -402,7 +389,7 @@ static int open_patiently(struct uplink_device *u, const struct uplink_conf *con
 
 struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 {
-	struct uplink_device *u = calloc(1, sizeof(*u));
+	struct uplink_device *u = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*u));
 	struct uplink_status st;
 	char name[64];
 	int rc;
@@ -411,6 +398,7 @@ struct uplink_device *uplink_open(const struct uplink_conf *conf, struct err *e)
 		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 		return NULL;
 	}
+	memset(u, 0, sizeof(*u));
 	u->n_queues = conf->n_queues;
 	uplink_args_name(conf->device, name, sizeof(name));
 	rc = uplink_args_check(conf->device, conf->may_block, e);

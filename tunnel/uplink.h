@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_common.h>
+
 #include "base/err.h"
 #include "tunnel/vxlan.h"
 
@@ -32,7 +34,7 @@ struct uplink_counters {
 	uint64_t rx_drops[WIRE_DROP_COUNT];
 };
 
-/* A transmit and a receive queue of one worker. */
+/* A transmit and a receive queue of one worker. Others' are not in its cache lines. */
 struct uplink_queue {
 	uint16_t port_id; /* of the ethdev */
 	uint16_t queue;
@@ -46,7 +48,7 @@ struct uplink_queue {
 	uint64_t waiting_since;                     /* when the device last took a frame */
 	struct wire_frame *waiting[UPLINK_WAITING]; /* frames that the device has refused so far */
 	struct uplink_counters counters;
-};
+} __rte_cache_aligned;
 
 /* Takes packets that have come; the caller owns them. [worker] */
 uint16_t uplink_poll(struct uplink_queue *q, struct rte_mbuf **m, uint16_t n);
@@ -62,7 +64,6 @@ bool uplink_flush(struct uplink_queue *q, uint64_t now);
 /* --- control ---------------------------------------------------------------------------------- */
 
 struct uplink_conf {
-	const char *name;   /* in errors */
 	const char *device; /* devargs of DPDK */
 	uint16_t n_queues;  /* as many as workers */
 	uint16_t mtu;       /* of layer 3 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A batch: packets that one VM sent, while they are being forwarded; and outboxes: those of them
- * that go to one port. Belong to the worker; between services both are empty. */
+/* A batch: packets that one VM sent, or is sent from other hosts, while they are being forwarded;
+ * and outboxes: those of them that go to one port. Belong to the worker; between services both are
+ * empty. */
 #ifndef VSWITCH_BATCH_H
 #define VSWITCH_BATCH_H
 
@@ -34,7 +35,8 @@ static inline bool dest_is_remote(uint16_t dest)
 #define BYTES_PER_WORK 1024
 
 struct batch {
-	struct vport *from; /* NULL while jobs are delivered: they have several senders */
+	struct vport *from; /* NULL while jobs or staged packets are delivered: they have several
+			       senders, or none of ours */
 	uint16_t pair;      /* queue pair that they came through */
 	uint16_t n;         /* packets */
 	uint16_t next;      /* of those, the first that is not committed yet */

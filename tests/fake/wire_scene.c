@@ -68,7 +68,6 @@ void wire_set_host(struct wire_scene *ws, unsigned host, enum drop_reason reason
 	vxlan_template_init(&a->t, &conf);
 	a->mtu = mtu;
 	a->generation = generation;
-	a->vtep = VTEP_ID;
 	a->reason = (uint8_t)reason;
 	free(atomic_exchange(&ws->tables->adjacency[host], a));
 }
@@ -119,7 +118,6 @@ static void fill_tables(struct wire_scene *ws)
 static void open_uplink(struct wire_scene *ws)
 {
 	const struct uplink_conf conf = {
-		.name = "up",
 		.device = "net_ring0",
 		.n_queues = 2,
 		.mtu = 9000,
