@@ -14,6 +14,7 @@
 #include <rte_vxlan.h>
 
 #include "pkt/checksum.h"
+#include "pkt/ecn.h"
 #include "pkt/parse.h"
 
 #define FLAG_VNI 0x08 /* "I": the VNI is valid */
@@ -22,14 +23,6 @@
 #define RESERVED_SECOND 0x000000ff
 
 #define NEXT_FRAGMENT 44 /* number of IPv6's fragment header */
-
-enum ecn {
-	NOT_ECT,
-	ECT_1,
-	ECT_0,
-	CE,
-	ECN_MASK = 3,
-};
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -198,51 +191,6 @@ static bool is_udp_sum_right(const struct rte_mbuf *m, const struct vxlan_outer 
 	return checksum_fold(&c) == UINT16_MAX;
 }
 
-/* The inner packet's ECN for the outer one's (RFC 6040, figure 4), but for CE over Not-ECT. */
-static uint8_t merge_ecn(uint8_t inner, uint8_t outer)
-{
-	if (inner == NOT_ECT || inner == CE)
-		return inner;
-	return outer == CE || outer == ECT_1 ? outer : inner;
-}
-
-static void mark_ipv4(uint8_t *ip, uint8_t ecn)
-{
-	uint8_t tos = (uint8_t)((ip[1] & ~ECN_MASK) | ecn);
-	/* RFC 1624, equation 3; of the 16-bit word only the TOS changes. */
-	uint32_t sum = (uint16_t)~get16(ip + 10) + (uint16_t)~ip[1] + (uint32_t)tos;
-
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	sum = ~(sum + (sum >> 16));
-	ip[1] = tos;
-	ip[10] = (uint8_t)(sum >> 8);
-	ip[11] = (uint8_t)sum;
-}
-
-/* Hands the outer mark CE or ECT(1) to the inner frame. False if CE cannot be handed over, because
- * the inner packet's ends do not understand it. Frames without a sound IP header stay as they are.
- */
-static bool mark(uint8_t *frame, uint32_t len, uint32_t total, uint8_t outer)
-{
-	struct pkt_info in;
-	uint8_t *ip, inner, ecn;
-
-	if (pkt_parse_bytes(frame, len, total, &in) < PKT_L3)
-		return true;
-	ip = frame + in.l2_len;
-	inner = (in.flags & PKT_IPV4 ? ip[1] : ip[1] >> 4) & ECN_MASK;
-	if (inner == NOT_ECT && outer == CE)
-		return false;
-	ecn = merge_ecn(inner, outer);
-	if (ecn == inner)
-		return true;
-	if (in.flags & PKT_IPV4)
-		mark_ipv4(ip, ecn);
-	else
-		ip[1] = (uint8_t)((ip[1] & ~(ECN_MASK << 4)) | ecn << 4);
-	return true;
-}
-
 /* Whether an address can be a packet's source: it is no group's, and not zero. */
 static bool is_station(const uint8_t *mac)
 {
@@ -276,8 +224,9 @@ enum wire_drop vxlan_decap(struct rte_mbuf *m, const struct vxlan_outer *o,
 	if (policy->drop_inner_vlan && is_vlan(frame))
 		return WIRE_DROP_INNER_VLAN;
 	/* CE or ECT(1): other marks change nothing. */
-	if (unlikely(o->tos & ECT_1) &&
-	    !mark(frame, m->data_len - o->inner_at, m->pkt_len - o->inner_at, o->tos & ECN_MASK))
+	if (unlikely(o->tos & ECN_ECT_1) &&
+	    !ecn_take_outer(frame, m->data_len - o->inner_at, m->pkt_len - o->inner_at,
+			    o->tos & ECN_MASK))
 		return WIRE_DROP_ECN;
 
 	rte_pktmbuf_adj(m, o->inner_at);

@@ -7,6 +7,7 @@
 #include <rte_ring_elem.h>
 
 #include "base/counter.h"
+#include "pkt/ecn.h"
 #include "vswitch/outbox.h"
 #include "vswitch/stage.h"
 
@@ -46,6 +47,15 @@ static uint16_t use_node(struct wire *wire, const struct staged *s)
 	return node;
 }
 
+/* Tells the ends of a connection that the VM falls behind, before packets are lost: from half of
+ * the limit on. A packet that others have too is not changed. */
+static void mark_congestion(const struct staging *list, const struct staged *s)
+{
+	if (likely(list->n < s->limit / 2) || rte_mbuf_refcnt_read(s->m) > 1)
+		return;
+	ecn_mark(rte_pktmbuf_mtod(s->m, uint8_t *), s->m->data_len, s->m->pkt_len);
+}
+
 /* Appends to the VM's list. */
 static enum drop_reason append(struct worker *w, const struct staged *s)
 {
@@ -54,6 +64,7 @@ static enum drop_reason append(struct worker *w, const struct staged *s)
 
 	if (unlikely(!is_allowed(list->n, WIRE_NODES - 1 - wire->n_staged, s->limit)))
 		return DROP_WIRE_FULL;
+	mark_congestion(list, s);
 	link_last(wire, list, use_node(wire, s));
 	sched_wake(w->sched, s->vm, worker_now(w));
 	return DROP_COUNT;

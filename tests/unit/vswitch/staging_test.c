@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -15,7 +16,9 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include "pkt/ecn.h"
 #include "tests/fake/eal.h"
+#include "tests/fake/inner_frame.h"
 #include "tests/fake/wire_scene.h"
 #include "vswitch/attach.h"
 #include "vswitch/backlog.h"
@@ -109,6 +112,47 @@ static void test_the_limit_is_what_is_free(void **state)
 		scene_turns(s, 5);
 		assert_int_equal(ws->wire[0]->n_staged, 0);
 	}
+}
+
+/* Packets that wait behind half of what may are marked, if their ends understand that: one of a
+ * flood, which other VMs have too, is not. */
+static void test_congestion_is_told_before_packets_are_lost(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+	const unsigned half = WIRE_MAX_STAGED / 2;
+	struct inner_shape shape = {.proto = IPPROTO_UDP, .tos = ECN_ECT_0, .len = 20};
+	unsigned marked = 0;
+
+	set_up(ws);
+	for (unsigned i = 0; i < WIRE_MAX_STAGED; i++) {
+		uint8_t frame[INNER_FRAME_MAX];
+		uint32_t len;
+
+		shape.tos = i % 4 == 3 ? ECN_NOT_ECT : ECN_ECT_0;
+		shape.v6 = i % 2;
+		len = inner_frame_write(frame, &shape);
+		if (i == half + 1)
+			memcpy(frame, scene_all, 6);
+		else
+			scene_mac(1, frame);
+		wire_host_mac(HOST, frame + 6);
+		wire_put_packet(ws, wire_packet(ws, HOST, WIRE_VNI, frame, len));
+		take_in(ws);
+	}
+	for (unsigned i = 0, node = staging_of(s->w, &s->guest[1])->first; i < WIRE_MAX_STAGED;
+	     i++, node = ws->wire[0]->node[node].next) {
+		const uint8_t *p = rte_pktmbuf_mtod(ws->wire[0]->node[node].s.m, uint8_t *);
+		uint8_t ecn = (i % 2 ? p[15] >> 4 : p[15]) & ECN_MASK;
+		uint8_t before = i % 4 == 3 ? ECN_NOT_ECT : ECN_ECT_0;
+
+		assert_int_equal(ecn, before && i >= half && i != half + 1 ? ECN_CE : before);
+		assert_true(i % 2 || plain_sum(p + 14, 20, 0) == 0xffff);
+		marked += ecn == ECN_CE;
+	}
+	assert_int_equal(marked, half / 4 * 3 - 1);
+	scene_turns(s, 50);
+	scene_receive_all(s);
 }
 
 /* Its packets wait, as many as may, and cost no other VM anything. */
@@ -685,6 +729,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WIRE_CASE(test_a_flooded_vm_has_a_limit),
 		WIRE_CASE(test_the_limit_is_what_is_free),
+		WIRE_CASE(test_congestion_is_told_before_packets_are_lost),
 		WIRE_CASE(test_a_vm_over_its_limit_keeps_its_packets),
 		WIRE_CASE(test_a_turn_stages_some),
 		WIRE_CASE(test_what_was_polled_is_dropped),
