@@ -211,6 +211,13 @@ static uint16_t send_on(struct worker *w, struct batch *b, struct pkt *p, uint16
 	return 1 + fill_outbox(b, o, end);
 }
 
+/* Whether the packet is for all and exceeds what the port may send of such. */
+static bool is_over_flood_limit(struct worker *w, struct vport *from, const struct pkt *p)
+{
+	return unlikely(p->dest == DEST_FLOOD) &&
+	       !pps_take(&from->floods, 1, worker_now(w), w->tsc_hz);
+}
+
 /* Puts the next packets into outboxes, up to a flood that is cut: what follows that has to wait for
  * the rest of it. Returns how many asked for a delivery. */
 static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
@@ -230,6 +237,10 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 		}
 		if (unlikely(p->verdict == PKT_DROP)) {
 			counter_add(&c->drops[p->reason], 1);
+			continue;
+		}
+		if (is_over_flood_limit(w, from, p)) {
+			counter_add(&c->drops[DROP_FLOOD_LIMIT], 1);
 			continue;
 		}
 		if (unlikely(dest_is_remote(p->dest)) &&
@@ -350,6 +361,10 @@ void forward_put_off(struct worker *w, struct batch *b)
 
 		if (p->verdict != PKT_FORWARD) {
 			counter_add(&c->drops[p->reason], 1);
+			continue;
+		}
+		if (is_over_flood_limit(w, b->from, p)) {
+			counter_add(&c->drops[DROP_FLOOD_LIMIT], 1);
 			continue;
 		}
 		if (p->has_new_src)

@@ -50,6 +50,8 @@ static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const 
 		atomic_load_explicit(&from->bridge->members, memory_order_acquire);
 	uint32_t n = 0;
 
+	if (unlikely(!pps_take(&from->bridge->floods, members->n, worker_now(w), w->tsc_hz)))
+		return WIRE_DROP_FLOOD_LIMIT;
 	for (uint32_t i = 0; i < members->n; i++) {
 		struct vport *to = members->port[i];
 

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "policy/guard.h"
+#include "policy/pps.h"
 #include "policy/rate.h"
 #include "vhost/vdev_net.h"
 #include "vswitch/fdb.h"
@@ -60,6 +61,7 @@ struct bridge {
 	_Atomic bool drop_inner_vlan;
 	_Atomic bool clamps_mss;    /* of TCP connections across the wire, to the path's MTU */
 	_Atomic bool flood_unknown; /* packets from the wire to unknown addresses too */
+	struct pps floods;          /* copies of packets from the wire that are for all ports */
 	_Atomic uint32_t wire_macs; /* learned from the wire; control corrects it, as vport.macs */
 };
 
@@ -94,6 +96,7 @@ struct vport {
 	 * it from the table once a second, so it is exact again within that time. */
 	_Atomic uint32_t macs;
 	_Atomic uint32_t mac_limit;
+	struct pps floods; /* its packets that are for all */
 
 	/* Mask of the additional stages for its packets: 1 << STAGE_GUARD and so on. Control's. */
 	_Atomic uint32_t stages;

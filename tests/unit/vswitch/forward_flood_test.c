@@ -212,6 +212,29 @@ static void test_a_flood_outlives_a_change_of_members(void **state)
 	}
 }
 
+/* A port may be kept from sending many packets to all. Others pass. */
+static void test_a_port_has_a_limit_of_floods(void **state)
+{
+	struct scene *s = *state;
+
+	scene_introduce(s, 1);
+	scene_introduce(s, 2);
+	s->now += 1000000000;
+	pps_set(&s->guest[0].port.floods, 50);
+	for (uint8_t i = 0; i < 20; i++) {
+		scene_send_to_all(s, 0, i);
+		scene_send_to(s, 0, 1, i);
+	}
+	scene_turns(s, 5);
+	assert_int_equal(scene_received(s, 2), 6);
+	assert_int_equal(scene_received(s, 1), 6 + 20);
+	assert_int_equal(scene_dropped(s, 0, DROP_FLOOD_LIMIT), 14);
+	s->now += 1000000000 / 50;
+	scene_send_to_all(s, 0, 1);
+	scene_turns(s, 2);
+	assert_int_equal(scene_received(s, 2), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +246,7 @@ int main(void)
 		SCENE_CASE(test_a_flood_ends_when_its_vm_moves),
 		SCENE_CASE(test_a_flood_behind_packets_to_its_first_receiver),
 		SCENE_CASE(test_a_flood_outlives_a_change_of_members),
+		SCENE_CASE(test_a_port_has_a_limit_of_floods),
 	};
 
 	if (fake_eal_init("forward_flood_test") < 0)

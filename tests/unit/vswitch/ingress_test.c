@@ -129,6 +129,29 @@ static void test_unknown_addresses_need_not_be_flooded(void **state)
 	assert_int_equal(scene_received(ws->s, 1), 1);
 }
 
+/* Copies count: of packets for all five ports, the first few get through. */
+static void test_a_network_has_a_limit_of_floods(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct scene *s = ws->s;
+
+	set_up(ws, 1);
+	s->now += 1000000000;
+	pps_set(&s->net[0].floods, 100);
+	for (unsigned i = 0; i < 10; i++) {
+		wire_arrive(ws, HOST, WIRE_VNI, scene_all, 1);
+		wire_arrive_for(ws, HOST, 1, 2);
+	}
+	scene_turns(s, 5);
+	assert_int_equal(counted(ws, WIRE_DROP_FLOOD_LIMIT), 7);
+	assert_int_equal(scene_received(s, 2), 3);
+	assert_int_equal(scene_received(s, 1), 3 + 10);
+	s->now += 5 * 1000000000ULL / 100;
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 1);
+	scene_turns(s, 3);
+	assert_int_equal(scene_received(s, 2), 1);
+}
+
 /* An entry that points into another network is not followed. */
 static void test_a_stale_entry_crosses_nothing(void **state)
 {
@@ -543,6 +566,7 @@ int main(void)
 		WIRE_CASE(test_all_ports_of_the_network_get_what_is_for_all),
 		WIRE_CASE(test_nothing_goes_from_the_wire_to_the_wire),
 		WIRE_CASE(test_unknown_addresses_need_not_be_flooded),
+		WIRE_CASE(test_a_network_has_a_limit_of_floods),
 		WIRE_CASE(test_a_stale_entry_crosses_nothing),
 		WIRE_CASE(test_a_network_without_ports_has_no_receiver),
 		WIRE_CASE(test_a_full_ring_drops),
