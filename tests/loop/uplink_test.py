@@ -193,7 +193,8 @@ def follows_the_underlay():
 def learns_the_mtu_of_a_path():
     """A router tells that a packet was too long for its next link, and the switch its guest, which sends shorter
     ones from then on."""
-    with Wire() as w, Net() as router, Net() as far:
+    with Wire() as w:
+        router, far = w.keep(Net()), w.keep(Net())
         link(w.host, 'side', router, 'near')
         link(router, 'far', far, 'wire')
         w.host.add('10.8.1.1/24', 'side')
