@@ -148,7 +148,7 @@ _stintctl() {
 	"network add-remote") method=network_add_remote options="" positional=(network address) ;;
 	"network remove-remote") method=network_remove_remote options="" positional=(network address) ;;
 	"remote list") method=remote_list options="" positional=(network) ;;
-	"uplink create") method=uplink_create options="--device --mtu --kernel-interface --tx-wait-us" positional=(name) ;;
+	"uplink create") method=uplink_create options="--device --mtu --kernel-interface --tx-wait-us --rx-workers" positional=(name) ;;
 	"uplink delete") method=uplink_delete options="" positional=(name) ;;
 	"uplink list") method=uplink_list options="" positional=(name) ;;
 	"stats uplinks") method=stats_uplinks options="" positional=(uplink) ;;

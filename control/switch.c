@@ -43,10 +43,12 @@ int switch_check_name(const char *field, const char *name, struct err *e)
 	return 0;
 }
 
-int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
-		 const struct tenant *tenant, const struct budget *budget, struct err *e)
+/* The guarantees that count at a worker: of its VMs, and of all tenants, but for these two. Returns
+ * their number. */
+static unsigned find_guarantees(struct vswitch *sw, const struct worker *w, const struct vm *vm,
+				const struct tenant *tenant,
+				const struct budget *all[MAX_VMS + MAX_TENANTS])
 {
-	const struct budget *all[MAX_VMS + MAX_TENANTS];
 	const struct tenant *t;
 	const struct vm *v;
 	unsigned n = 0;
@@ -57,7 +59,25 @@ int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm
 	TAILQ_FOREACH (t, &sw->tenants, link)
 		if (t != tenant)
 			all[n++] = &t->budget;
-	return budget_admit(all, n, budget, e);
+	return n;
+}
+
+int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
+		 const struct tenant *tenant, const struct budget *budget, struct err *e)
+{
+	const struct budget *all[MAX_VMS + MAX_TENANTS];
+	unsigned n = find_guarantees(sw, w, vm, tenant, all);
+
+	return budget_admit(
+		all, n, budget,
+		switch_receives(sw, w->index) ? BUDGET_SPARE_RX_PERCENT : BUDGET_SPARE_PERCENT, e);
+}
+
+unsigned switch_granted_percent(struct vswitch *sw, const struct worker *w)
+{
+	const struct budget *all[MAX_VMS + MAX_TENANTS];
+
+	return budget_granted_percent(all, find_guarantees(sw, w, NULL, NULL, all));
 }
 
 static void stop_workers(struct vswitch *sw)

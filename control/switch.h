@@ -217,6 +217,8 @@ void port_count(struct vswitch *sw, const struct port *port, struct port_counter
 
 /* --- helpers of these modules --- */
 
+/* Whether a worker takes packets from any uplink. */
+bool switch_receives(const struct vswitch *sw, unsigned worker);
 /* Deletes uplinks, VTEPs and remotes; no network may use them any more. */
 void tunnel_destroy(struct vswitch *sw);
 /* Notes that an address of the network is known behind a remote (vswitch/batch.h). False when that
@@ -232,9 +234,11 @@ int switch_free_slot(void *const *slots, unsigned n);
 /* Checks a name: 1 to 63 letters, digits, '.', '_' and '-', not beginning with '-'. */
 int switch_check_name(const char *field, const char *name, struct err *e);
 /* Whether the worker could keep all its guarantees, those of its VMs and of all tenants, if `vm` or
- * `tenant` (both NULL: a new one) had this budget. */
+ * `tenant` (both NULL: a new one) had this budget. One that receives from uplinks spares more. */
 int switch_admit(struct vswitch *sw, const struct worker *w, const struct vm *vm,
 		 const struct tenant *tenant, const struct budget *budget, struct err *e);
+/* The part of its time that a worker guarantees, in percent. */
+unsigned switch_granted_percent(struct vswitch *sw, const struct worker *w);
 /* Seconds on the clock that address ages are measured with. [any] */
 uint32_t switch_now_s(void);
 /* Returns when every worker has passed a point where it holds no pointers. */

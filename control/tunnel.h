@@ -21,6 +21,8 @@ struct vswitch;
 #define TUNNEL_OVERHEAD_V4 50 /* outer IP, UDP, VXLAN, inner Ethernet */
 #define TUNNEL_OVERHEAD_V6 70
 
+#define RX_WORKERS_SIZE 64
+
 struct uplink {
 	uint8_t id;
 	char name[NAME_SIZE];
@@ -30,6 +32,10 @@ struct uplink {
 	bool is_interface_given;
 	uint16_t mtu;
 	uint32_t tx_wait_us;
+	char rx_workers[RX_WORKERS_SIZE]; /* as it was given, "" without */
+	uint16_t
+		rx_worker[MAX_WORKERS]; /* index of the worker that polls queue i: entry i modulo */
+	uint16_t n_rx_workers;          /* their number */
 	uint32_t n_vteps;
 	struct uplink_device *dev;
 	struct uplink_status status; /* as last seen */
@@ -96,11 +102,17 @@ struct uplink_params {
 	const char *interface; /* NULL: the device's own */
 	uint16_t mtu;
 	uint32_t tx_wait_us;
+	const char *rx_workers; /* cores, as base/core_list.h reads them; NULL: all workers' */
 };
 
 struct uplink *uplink_find(struct vswitch *sw, const char *name);
 struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, struct err *e);
 int uplink_delete(struct vswitch *sw, struct uplink *u, struct err *e);
+/* The index of the worker that takes packets from the uplink's queue `queue`. */
+static inline unsigned uplink_rx_worker(const struct uplink *u, unsigned queue)
+{
+	return u->rx_worker[queue % u->n_rx_workers];
+}
 
 /* --- VTEPs --- */
 struct vtep_params {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/core_list.h"
 #include "control/switch.h"
 #include "control/tunnel.h"
 #include "vswitch/ingress.h"
@@ -29,6 +30,7 @@ struct uplink *uplink_find(struct vswitch *sw, const char *name)
 struct wire_call {
 	struct wire *wire;
 	const struct uplink *u;
+	unsigned n_queues;
 };
 
 static void set_wire(struct worker *w, void *arg)
@@ -54,35 +56,51 @@ static int make_wires(struct vswitch *sw, struct err *e)
 	return 0;
 }
 
-static void enter(struct worker *w, void *arg)
+/* Has the worker take packets from a queue. */
+static void poll_queue(struct worker *w, struct uplink_queue *q)
 {
-	const struct wire_call *c = arg;
-	struct uplink_queue *q = uplink_queue(c->u->dev, w->index);
-
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = q->wait_fd};
 
-	w->wire->tx[c->u->id] = q;
 	w->wire->rx[w->wire->n_rx++] = q;
 	if (q->wait_fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->wait_fd, &ev) < 0)
 		w->wire->n_silent++;
 }
 
-static void leave(struct worker *w, void *arg)
+static void enter(struct worker *w, void *arg)
 {
 	const struct wire_call *c = arg;
-	const struct uplink_queue *q = uplink_queue(c->u->dev, w->index);
+
+	w->wire->tx[c->u->id] = uplink_queue(c->u->dev, w->index);
+	for (unsigned i = 0; i < c->n_queues; i++)
+		if (uplink_rx_worker(c->u, i) == w->index)
+			poll_queue(w, uplink_queue(c->u->dev, i));
+}
+
+/* Has the worker take no more packets from a queue, if it did. */
+static void leave_queue(struct worker *w, struct uplink_queue *q)
+{
 	struct wire *wire = w->wire;
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < wire->n_rx; i++)
-		if (wire->rx[i] != wire->tx[c->u->id])
+		if (wire->rx[i] != q)
 			wire->rx[kept++] = wire->rx[i];
-	if (q->wait_fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, q->wait_fd, NULL) < 0)
-		wire->n_silent--;
+	if (kept == wire->n_rx)
+		return;
 	wire->n_rx = kept;
 	wire->next_rx = 0;
-	wire->tx[c->u->id] = NULL;
+	if (q->wait_fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, q->wait_fd, NULL) < 0)
+		wire->n_silent--;
 	ingress_drop_polled(wire, q);
+}
+
+static void leave(struct worker *w, void *arg)
+{
+	const struct wire_call *c = arg;
+
+	for (unsigned i = 0; i < c->n_queues; i++)
+		leave_queue(w, uplink_queue(c->u->dev, i));
+	w->wire->tx[c->u->id] = NULL;
 }
 
 static void purge_step(struct worker *w, void *arg)
@@ -132,9 +150,83 @@ static int find_interface(struct uplink *u, const struct uplink_params *p, struc
 	return 0;
 }
 
+/* Workers that are being chosen to take packets from an uplink. */
+struct choice {
+	const struct vswitch *sw;
+	struct uplink *u;
+};
+
+static int add_rx_worker(void *ctx, unsigned core, struct err *e)
+{
+	const struct choice *c = ctx;
+	struct uplink *u = c->u;
+	unsigned index = 0;
+
+	while (index < c->sw->n_workers && c->sw->worker[index]->core != core)
+		index++;
+	if (index == c->sw->n_workers)
+		return err_set(e, ERR_INVALID, "rx_workers", "rx_workers: core %u has no worker",
+			       core);
+	for (unsigned i = 0; i < u->n_rx_workers; i++)
+		if (u->rx_worker[i] == index)
+			return err_set(e, ERR_INVALID, "rx_workers", "rx_workers: core %u twice",
+				       core);
+	u->rx_worker[u->n_rx_workers++] = (uint16_t)index;
+	return 0;
+}
+
+static int choose_rx_workers(const struct vswitch *sw, struct uplink *u, const char *text,
+			     struct err *e)
+{
+	struct choice c = {sw, u};
+
+	if (text && strlen(text) >= sizeof(u->rx_workers))
+		return err_set(e, ERR_INVALID, "rx_workers",
+			       "rx_workers '%.80s...': longer than "
+			       "%zu bytes",
+			       text, sizeof(u->rx_workers) - 1);
+	if (text) {
+		snprintf(u->rx_workers, sizeof(u->rx_workers), "%s", text);
+		return core_list_parse(text, "rx_workers", add_rx_worker, &c, e);
+	}
+	for (unsigned i = 0; i < sw->n_workers; i++)
+		u->rx_worker[u->n_rx_workers++] = (uint16_t)i;
+	return 0;
+}
+
+/* Whether each of the workers that the uplink's packets come to has time for them, beside what it
+ * has guaranteed to VMs. */
+static int check_guarantees(struct vswitch *sw, const struct uplink *u, struct err *e)
+{
+	for (unsigned i = 0; i < u->n_rx_workers; i++) {
+		const struct worker *w = sw->worker[u->rx_worker[i]];
+		unsigned granted = switch_granted_percent(sw, w);
+
+		if (granted > 100 - BUDGET_SPARE_RX_PERCENT)
+			return err_set(e, ERR_NO_SPACE, "rx_workers",
+				       "rx_workers: the worker on core %u guarantees %u %% of its "
+				       "time to VMs, and one that receives keeps %u %%",
+				       w->core, granted, BUDGET_SPARE_RX_PERCENT);
+	}
+	return 0;
+}
+
+bool switch_receives(const struct vswitch *sw, unsigned worker)
+{
+	const struct uplink *u;
+
+	if (!sw->tunnel)
+		return false;
+	TAILQ_FOREACH (u, &sw->tunnel->uplinks, link)
+		for (unsigned i = 0; i < u->n_rx_workers; i++)
+			if (u->rx_worker[i] == worker)
+				return true;
+	return false;
+}
+
 struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, struct err *e)
 {
-	struct wire_call c = {0};
+	struct wire_call c = {.n_queues = sw->n_workers};
 	struct uplink *u;
 	int slot;
 
@@ -152,6 +244,10 @@ struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, 
 	u->tx_wait_us = p->tx_wait_us;
 	snprintf(u->name, sizeof(u->name), "%s", p->name);
 	snprintf(u->device, sizeof(u->device), "%s", p->device);
+	if (choose_rx_workers(sw, u, p->rx_workers, e) < 0 || check_guarantees(sw, u, e) < 0) {
+		free(u);
+		return NULL;
+	}
 	u->dev = uplink_open(&(struct uplink_conf){.device = u->device,
 						   .n_queues = (uint16_t)sw->n_workers,
 						   .mtu = u->mtu,
@@ -176,7 +272,7 @@ struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, 
 
 int uplink_delete(struct vswitch *sw, struct uplink *u, struct err *e)
 {
-	struct wire_call c = {.u = u};
+	struct wire_call c = {.u = u, .n_queues = sw->n_workers};
 
 	if (u->n_vteps)
 		return err_set(e, ERR_BUSY, "name", "uplink '%s' still has %u VTEP%s", u->name,

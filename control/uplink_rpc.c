@@ -26,6 +26,8 @@ json_t *uplink_conf_to_json(const struct uplink *u)
 	if (u->is_interface_given)
 		json_object_set_new(o, "kernel_interface", json_string(u->interface));
 	json_object_set_new(o, "tx_wait_us", json_integer((json_int_t)u->tx_wait_us));
+	if (u->rx_workers[0])
+		json_object_set_new(o, "rx_workers", json_string(u->rx_workers));
 	return o;
 }
 
@@ -80,6 +82,7 @@ json_t *rpc_handle_uplink_create(struct rpc_ctx *ctx, const struct rpc_uplink_cr
 		.interface = p->kernel_interface,
 		.mtu = (uint16_t)p->mtu,
 		.tx_wait_us = (uint32_t)p->tx_wait_us,
+		.rx_workers = p->rx_workers,
 	};
 	struct uplink *u = uplink_create(ctx->sw, &params, e);
 
@@ -137,8 +140,9 @@ static json_t *number(uint64_t n)
 static json_t *queue_to_json(const struct vswitch *sw, const struct uplink *u, unsigned i)
 {
 	const struct uplink_counters *c = &uplink_queue(u->dev, i)->counters;
-	json_t *o = json_pack("{s:s, s:i, s:i}", "uplink", u->name, "queue", (int)i, "worker",
-			      (int)sw->worker[i]->core);
+	json_t *o = json_pack("{s:s, s:i, s:i, s:i}", "uplink", u->name, "queue", (int)i, "worker",
+			      (int)sw->worker[i]->core, "rx_worker",
+			      (int)sw->worker[uplink_rx_worker(u, i)]->core);
 	json_t *drops = json_object();
 	uint64_t dropped = 0;
 

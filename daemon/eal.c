@@ -15,6 +15,7 @@
 #include <rte_log.h>
 
 #include "base/clock.h"
+#include "base/core_list.h"
 #include "base/log.h"
 #include "base/pace.h"
 
@@ -26,19 +27,28 @@
 #define DPDK_LINES_BURST    20
 #define DPDK_LINES_INTERVAL CLOCK_NS_PER_S
 
-static int add_core(const char *text, unsigned core, const cpu_set_t *allowed,
-		    struct eal_conf *conf, struct err *e)
+/* Cores for workers that are being chosen. */
+struct choice {
+	const char *text; /* as it was written */
+	cpu_set_t allowed;
+	struct eal_conf *conf;
+};
+
+static int add_core(void *ctx, unsigned core, struct err *e)
 {
-	if (core >= CPU_SETSIZE || !CPU_ISSET(core, allowed))
+	const struct choice *c = ctx;
+	struct eal_conf *conf = c->conf;
+
+	if (core >= CPU_SETSIZE || !CPU_ISSET(core, &c->allowed))
 		return err_set(e, ERR_INVALID, "workers",
-			       "workers '%s': core %u is not one that this process may use", text,
-			       core);
+			       "workers '%s': core %u is not one that this process may use",
+			       c->text, core);
 	for (unsigned i = 0; i < conf->n_workers; i++)
 		if (conf->worker_core[i] == core)
 			return err_set(e, ERR_INVALID, "workers", "workers '%s': core %u twice",
-				       text, core);
+				       c->text, core);
 	if (conf->n_workers == MAX_WORKERS)
-		return err_set(e, ERR_INVALID, "workers", "workers '%s': more than %d", text,
+		return err_set(e, ERR_INVALID, "workers", "workers '%s': more than %d", c->text,
 			       MAX_WORKERS);
 	conf->worker_core[conf->n_workers++] = core;
 	return 0;
@@ -46,36 +56,13 @@ static int add_core(const char *text, unsigned core, const cpu_set_t *allowed,
 
 int eal_parse_cores(const char *text, struct eal_conf *conf, struct err *e)
 {
-	const char *at = text;
-	cpu_set_t allowed;
+	struct choice c = {.text = text, .conf = conf};
 
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+	if (sched_getaffinity(0, sizeof(c.allowed), &c.allowed) < 0)
 		return err_set(e, ERR_INTERNAL, "workers", "sched_getaffinity: %s",
 			       strerror(errno));
 	conf->n_workers = 0;
-	do {
-		unsigned long first, last;
-		char *end;
-
-		first = last = strtoul(at, &end, 10);
-		if (end != at && *end == '-') {
-			at = end + 1;
-			last = strtoul(at, &end, 10);
-		}
-		if (end == at || at[0] == '-' || at[0] == '+' || (*end && *end != ',') ||
-		    last < first || last >= CPU_SETSIZE)
-			return err_set(e, ERR_INVALID, "workers",
-				       "workers '%s': not a list of cores such as 1 or 1,3-5",
-				       text);
-		for (unsigned long core = first; core <= last; core++)
-			if (add_core(text, (unsigned)core, &allowed, conf, e) < 0)
-				return -EINVAL;
-		at = *end ? end + 1 : end;
-		if (*end && !*at)
-			return err_set(e, ERR_INVALID, "workers", "workers '%s': ends in a comma",
-				       text);
-	} while (*at);
-	return 0;
+	return core_list_parse(text, "workers", add_core, &c, e);
 }
 
 void eal_default_core(struct eal_conf *conf)

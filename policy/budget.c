@@ -2,9 +2,7 @@
 /* Budgets. */
 #include "policy/budget.h"
 
-/* Guarantees are counted in millionths of a worker; a tenth stays for the switch itself. */
-#define MILLION    1000000u
-#define MAX_GRANTS 900000u
+#define MILLION 1000000u /* guarantees are counted in millionths of a worker */
 
 struct budget budget_default(void)
 {
@@ -46,18 +44,31 @@ static uint64_t grant_of(const struct budget *b)
 	return (uint64_t)b->guarantee_us * MILLION / b->period_us;
 }
 
-int budget_admit(const struct budget *const *others, unsigned n, const struct budget *b,
-		 struct err *e)
+static uint64_t sum_grants(const struct budget *const *all, unsigned n)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		sum += grant_of(others[i]);
-	if (grant_of(b) == 0 || sum + grant_of(b) <= MAX_GRANTS)
+		sum += grant_of(all[i]);
+	return sum;
+}
+
+int budget_admit(const struct budget *const *others, unsigned n, const struct budget *b,
+		 unsigned spare_percent, struct err *e)
+{
+	uint64_t most = (uint64_t)(100 - spare_percent) * (MILLION / 100);
+	uint64_t sum = sum_grants(others, n);
+
+	if (grant_of(b) == 0 || sum + grant_of(b) <= most)
 		return 0;
 	return err_set(
 		e, ERR_NO_SPACE, "guarantee_us",
 		"guarantee_us %u in %u us is %.1f %% of a worker, %.1f %% of it is left to grant",
 		b->guarantee_us, b->period_us, (double)grant_of(b) / 1e4,
-		sum < MAX_GRANTS ? (double)(MAX_GRANTS - sum) / 1e4 : 0.0);
+		sum < most ? (double)(most - sum) / 1e4 : 0.0);
+}
+
+unsigned budget_granted_percent(const struct budget *const *all, unsigned n)
+{
+	return (unsigned)((sum_grants(all, n) + MILLION / 100 - 1) / (MILLION / 100));
 }

@@ -24,9 +24,17 @@ struct budget budget_default(void);
  * [any] */
 int budget_validate(const struct budget *b, struct err *e);
 
-/* Whether a worker can keep the guarantees of all `others` and of `b`: their sum must leave a tenth
- * of its time for the switch itself. -ENOSPC, with what is left to grant in the text. [control] */
+/* The part of its time that a worker guarantees to nobody: it is for the switch itself, and for
+ * taking in packets where a worker receives from uplinks. */
+#define BUDGET_SPARE_PERCENT    10u
+#define BUDGET_SPARE_RX_PERCENT 20u
+
+/* Whether a worker can keep the guarantees of all `others` and of `b`, and spare so much of its
+ * time. -ENOSPC, with what is left to grant in the text. [control] */
 int budget_admit(const struct budget *const *others, unsigned n, const struct budget *b,
-		 struct err *e);
+		 unsigned spare_percent, struct err *e);
+
+/* The part of a worker's time that these guarantees are, in percent, rounded up. [control] */
+unsigned budget_granted_percent(const struct budget *const *all, unsigned n);
 
 #endif

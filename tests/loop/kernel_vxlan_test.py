@@ -23,7 +23,7 @@ MTU_1350 = struct.pack('!I', 1350)
 class Wire(Parts):
     """A host with stintd, one guest, and a peer with a vxlan device of the kernel's, in one network."""
 
-    def set_up(self, version=4, driver='af_xdp', mtu=1500, vtep=None):
+    def set_up(self, version=4, driver='af_xdp', mtu=1500, vtep=None, workers=None, uplink=None):
         self.host = self.keep(Net())
         self.peer = self.keep(Net())
         link(self.host, 'out', self.peer, 'wire', mtu)
@@ -34,8 +34,9 @@ class Wire(Parts):
         self.host.add(f'{self.ours}/{length}', 'out')
         self.peer.add(f'{self.theirs}/{length}', 'wire')
         self.inner = mtu - (50 if version == 4 else 70)
-        self.d = self.keep(Stintd(prefix=self.host.prefix, args=['--allow-blocking-uplinks']))
-        self.d.call('uplink_create', name='up0', device=f'net_{driver}0,iface=out', mtu=mtu)
+        self.d = self.keep(Stintd(workers, prefix=self.host.prefix, args=['--allow-blocking-uplinks']))
+        self.d.call('uplink_create',
+                    **{'name': 'up0', 'device': f'net_{driver}0,iface=out', 'mtu': mtu, **(uplink or {})})
         self.d.call('vtep_create', name='t', uplink='up0', address=self.ours, **(vtep or {}))
         self.d.call('tenant_create', name='acme')
         self.d.call('network_create', name='blue', tenant='acme', vni=100, mtu=self.inner, vtep='t')

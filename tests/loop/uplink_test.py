@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Uplinks, VTEPs and remotes as operators manage them: what is refused, what survives a restart, what follows the
 kernel's routes and neighbours."""
+import os
 import pathlib
 import sys
 
@@ -257,6 +258,39 @@ def comes_and_goes():
         wait_for(lambda: not wire_lost(w.d), 60, 'packets from the wire are accounted for')
 
 
+def receives_where_it_is_told():
+    """One of two workers takes the packets from both queues, and guarantees no more of its time than it can. The
+    guest's is the other."""
+    cores = sorted(os.sched_getaffinity(0))[-2:]
+    device = 'net_af_packet0,iface=out,qpairs=2'
+    with Wire(driver='af_packet', workers=','.join(map(str, cores)),
+              uplink={'device': device, 'rx_workers': str(cores[0])}) as w:
+        d = w.d
+        d.call('vm_set', name='vm', worker=cores[1])
+        w.add_vxlan()
+        w.wait_up()
+        w.guest.net.wait_ping('192.168.7.2')
+        stats = d.call('stats_uplinks')
+        assert [s['worker'] for s in stats] == cores and [s['rx_worker'] for s in stats] == [cores[0]] * 2, stats
+        assert sum(s['rx_packets'] for s in stats), stats
+        wait_for(lambda: not wire_lost(d), 60, 'packets from the wire are accounted for')
+        # The one that receives has 80 % to guarantee, the other 90 %.
+        d.call('vm_create', name='busy', tenant='acme', worker=cores[0])
+        field, text = refusal(d, 'budget_set', vm='busy', guarantee_us=801, period_us=1000)
+        assert field == 'guarantee_us' and '80.0 %' in text, text
+        d.call('budget_set', vm='busy', guarantee_us=800, period_us=1000)
+        d.call('budget_set', vm='vm', guarantee_us=900, period_us=1000)
+        bad = {'rx_workers': 'x', 'core 1023 has no worker': '1023', f'core {cores[0]} twice': f'{cores[0]},{cores[0]}',
+               f'core {cores[1]} guarantees 90 %': str(cores[1])}
+        for why, value in bad.items():
+            field, text = refusal(d, 'uplink_create', name='u', device='net_ring0', kernel_interface='out',
+                                  rx_workers=value)
+            assert field == 'rx_workers' and why in text, (field, text)
+        d.stop()
+        d.start()
+        assert d.call('uplink_list')[0]['rx_workers'] == str(cores[0])
+
+
 def learns_hosts():
     """With a group instead of a list of hosts, and vteps any, the hosts become known by their packets, and are
     forgotten with the network's VTEP."""
@@ -290,4 +324,4 @@ if __name__ == '__main__':
                         starts_before_its_address,
                         follows_the_underlay,
                         learns_the_mtu_of_a_path, keeps_tenants_out_of_the_host, comes_and_goes,
-                        learns_hosts]))
+                        receives_where_it_is_told, learns_hosts]))

@@ -90,16 +90,21 @@ static void test_nine_tenths_can_be_granted(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(budget_admit(others, 2, &c, &e), 0);
+	assert_int_equal(budget_admit(others, 2, &c, 10, &e), 0);
 	c = granted(11, 100);
-	assert_int_equal(budget_admit(others, 2, &c, &e), -ENOSPC);
+	assert_int_equal(budget_admit(others, 2, &c, 10, &e), -ENOSPC);
 	assert_string_equal(e.field, "guarantee_us");
 	assert_non_null(strstr(e.text, "11.0 %"));
 	assert_non_null(strstr(e.text, "10.0 %"));
+	c = granted(10, 100);
+	assert_int_equal(budget_admit(others, 2, &c, 11, &e), -ENOSPC);
+	assert_non_null(strstr(e.text, "9.0 %"));
+	assert_int_equal(budget_admit(others, 2, &c, 10, &e), 0);
+	assert_int_equal(budget_granted_percent(others, 2), 80);
 	c = granted(1000, 1000);
-	assert_int_equal(budget_admit(NULL, 0, &c, &e), -ENOSPC);
+	assert_int_equal(budget_admit(NULL, 0, &c, 10, &e), -ENOSPC);
 	c = granted(900, 1000);
-	assert_int_equal(budget_admit(NULL, 0, &c, &e), 0);
+	assert_int_equal(budget_admit(NULL, 0, &c, 10, &e), 0);
 }
 
 /* Who asks for nothing is never refused, however much the others have. */
@@ -110,7 +115,7 @@ static void test_no_guarantee_always_fits(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(budget_admit(others, 2, &none, &e), 0);
+	assert_int_equal(budget_admit(others, 2, &none, 10, &e), 0);
 }
 
 int main(void)
