@@ -5,9 +5,8 @@ arrives is what was sent."""
 import sys
 import time
 
-from world import World, ping, run_tests, wait_for
+from world import World, give_ipv6, ping, run_tests, send, wait_for
 
-PORT = 5300
 MIB = 8
 SENDERS = {  # what ethtool switches off
     'all offloads': '',
@@ -15,20 +14,6 @@ SENDERS = {  # what ethtool switches off
     'no segmentation, of any kind': 'tso off gso off',
     'no checksums': 'tx off',
 }
-
-
-def give_ipv6(guest, number):
-    guest.check('echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6 && '
-                f'ip -6 address add fd00::{number}/64 dev eth0')
-
-
-def send(sender, receiver, address):
-    """Sends the sender's file, and compares what was received."""
-    server = receiver.serve(f"nc -l -p {PORT} -e sh -c 'cat > /tmp/got'", PORT)
-    sender.check(f'nc {address} {PORT} < /tmp/sent')
-    assert receiver.wait(server).status == 0
-    sent, got = (guest.check(f'sha256sum < /tmp/{name}') for guest, name in ((sender, 'sent'), (receiver, 'got')))
-    assert sent == got, (sender.name, receiver.name, address)
 
 
 def mean_length(w, port, before):

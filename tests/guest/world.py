@@ -12,17 +12,18 @@ from guestlab import Lab, is_running  # noqa: E402
 from guestlab.guest import GuestError  # noqa: E402
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
-__all__ = ['IPERF_PORT', 'ROOT', 'GuestError', 'Pings', 'RpcError', 'Stintd', 'World', 'is_running', 'loss', 'ping',
-           'run_tests', 'wait_for']
+__all__ = ['IPERF_PORT', 'ROOT', 'GuestError', 'Pings', 'RpcError', 'Stintd', 'World', 'give_ipv6', 'is_running', 'loss',
+           'ping', 'run_tests', 'send', 'wait_for']
 IPERF_PORT = 5201
+FILE_PORT = 5300
 
 
 class World:
     """Guests are named like their VMs and ports: guest 'a' has VM 'a' and ports 'a-0', 'a-1', ..."""
 
-    def __init__(self, hooks=(), **stintd):
+    def __init__(self, hooks=(), args=(), **stintd):
         # Hugepages that others take and give back at the same time would make VMs fail now and then.
-        self.stintd = Stintd(args=['--no-huge'], **stintd)
+        self.stintd = Stintd(args=['--no-huge', *args], **stintd)
         self.vni = 1
         try:
             self.lab = Lab(hooks=hooks(self.stintd) if hooks else ())
@@ -94,6 +95,20 @@ def loss(output):
 def ping(guest, address, count=3, options=''):
     """True if at least one answer came."""
     return guest.run(f'ping -c {count} -W 2 {options} {address}').status == 0
+
+
+def give_ipv6(guest, number):
+    guest.check('echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6 && '
+                f'ip -6 address add fd00::{number}/64 dev eth0')
+
+
+def send(sender, receiver, address):
+    """Sends the sender's file, and compares what was received."""
+    server = receiver.serve(f"nc -l -p {FILE_PORT} -e sh -c 'cat > /tmp/got'", FILE_PORT)
+    sender.check(f'nc {address} {FILE_PORT} < /tmp/sent')
+    assert receiver.wait(server).status == 0
+    sent, got = (guest.check(f'sha256sum < /tmp/{name}') for guest, name in ((sender, 'sent'), (receiver, 'got')))
+    assert sent == got, (sender.name, receiver.name, address)
 
 
 class Pings:
