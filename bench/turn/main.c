@@ -2,28 +2,40 @@
 /* What a packet costs in whole turns of the loop, with everything in the cache and nothing else in
  * the process: guests in memory (tests/fake/scene.h), one sends the other packets of 64 bytes, 60
  * for each turn; then a guest and another host, beyond an uplink in memory
- * (tests/fake/wire_scene.h). No figure of a bar: it tells changes of a cycle or two apart, which
- * floods between processes do not. Prints cycles of the TSC: the lowest but for a thousandth, and
- * the median. */
+ * (tests/fake/wire_scene.h). It tells changes of a cycle or two apart, which floods between
+ * processes do not. Prints cycles of the TSC: the lowest but for a thousandth, and the median.
+ *
+ * A way that is named bare is the same way without the tunnel: vxlan_encap() and origin_unwrap(),
+ * of which the linker makes calls of ours (mk/bench.mk), then leave the packet as it is. What both
+ * differ by is what the tunnel adds (bench/scenarios/tunnel.py). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
+
 #include <rte_cycles.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
 
 #include "tests/fake/eal.h"
+#include "tests/fake/inner_frame.h"
 #include "tests/fake/scene.h"
 #include "tests/fake/wire_scene.h"
 #include "vswitch/loop.h"
+#include "vswitch/origin.h"
 
-#define MOST_LOADS 20000
-#define PACKETS    60
-#define PATIENCE   100 /* turns that one load of packets may take */
-#define SLICE_US   20
+#define MOST_LOADS   20000
+#define PACKETS      60
+#define PATIENCE     100 /* turns that one load of packets may take */
+#define SLICE_US     20
+#define UDP_HEADERS  42 /* Ethernet, IPv4 and UDP */
+#define OUTER_SUM_AT 40
 
 static uint64_t cycles[MOST_LOADS]; /* of each load of packets */
 static unsigned n_loads = MOST_LOADS;
@@ -78,11 +90,14 @@ static uint64_t run_turns(struct scene *s, const uint64_t *counter, uint64_t bef
 	return passed;
 }
 
+static bool is_bare; /* the way that is measured */
+
 /* A way of packets. */
 struct way {
 	const char *name;
 	struct scene *s;
-	struct wire_scene *ws;   /* NULL: both ends are guests */
+	struct wire_scene *ws; /* NULL: both ends are guests */
+	bool is_bare;
 	const uint64_t *counter; /* of the packets that are through */
 	void (*send)(const struct way *way, uint8_t tag);
 	void (*take)(const struct way *way); /* what came out, so that the next load finds room */
@@ -94,6 +109,7 @@ static void measure(const struct way *way)
 	size_t used = s->guest[0].fe.mem_used;
 
 	use_tsc(s);
+	is_bare = way->is_bare;
 	for (unsigned i = 0; i < n_loads; i++) {
 		uint64_t before = *way->counter;
 
@@ -103,6 +119,7 @@ static void measure(const struct way *way)
 		cycles[i] = run_turns(s, way->counter, before);
 		way->take(way);
 	}
+	is_bare = false;
 	settle_ledger(s);
 	print_figures(way->name);
 }
@@ -136,41 +153,175 @@ static void measure_plain(void **state)
 	measure(&way);
 }
 
+/* --- without the tunnel -------------------------------------------------------------------------
+ */
+
+static struct bridge *bare_bridge; /* that packets from the wire are for */
+
+struct wire_frame *__real_vxlan_encap(const struct vxlan_template *t, struct rte_mbuf *m,
+				      uint32_t vni, uint32_t hash_key);
+struct wire_frame *__wrap_vxlan_encap(const struct vxlan_template *t, struct rte_mbuf *m,
+				      uint32_t vni, uint32_t hash_key);
+enum wire_drop __real_origin_unwrap(struct worker *w, struct rte_mbuf *m, struct origin *from);
+enum wire_drop __wrap_origin_unwrap(struct worker *w, struct rte_mbuf *m, struct origin *from);
+
+struct wire_frame *__wrap_vxlan_encap(const struct vxlan_template *t, struct rte_mbuf *m,
+				      uint32_t vni, uint32_t hash_key)
+{
+	return is_bare ? (struct wire_frame *)m : __real_vxlan_encap(t, m, vni, hash_key);
+}
+
+/* Bare packets are all of one network, and of a host that nobody knows. */
+enum wire_drop __wrap_origin_unwrap(struct worker *w, struct rte_mbuf *m, struct origin *from)
+{
+	if (!is_bare)
+		return __real_origin_unwrap(w, m, from);
+	if (unlikely(!from->bridge))
+		*from = (struct origin){.bridge = bare_bridge,
+					.mtu = WIRE_MTU,
+					.src = ORIGIN_NO_MAC,
+					.dst = ORIGIN_NO_MAC};
+	return WIRE_DROP_COUNT;
+}
+
+/* --- to and from the wire -----------------------------------------------------------------------
+ */
+
+static uint8_t frame[INNER_FRAME_MAX]; /* what is sent to the wire, or arrives there */
+static uint32_t frame_len;
+
+/* Makes it a UDP packet of so many bytes, with its checksum. */
+static void write_frame(const uint8_t dst[6], const uint8_t src[6], uint32_t len)
+{
+	const struct inner_shape shape = {.proto = IPPROTO_UDP,
+					  .sport = 1024,
+					  .dport = 1024,
+					  .len = (uint16_t)(len - UDP_HEADERS)};
+
+	frame_len = inner_frame_write(frame, &shape);
+	assert_int_equal(frame_len, len);
+	memcpy(frame, dst, 6);
+	memcpy(frame + 6, src, 6);
+}
+
+/* The same other host, but by IPv6, where the outer header has a checksum. */
+static void move_to_ipv6(struct wire_scene *ws)
+{
+	struct adjacency *a = calloc(1, sizeof(*a));
+	const struct vxlan_conf conf = {.src = {.is_v6 = true, .bytes = {0xfd, 9, [15] = 1}},
+					.dst = {.is_v6 = true, .bytes = {0xfd, 9, [15] = 2}},
+					.port = VXLAN_PORT,
+					.ttl = 64,
+					.sum = true};
+
+	assert_non_null(a);
+	*a = *atomic_load(&ws->tables->adjacency[0]);
+	vxlan_template_init(&a->t, &conf);
+	free(atomic_exchange(&ws->tables->adjacency[0], a));
+}
+
 static void send_to_wire(const struct way *way, uint8_t tag)
 {
-	wire_send_to(way->ws, 0, tag);
+	(void)tag;
+	scene_send_bytes(&way->s->guest[0], frame, frame_len);
 }
 
 static void take_to_wire(const struct way *way)
 {
+	unsigned n = 0;
+
 	scene_reclaim(way->s, 0);
-	assert_int_equal(wire_take_all(way->ws), PACKETS);
+	for (void *m; rte_ring_dequeue(way->ws->ring[0], &m) == 0; n++)
+		rte_pktmbuf_free(m);
+	assert_int_equal(n, PACKETS);
 }
 
+struct to_wire {
+	const char *name;
+	uint32_t len;
+	bool is_bare, is_v6;
+};
+
 /* From a guest to another host: encapsulated, and handed to a device in memory. */
-static void measure_to_wire(void **state)
+static void measure_to_wire(struct wire_scene *ws, const struct to_wire *what)
 {
-	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
 	const struct way way = {
-		.name = "to_wire",
+		.name = what->name,
 		.s = s,
 		.ws = ws,
+		.is_bare = what->is_bare,
 		.counter = &scene_counters(s, 0)->forwarded,
 		.send = send_to_wire,
 		.take = take_to_wire,
 	};
+	uint8_t dst[6], src[6];
 
+	wire_host_mac(0, dst);
+	scene_mac(0, src);
+	write_frame(dst, src, what->len);
 	scene_introduce(s, 0);
 	wire_introduce(ws, 0);
 	scene_reclaim(s, 0);
 	wire_take_all(ws);
+	if (what->is_v6)
+		move_to_ipv6(ws);
 	measure(&way);
 }
 
+static void to_wire(void **state)
+{
+	measure_to_wire(*state, &(struct to_wire){.name = "to_wire", .len = 64});
+}
+
+static void to_wire_bare(void **state)
+{
+	measure_to_wire(*state,
+			&(struct to_wire){.name = "to_wire_bare", .len = 64, .is_bare = true});
+}
+
+static void to_wire_1400(void **state)
+{
+	measure_to_wire(*state, &(struct to_wire){.name = "to_wire_1400", .len = 1400});
+}
+
+static void to_wire_1400_v6(void **state)
+{
+	measure_to_wire(*state,
+			&(struct to_wire){.name = "to_wire_1400_v6", .len = 1400, .is_v6 = true});
+}
+
+/* A bare packet arrives as it will be delivered. */
+static struct rte_mbuf *bare_packet(struct wire_scene *ws)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(uplink_queue(ws->uplink, 1)->rx_pool);
+
+	assert_non_null(m);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)frame_len), frame, frame_len);
+	return m;
+}
+
+static void send_bare(const struct way *way, uint8_t tag)
+{
+	(void)tag;
+	wire_put_packet(way->ws, bare_packet(way->ws));
+}
+
+/* With an outer checksum. */
+static void send_with_sum(const struct way *way, uint8_t tag)
+{
+	(void)tag;
+	wire_put_packet(way->ws, wire_packet(way->ws, 0, WIRE_VNI, frame, frame_len));
+}
+
+/* Without one, as is usual over IPv4. */
 static void send_from_wire(const struct way *way, uint8_t tag)
 {
-	wire_arrive_for(way->ws, 0, 1, tag);
+	struct rte_mbuf *m = wire_packet(way->ws, 0, WIRE_VNI, frame, frame_len);
+
+	(void)tag;
+	memset(rte_pktmbuf_mtod_offset(m, uint8_t *, OUTER_SUM_AT), 0, 2);
+	wire_put_packet(way->ws, m);
 }
 
 static void take_from_wire(const struct way *way)
@@ -179,19 +330,25 @@ static void take_from_wire(const struct way *way)
 }
 
 /* From another host to a guest. */
-static void measure_from_wire(void **state)
+static void measure_from_wire(struct wire_scene *ws, const char *name,
+			      void (*send)(const struct way *way, uint8_t tag))
 {
-	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
 	const struct way way = {
-		.name = "from_wire",
+		.name = name,
 		.s = s,
 		.ws = ws,
+		.is_bare = send == send_bare,
 		.counter = &scene_counters(s, 1)->wire_delivered,
-		.send = send_from_wire,
+		.send = send,
 		.take = take_from_wire,
 	};
+	uint8_t dst[6], src[6];
 
+	scene_mac(1, dst);
+	wire_host_mac(0, src);
+	write_frame(dst, src, 64);
+	bare_bridge = &s->net[0];
 	wire_introduce_guest(ws, 1);
 	wire_introduce(ws, 0);
 	scene_receive_all(s);
@@ -201,10 +358,28 @@ static void measure_from_wire(void **state)
 	measure(&way);
 }
 
+static void from_wire(void **state)
+{
+	measure_from_wire(*state, "from_wire", send_from_wire);
+}
+
+static void from_wire_sum(void **state)
+{
+	measure_from_wire(*state, "from_wire_sum", send_with_sum);
+}
+
+static void from_wire_bare(void **state)
+{
+	measure_from_wire(*state, "from_wire_bare", send_bare);
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest all[] = {SCENE_CASE(measure_plain), WIRE_CASE(measure_to_wire),
-					 WIRE_CASE(measure_from_wire)};
+	const struct CMUnitTest all[] = {
+		SCENE_CASE(measure_plain), WIRE_CASE(to_wire),         WIRE_CASE(to_wire_bare),
+		WIRE_CASE(to_wire_1400),   WIRE_CASE(to_wire_1400_v6), WIRE_CASE(from_wire),
+		WIRE_CASE(from_wire_sum),  WIRE_CASE(from_wire_bare),
+	};
 	unsigned long n = argc == 2 ? strtoul(argv[1], NULL, 10) : MOST_LOADS;
 
 	if (argc > 2 || n == 0 || n > MOST_LOADS) {

@@ -232,8 +232,10 @@ def old_binaries_are_refused():
 def turns_deliver_what_they_are_measured_by():
     done = subprocess.run([BUILD / 'bench/turn', '100'], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    for name in ('min', 'p50'):
-        assert re.search(rf'^turn\.64\.cycles_{name} [1-9][\d.]* cycles/packet$', done.stdout, re.M), done.stdout
+    for way in ('64', 'to_wire', 'to_wire_bare', 'to_wire_1400', 'to_wire_1400_v6', 'from_wire', 'from_wire_sum',
+                'from_wire_bare'):
+        for name in ('min', 'p50'):
+            assert re.search(rf'^turn\.{way}\.cycles_{name} [1-9][\d.]* cycles/packet$', done.stdout, re.M), done.stdout
     bad = subprocess.run([BUILD / 'bench/turn', 'many'], capture_output=True, text=True, timeout=60)
     assert bad.returncode == 2 and bad.stderr.startswith('usage: turn'), bad
 
