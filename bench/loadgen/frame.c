@@ -14,6 +14,14 @@ struct rte_ether_addr frame_mac(uint16_t vm)
 	return (struct rte_ether_addr){{0x02, 0x53, 0, 0, (uint8_t)(vm >> 8), (uint8_t)vm}};
 }
 
+uint16_t frame_vm(const struct rte_ether_addr *mac)
+{
+	const uint8_t *b = mac->addr_bytes;
+
+	return b[0] == 0x02 && b[1] == 0x53 && b[2] == 0 && b[3] == 0 ? (uint16_t)(b[4] << 8 | b[5])
+								      : UINT16_MAX;
+}
+
 struct rte_ether_addr frame_unknown_mac(uint32_t n)
 {
 	return (struct rte_ether_addr){{0x02, 0x99, (uint8_t)(n >> 24), (uint8_t)(n >> 16),

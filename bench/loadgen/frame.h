@@ -53,6 +53,9 @@ union frame_hdr {
 /* The MAC address of VM number `vm`. */
 struct rte_ether_addr frame_mac(uint16_t vm);
 
+/* The number of the VM that has the address; UINT16_MAX when none has. */
+uint16_t frame_vm(const struct rte_ether_addr *mac);
+
 /* An address that no VM has, different for each n. */
 struct rte_ether_addr frame_unknown_mac(uint32_t n);
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <rte_cycles.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 
@@ -25,6 +26,13 @@ static int plug(const struct vm_spec *spec, uint16_t vm, char *name, size_t name
 	return rte_eal_hotplug_add("vdev", name, args);
 }
 
+/* The slower it takes what comes in, the sooner the uplink is full. */
+static void set_rate(struct port *p, const struct vm_spec *spec)
+{
+	p->is_wire = true;
+	p->rx_interval = spec->rx_rate > 0 ? (double)rte_get_tsc_hz() / spec->rx_rate : 0;
+}
+
 static int set_up_queues(struct port *p, const struct vm_spec *spec, struct rte_mempool *rx_pool)
 {
 	for (uint16_t q = 0; q < p->queues; q++) {
@@ -36,8 +44,10 @@ static int set_up_queues(struct port *p, const struct vm_spec *spec, struct rte_
 	return rte_eth_dev_start(p->eth);
 }
 
-static int open_virtio(struct port *p, const struct vm_spec *spec, struct rte_mempool *rx_pool)
+/* A virtio-user device, or the other end of one. */
+static int open_eth(struct port *p, const struct vm_spec *spec, struct rte_mempool *rx_pool)
 {
+	bool is_plugged;
 	struct rte_eth_conf conf = {0};
 	char name[32];
 
@@ -46,9 +56,13 @@ static int open_virtio(struct port *p, const struct vm_spec *spec, struct rte_me
 		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO;
 		conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO;
 	}
-	if (plug(spec, p->vm, name, sizeof(name)) < 0 ||
-	    rte_eth_dev_get_port_by_name(name, &p->eth) < 0) {
-		fprintf(stderr, "loadgen: no virtio-user device on %s\n", spec->socket);
+	if (spec->type == VM_WIRE)
+		is_plugged = wire_plug(spec, p->vm, name, sizeof(name));
+	else
+		is_plugged = plug(spec, p->vm, name, sizeof(name)) == 0;
+	if (!is_plugged || rte_eth_dev_get_port_by_name(name, &p->eth) < 0) {
+		fprintf(stderr, "loadgen: no %s device on %s\n",
+			spec->type == VM_WIRE ? "vhost" : "virtio-user", spec->socket);
 		return -1;
 	}
 	if (rte_eth_dev_configure(p->eth, p->queues, p->queues, &conf) < 0 ||
@@ -65,8 +79,12 @@ int port_open(struct port *p, uint16_t vm, const struct vm_spec *spec, struct rt
 	memset(p, 0, sizeof(*p));
 	p->vm = vm;
 	p->queues = spec->queues;
-	if (spec->type == VM_VIRTIO)
-		return open_virtio(p, spec, rx_pool);
+	if (spec->type == VM_REMOTE)
+		return 0;
+	if (spec->type == VM_WIRE)
+		set_rate(p, spec);
+	if (spec->type != VM_FE)
+		return open_eth(p, spec, rx_pool);
 	p->fe = fe_port_open(spec, vm, rx_pool, hugepages);
 	return p->fe ? 0 : -1;
 }
@@ -75,7 +93,7 @@ bool port_is_up(const struct port *p)
 {
 	struct rte_eth_link link;
 
-	if (p->fe)
+	if (p->fe || p->wire)
 		return true;
 	return rte_eth_link_get_nowait(p->eth, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
@@ -84,7 +102,7 @@ void port_close(struct port *p)
 {
 	if (p->fe) {
 		fe_port_close(p->fe);
-	} else {
+	} else if (!p->wire) {
 		rte_eth_dev_stop(p->eth);
 		rte_eth_dev_close(p->eth);
 	}
@@ -92,10 +110,16 @@ void port_close(struct port *p)
 
 uint16_t port_rx(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	return p->fe ? fe_port_rx(p->fe, queue, pkts, n) : rte_eth_rx_burst(p->eth, queue, pkts, n);
+	if (p->fe)
+		return fe_port_rx(p->fe, queue, pkts, n);
+	if (p->wire)
+		return 0; /* comes in with all that is behind the wire */
+	return p->is_wire ? wire_rx(p, pkts, n) : rte_eth_rx_burst(p->eth, queue, pkts, n);
 }
 
 uint16_t port_tx(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	return p->fe ? fe_port_tx(p->fe, queue, pkts, n) : rte_eth_tx_burst(p->eth, queue, pkts, n);
+	if (p->fe)
+		return fe_port_tx(p->fe, queue, pkts, n);
+	return p->wire ? wire_tx(p, pkts, n) : rte_eth_tx_burst(p->eth, queue, pkts, n);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A VM's network card, as the generator drives it: a DPDK virtio-user device, or a ring driver of
- * our own on the hand-made front end (DPDK is built for 32 devices, a switch for more). */
+ * our own on the hand-made front end (DPDK is built for 32 devices, a switch for more), or, for VMs
+ * of other hosts, the other end of the switch's uplink, which is a port too. */
 #ifndef LOADGEN_PORT_H
 #define LOADGEN_PORT_H
 
@@ -9,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include "bench/loadgen/spec.h"
+#include "bench/loadgen/wire.h"
 
 #define BURST      32
 #define MAX_QUEUES 8
@@ -19,8 +21,12 @@ struct port {
 	uint16_t vm;
 	uint16_t queues;
 	uint16_t eth;
-	struct fe_port *fe; /* NULL: a virtio-user device */
-	bool inspect;       /* look into what arrives; else count it only */
+	struct fe_port *fe; /* NULL: a virtio-user device, or as follows */
+	bool is_wire;       /* the other end of an uplink: no VM's */
+	struct port *wire;  /* a VM of another host: that it is behind */
+	struct wire_header header;
+	double rx_interval, next_rx; /* cycles; of the wire, which takes a packet in so many */
+	bool inspect;                /* look into what arrives; else count it only */
 
 	/* Closed loops: packets that may be sent now. What arrives gives one back. */
 	uint32_t credits, window;
@@ -34,7 +40,8 @@ struct port {
 };
 
 /* Creates the card of VM `vm`; the back end must listen already unless the card is the server.
- * Returns 0 or -1 with the reason on standard error. */
+ * That of a VM of another host is of use once it is told its wire. Returns 0 or -1 with the reason
+ * on standard error. */
 int port_open(struct port *p, uint16_t vm, const struct vm_spec *spec, struct rte_mempool *rx_pool,
 	      bool hugepages);
 bool port_is_up(const struct port *p);

@@ -134,16 +134,10 @@ static void inspect_burst(struct generator *g, struct port *p, uint16_t queue,
 	rte_pktmbuf_free_bulk(echo + sent, n_echo - sent);
 }
 
-void receive(struct generator *g, struct port *p, uint16_t queue)
+/* Takes what has come in for a VM. */
+static void take_burst(struct generator *g, struct port *p, uint16_t queue, struct rte_mbuf **pkts,
+		       uint16_t n)
 {
-	struct rte_mbuf *pkts[BURST];
-	uint16_t n = port_rx(p, queue, pkts, BURST);
-
-	p->rx_polls++;
-	if (n == 0) {
-		p->rx_empty++;
-		return;
-	}
 	p->rx_packets += n;
 	p->last_rx_tsc = g->noise.last_tsc;
 	if (p->inspect) {
@@ -154,4 +148,51 @@ void receive(struct generator *g, struct port *p, uint16_t queue)
 		p->rx_bytes += pkts[i]->pkt_len;
 	p->credits = RTE_MIN(p->credits + n, p->window);
 	rte_pktmbuf_free_bulk(pkts, n);
+}
+
+/* The VM behind the wire that a packet from there is for; NULL when there is none. */
+static struct port *find_remote(const struct generator *g, const struct port *wire,
+				struct rte_mbuf *m)
+{
+	uint16_t vm = wire_unwrap(m);
+	struct port *to = vm < g->spec->n_vms ? g->port[vm] : NULL;
+
+	return to && to->wire == wire ? to : NULL;
+}
+
+/* Gives each VM behind the wire what is for it. */
+static void take_from_wire(struct generator *g, struct port *wire, struct rte_mbuf **pkts,
+			   uint16_t n)
+{
+	struct port *to = NULL;
+	uint16_t first = 0;
+
+	for (uint16_t i = 0; i <= n; i++) {
+		struct port *next = i < n ? find_remote(g, wire, pkts[i]) : NULL;
+
+		if (i < n && next == to)
+			continue;
+		if (i > first && to) {
+			take_burst(g, to, 0, &pkts[first], i - first);
+		} else if (i > first) {
+			wire->foreign += i - first;
+			rte_pktmbuf_free_bulk(&pkts[first], i - first);
+		}
+		first = i;
+		to = next;
+	}
+}
+
+void receive(struct generator *g, struct port *p, uint16_t queue)
+{
+	struct rte_mbuf *pkts[BURST];
+	uint16_t n = port_rx(p, queue, pkts, BURST);
+
+	p->rx_polls++;
+	if (n == 0)
+		p->rx_empty++;
+	else if (p->is_wire)
+		take_from_wire(g, p, pkts, n);
+	else
+		take_burst(g, p, queue, pkts, n);
 }

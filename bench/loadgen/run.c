@@ -128,6 +128,24 @@ static int open_ports(struct runner *r, const struct spec *spec)
 	return 0;
 }
 
+/* Tells the VMs of other hosts their wire. Returns whether there are wires. */
+static bool lay_wires(struct runner *r, const struct spec *spec)
+{
+	bool is_any = false;
+
+	for (uint16_t v = 0; v < spec->n_vms; v++) {
+		const struct vm_spec *vm = &spec->vm[v];
+		struct port *p = r->g.port[v];
+
+		is_any = is_any || (p && p->is_wire);
+		if (!p || vm->type != VM_REMOTE)
+			continue;
+		p->wire = r->g.port[vm->wire];
+		wire_header_init(&p->header, vm, &spec->vm[vm->wire], v);
+	}
+	return is_any;
+}
+
 /* Waits until the back ends have taken all ports up. */
 static int wait_links(struct runner *r)
 {
@@ -154,15 +172,19 @@ static void announce(struct runner *r)
 	memset(&all, 0xff, sizeof(all));
 	for (int n = 0; n < ANNOUNCE_TIMES; n++) {
 		for (uint16_t v = 0; v < r->g.spec->n_vms; v++) {
-			struct rte_mbuf *m = r->g.port[v] ? rte_pktmbuf_alloc(r->rx_pool) : NULL;
+			struct port *p = r->g.port[v];
+			struct rte_mbuf *m;
 
+			if (!p || p->is_wire)
+				continue;
+			m = rte_pktmbuf_alloc(r->rx_pool);
 			if (!m)
 				continue;
 			frame_template(&h, v, &all, UINT16_MAX, 0, 0, false);
 			m->data_len = sizeof(struct frame_udp);
 			m->pkt_len = m->data_len;
 			frame_write(m, &h, FRAME_ANNOUNCE, 0, 0, false, false);
-			if (port_tx(r->g.port[v], 0, &m, 1) == 0)
+			if (port_tx(p, 0, &m, 1) == 0)
 				rte_pktmbuf_free(m);
 			round_once(r);
 		}
@@ -226,14 +248,14 @@ static void choose(struct runner *r, const struct phase_spec *phase)
 	}
 }
 
-/* Announces a phase and goes on until the caller has done what it wanted to before it. Returns -1
+/* Announces something and goes on until the caller has done what it wanted to before it. Returns -1
  * when the caller is gone. */
-static int await_caller(struct runner *r, const char *phase)
+static int await_caller(struct runner *r, const char *what, const char *name)
 {
 	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
 	char byte = 0;
 
-	printf("phase %s\n", phase);
+	printf("%s%s\n", what, name);
 	fflush(stdout);
 	while (byte != '\n') {
 		loop(r, CALLER_SECONDS);
@@ -284,7 +306,7 @@ static int measure_phases(struct runner *r, struct report *report)
 	if (spec->n_phases == 0)
 		measure_once(r, report, "");
 	for (uint16_t i = 0; i < spec->n_phases; i++) {
-		if (await_caller(r, spec->phase[i].name) < 0) {
+		if (await_caller(r, "phase ", spec->phase[i].name) < 0) {
 			fprintf(stderr, "loadgen: nobody says when phase %s is to begin\n",
 				spec->phase[i].name);
 			return -1;
@@ -335,6 +357,9 @@ int run(const struct spec *spec, const struct options *options)
 	hist_reset(&r.g.pass);
 	noise_start(&r.g.noise, rte_rdtsc(), (uint64_t)(options->gap_us * (double)r.g.hz / 1e6));
 	rc = open_ports(&r, spec);
+	/* A switch connects its uplink to who listens. */
+	if (rc == 0 && lay_wires(&r, spec))
+		rc = await_caller(&r, "listening", "");
 	if (rc == 0)
 		rc = streams_create(&r.g);
 	if (rc == 0)

@@ -2,10 +2,12 @@
 /* The parser of VM and stream lines. Each key is one row of a table. */
 #include "bench/loadgen/spec.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <rte_ether.h>
 
 /* IMIX: 7 of 64, 4 of 576, 1 of 1500, interleaved. */
 #define IMIX "64+576+64+64+576+64+1500+64+576+64+576+64"
@@ -33,6 +35,11 @@ static const struct key vm_keys[] = {
 	{"tso", K_BOOL, FIELD(vm_spec, tso), 0, 1},
 	{"kick_always", K_BOOL, FIELD(vm_spec, kick_always), 0, 1},
 	{"rate", K_DOUBLE, FIELD(vm_spec, rate), 0, 1e9},
+	{"rx_rate", K_DOUBLE, FIELD(vm_spec, rx_rate), 0, 1e9},
+	{"address", K_STR, FIELD(vm_spec, address), 0, 0},
+	{"mac", K_STR, FIELD(vm_spec, mac), 0, 0},
+	{"vni", K_U32, FIELD(vm_spec, vni), 1, 0xffffff},
+	{"wire", K_U16, FIELD(vm_spec, wire), 0, MAX_VMS - 1},
 	{NULL, 0, 0, 0, 0, 0},
 };
 
@@ -204,13 +211,21 @@ static int vm_key(void *object, const char *name, const char *value)
 	struct vm_spec *v = object;
 
 	if (strcmp(name, "type") == 0) {
-		if (strcmp(value, "virtio") == 0)
-			v->type = VM_VIRTIO;
-		else if (strcmp(value, "fe") == 0)
-			v->type = VM_FE;
-		else
-			return complain(name, value);
-		return 0;
+		static const struct {
+			const char *name;
+			enum vm_type type;
+		} types[] = {{"virtio", VM_VIRTIO},
+			     {"fe", VM_FE},
+			     {"wire", VM_WIRE},
+			     {"remote", VM_REMOTE}};
+
+		for (unsigned int i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+			if (strcmp(value, types[i].name) == 0) {
+				v->type = types[i].type;
+				return 0;
+			}
+		}
+		return complain(name, value);
 	}
 	return set_by_table(vm_keys, v, name, value);
 }
@@ -277,6 +292,40 @@ static int finish_vm(struct spec *s, const struct vm_spec *v, const char *range)
 	return 0;
 }
 
+static bool is_address(const char *text)
+{
+	struct in_addr a;
+
+	return inet_pton(AF_INET, text, &a) == 1;
+}
+
+/* Whether wires, and the VMs behind them, have all that their headers need. */
+static int check_wires(const struct spec *s)
+{
+	struct rte_ether_addr mac;
+
+	for (uint16_t i = 0; i < s->n_vms; i++) {
+		const struct vm_spec *v = &s->vm[i];
+		bool is_right = is_address(v->address);
+
+		if (!v->present || (v->type != VM_WIRE && v->type != VM_REMOTE))
+			continue;
+		if (v->type == VM_WIRE)
+			is_right = is_right && rte_ether_unformat_addr(v->mac, &mac) == 0;
+		else
+			is_right = is_right && s->vm[v->wire].present &&
+				   s->vm[v->wire].type == VM_WIRE;
+		if (!is_right) {
+			fprintf(stderr,
+				"loadgen: VM %u: a wire needs address and mac, a remote address "
+				"and the number of a wire\n",
+				i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int finish_stream(struct spec *s, struct stream_spec *st)
 {
 	uint32_t senders = st->from_last - st->from_first + 1u;
@@ -327,8 +376,12 @@ static int each_pair(char **save, int (*set)(void *, const char *, const char *)
 
 static int vm_line(struct spec *s, char **save)
 {
-	struct vm_spec v = {
-		.queues = 1, .ring = 256, .mergeable = true, .in_order = true, .rate = 1000};
+	struct vm_spec v = {.queues = 1,
+			    .ring = 256,
+			    .mergeable = true,
+			    .in_order = true,
+			    .rate = 1000,
+			    .vni = 1};
 	const char *range = strtok_r(NULL, " \t,\n", save);
 
 	if (!range)
@@ -422,6 +475,8 @@ static int have_tso(const struct spec *s, const struct stream_spec *st, uint16_t
 
 int spec_check(const struct spec *s)
 {
+	if (check_wires(s) < 0)
+		return -1;
 	for (uint16_t i = 0; i < s->n_streams; i++) {
 		const struct stream_spec *st = s->stream[i];
 

@@ -2,6 +2,8 @@
 /* What to generate: VMs and the streams between them, read from a file or from flags.
  *
  *   vm 0-3 socket=/tmp/x/p%d.sock type=virtio queues=1 ring=256 packed=0
+ *   vm 9 type=wire socket=/tmp/x/wire address=10.9.0.1 mac=02:00:00:00:00:01
+ *   vm 4 type=remote wire=9 vni=1 address=10.9.0.2
  *   stream name=ab from=0 to=1 mode=closed window=128 size=64 flows=1
  *   phase quiet streams=ab attacks=0
  *
@@ -19,7 +21,13 @@
 #define MAX_FLOWS   65536
 #define MAX_PHASES  16
 
-enum vm_type { VM_VIRTIO, VM_FE, VM_ATTACK };
+enum vm_type {
+	VM_VIRTIO,
+	VM_FE,
+	VM_ATTACK,
+	VM_WIRE,  /* no VM, but the other end of the switch's uplink; */
+	VM_REMOTE /* and one of another host, beyond it */
+};
 
 struct vm_spec {
 	bool present;
@@ -28,7 +36,12 @@ struct vm_spec {
 	char attack[24];
 	uint16_t queues, ring;
 	bool packed, server, mergeable, in_order, tso, kick_always;
-	double rate; /* attack steps a second */
+	double rate;      /* attack steps a second */
+	double rx_rate;   /* of a wire: packets that it takes in a second; 0: no limit */
+	char address[16]; /* IPv4: of the remote's host, and of the VTEP that a wire leads to, */
+	char mac[18];     /* whose MAC address this is */
+	uint32_t vni;
+	uint16_t wire; /* number of that which a remote is behind */
 };
 
 enum stream_mode { MODE_CLOSED, MODE_OPEN, MODE_SATURATE, MODE_REQUEST };

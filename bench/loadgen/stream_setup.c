@@ -143,15 +143,25 @@ static int add_sender(struct generator *g, struct stream *stream, uint16_t from,
 	return make_pool(g, s);
 }
 
-static bool usable(const struct generator *g, uint16_t first, uint16_t last, uint32_t max_len)
+/* Whether VMs can be at an end of a stream. Hostile ones can be where it only arrives. */
+static bool usable(const struct generator *g, uint16_t first, uint16_t last, uint32_t max_len,
+		   bool may_attack)
 {
 	for (uint16_t v = first; v <= last; v++) {
-		if (v >= g->spec->n_vms || !g->port[v])
+		const struct port *p = v < g->spec->n_vms ? g->port[v] : NULL;
+
+		if (!p && !(may_attack && v < g->spec->n_vms && g->spec->vm[v].type == VM_ATTACK))
 			return false;
-		if (g->port[v]->fe && max_len > 2000)
+		if (p && (p->is_wire || (p->fe && max_len > 2000)))
 			return false;
 	}
 	return true;
+}
+
+/* Whether nobody looks at what arrives. */
+static bool is_one_way(const struct stream_spec *st)
+{
+	return !st->check && (st->mode == MODE_OPEN || st->mode == MODE_SATURATE);
 }
 
 static int add_senders(struct generator *g, struct stream *stream)
@@ -198,8 +208,9 @@ static int create_stream(struct generator *g, struct stream *s, const struct str
 		return -1;
 	hist_reset(s->latency);
 	hist_reset(s->clean);
-	if (!usable(g, st->from_first, st->from_last, st->max_len) ||
-	    (st->target == TARGET_VM && !usable(g, st->to_first, st->to_last, st->max_len))) {
+	if (!usable(g, st->from_first, st->from_last, st->max_len, false) ||
+	    (st->target == TARGET_VM &&
+	     !usable(g, st->to_first, st->to_last, st->max_len, is_one_way(st)))) {
 		fprintf(stderr,
 			"loadgen: stream %s: no such VM, or one whose buffers are too small\n",
 			st->name);

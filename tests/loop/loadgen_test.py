@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Keeps the bench honest: the load generator finds what it did wrong itself, what the switch drops and how
 late packets are, and says in one line what is wrong with its specification."""
+import contextlib
 import json
 import os
 import pathlib
@@ -12,7 +13,9 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from stintd import BUILD, Stintd, run_tests  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from netns import Net, interface_mac, link  # noqa: E402
+from stintd import BUILD, Stintd, run_tests, wait_for  # noqa: E402
 
 LOADGEN = str(BUILD / 'bench' / 'loadgen')
 CORE = str(min(os.sched_getaffinity(0)))
@@ -27,16 +30,21 @@ def make_ports(d, n):
         d.call('port_create', name=f'p{i}', vm=f'vm{i}', network='n', socket=d.path(f'p{i}.sock'))
 
 
-def loadgen(*args, on_measuring=None):
-    """Runs it; returns its figures."""
+def loadgen(*args, on_measuring=None, on_listening=None):
+    """Runs it; returns its figures. on_listening connects the switch's uplink, where the generator has its other
+    end."""
     with tempfile.NamedTemporaryFile(suffix='.json') as out:
         with subprocess.Popen([LOADGEN, '--core', CORE, '--huge', 'no', '--mem', '256', '--json', out.name, *args],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as child:
             try:
                 for line in child.stdout:
                     if line == 'measuring\n' and on_measuring:
                         on_measuring()
+                    if line == 'listening\n':
+                        on_listening()
+                        child.stdin.write('go\n')
+                        child.stdin.flush()
                 errors = child.stderr.read()
                 child.wait(60)
             finally:
@@ -128,6 +136,8 @@ def a_bad_specification_gives_one_line():
             ([*vm, '--vm', '0 socket=/x tso=1', '--stream', 'from=0 to=1 tso=1'], 'VM 1 has no tso=1'),
             (['--vm', '0 socket=/x type=fe tso=1'], 'vm 0: only type=virtio'),
             (['--vm', '0 socket=/x attack=small tso=1'], 'vm 0: only type=virtio'),
+            (['--vm', '0 type=wire socket=/x address=10.9.0.1'], 'VM 0: a wire needs address and mac'),
+            (['--vm', '0 type=remote address=10.9.0.2 wire=1'], 'VM 0: a wire needs'),
             ([*vm, '--phase', 'p attacks=2'], 'attacks: 2'),
             ([*vm, '--seconds', '1s'], '1s'),
             (['--file', '/nonexistent/spec'], '/nonexistent/spec'),
@@ -138,6 +148,30 @@ def a_bad_specification_gives_one_line():
     done = subprocess.run([LOADGEN, '--core', CORE, '--huge', 'no', '--mem', '64', '--vm',
                            '0 socket=/nonexistent/s attack=unheard_of'], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and 'unheard_of' in done.stderr, done
+
+
+def vms_of_other_hosts_are_played():
+    """They are reached through the switch's uplink, and answer."""
+    with contextlib.closing(Net()) as ours, contextlib.closing(Net()) as theirs:
+        link(ours, 'out', theirs, 'in')
+        ours.add('10.9.0.1/24', 'out')
+        theirs.add('10.9.0.2/24', 'in')
+        with Stintd(prefix=ours.prefix, args=['--uplinks']) as d:
+            make_ports(d, 1)
+            d.call('network_set', name='n', mtu=1450)
+
+            def connect():
+                d.call('uplink_create', name='up0', device=f'net_virtio_user0,path={d.path("wire.sock")}',
+                       kernel_interface='out')
+                d.call('vtep_create', name='v', uplink='up0', address='10.9.0.1')
+                d.call('network_set', name='n', vtep='v')
+                d.call('network_add_remote', network='n', address='10.9.0.2')
+                wait_for(lambda: {r['state'] for r in d.call('remote_list')} == {'up'}, 60, 'the remote is up')
+            f = play(d, 'from=0 to=1 mode=request window=4 size=64+300+1400 check=1 timeout_us=5e6',
+                     '--vm', f'2 type=wire socket={d.path("wire.sock")} address=10.9.0.1 mac={interface_mac(ours, "out")}',
+                     '--vm', '1 type=remote wire=2 vni=1 address=10.9.0.2', n=1, on_listening=connect)
+            assert f['stream.s.replies_per_s'] > 0 and f['stream.s.timeouts'] == 0, f
+            assert all(f[f'stream.s.{kind}'] == 0 for kind in (*KINDS, 'misdelivered')), f
 
 
 def a_hostile_vm_with_a_broken_ring_comes_back():
@@ -151,7 +185,7 @@ def a_hostile_vm_with_a_broken_ring_comes_back():
 def main():
     return run_tests([a_bad_specification_gives_one_line, clean_traffic_is_clean, faults_are_found,
                       losses_are_those_of_the_switch, a_stall_is_in_all_latencies_that_it_delayed,
-                      a_hostile_vm_with_a_broken_ring_comes_back])
+                      vms_of_other_hosts_are_played, a_hostile_vm_with_a_broken_ring_comes_back])
 
 
 if __name__ == '__main__':
