@@ -28,11 +28,11 @@ class Session:
                                       text=True)
 
     def events(self):
-        """What it says as it goes, in words: ready, measuring, measured, and phase NAME, before which it waits for
-        go()."""
+        """What it says as it goes, in words: listening, ready, measuring, measured, and phase NAME. After the first and
+        the last of these it waits for go()."""
         for line in self.child.stdout:
             words = line.split()
-            if words and words[0] in ("ready", "measuring", "measured", "phase"):
+            if words and words[0] in ("listening", "ready", "measuring", "measured", "phase"):
                 yield words
 
     def go(self):
@@ -76,15 +76,16 @@ class Generator:
                 command += [what, line]
         return Session(command, path)
 
-    def run(self, vms, streams, seconds, on_ready=None, on_start=None, on_end=None, on_phase=None, **options):
-        """A whole session. on_ready is called when all ports are up, on_start and on_end when the measured time
+    def run(self, vms, streams, seconds, on_listening=None, on_ready=None, on_start=None, on_end=None, on_phase=None,
+            **options):
+        """A whole session. on_listening is called when a switch with an uplink is to connect it, on_ready is called when all ports are up, on_start and on_end when the measured time
         begins and ends; on_phase(name) before each of the phases, while traffic flows. Returns the figures."""
-        react = {"ready": on_ready, "measuring": on_start, "measured": on_end, "phase": on_phase}
+        react = {"listening": on_listening, "ready": on_ready, "measuring": on_start, "measured": on_end, "phase": on_phase}
         with contextlib.closing(self.start(vms, streams, seconds, **options)) as session:
             for what, *names in session.events():
                 if react[what]:
                     react[what](*names)
-                if what == "phase":
+                if what in ("listening", "phase"):
                     session.go()
             return session.figures()
 

@@ -172,7 +172,7 @@ class Bench:
                  for name, value in options.items()}
         key = (switch.name, ", ".join(f"{name}={value}" for name, value in words.items()))
         if switch.ports and (key not in self.commands or switch.ports < self.commands[key][0]):
-            self.commands[key] = (switch.ports, list(switch.commands))
+            self.commands[key] = (switch.ports, switch.commands)  # to which connect() adds
 
     def about_commands(self):
         """The same as what JSON can hold."""
@@ -186,6 +186,11 @@ class Bench:
         """Says, here and in the results, that something is not measured."""
         self.say(f"{what} is left out: {why}")
         self.figures.leave_out(what, str(why))
+
+    @staticmethod
+    def _lines(switch, vm_options):
+        """The generator's VMs: one on each port, and those of other hosts."""
+        return [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}", *getattr(switch, "far", ())]
 
     def play(self, switch, streams, vms=None, vm_options="", seconds=None, on_start=None, on_end=None, **options):
         """Plays traffic through a started switch. By default each of its ports is a VM, with `vm_options`.
@@ -205,18 +210,19 @@ class Bench:
                 found["spent"] = switch.since_mark()
 
         if vms is None:
-            vms = [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}"]
+            vms = self._lines(switch, vm_options)
         if switch.warmup is not None:
             options.setdefault("warmup", switch.warmup)
         raw = self.generator(switch.huge).run(vms, streams, seconds or self.seconds, on_start=start, on_end=end,
-                                              **options)
+                                              on_listening=getattr(switch, "connect", None), **options)
         self._note_noise(raw)
         return Play(raw, found.get("cycles"), found.get("spent"))
 
     def play_phases(self, switch, streams, vms, phases, on_phase, **options):
         """Plays several loads in one run, lines of `phases`: on_phase(name) before each. Returns the generator's
         figures by name, each phase's with the phase in front."""
-        raw = self.generator(switch.huge).run(vms, streams, phases=phases, on_phase=on_phase, **options)
+        raw = self.generator(switch.huge).run(vms, streams, phases=phases, on_phase=on_phase,
+                                              on_listening=getattr(switch, "connect", None), **options)
         for phase in phases:
             self._note_noise(raw, f"{phase.split()[0]}.")
         return raw
@@ -227,7 +233,7 @@ class Bench:
         with contextlib.ExitStack() as stack:
             sides = []
             for switch, streams, vm_options in loads:
-                vms = [f"0-{switch.ports - 1} socket={switch.socket} {vm_options}"]
+                vms = self._lines(switch, vm_options)
                 start = functools.partial(self.generator(switch.huge).start, vms, streams, seconds, warmup=warmup,
                                           phases=turns.phases(number), options=("--mem", str(TURNS_MB)))
                 sides.append(stack.enter_context(contextlib.closing(turns.Side(switch, start))))

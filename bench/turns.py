@@ -45,7 +45,10 @@ class Side:
     def advance(self):
         """Goes on to where the next turn would begin, or to the end. Noted is what the switch itself measured."""
         for what, *_ in self.events:
-            if what == "measuring":
+            if what == "listening":
+                self.switch.connect()
+                self.session.go()
+            elif what == "measuring":
                 self.switch.mark()
             elif what == "measured":
                 self.cycles.append(self.switch.cycles_per_packet())

@@ -4,15 +4,12 @@
 LOADGEN_SRCS := $(wildcard bench/loadgen/*.c) base/preempt.c $(addprefix tests/fake/,vhost_fe.c driver_ring.c bad_chain.c)
 LOADGEN_OBJS := $(LOADGEN_SRCS:%.c=$(BUILD)/obj/%.o)
 LOADGEN := $(BUILD)/bench/loadgen
-SCENARIOS := switch tcp density latency idle integrity memory isolation shares overhead efficiency
+SCENARIOS := switch tcp density latency idle integrity memory isolation shares overhead efficiency tunnel
 
 $(LOADGEN): $(LOADGEN_OBJS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(SANFLAGS) $(shell pkg-config --libs libdpdk) -lm -pthread
-
-.PHONY: loadgen
-loadgen: $(LOADGEN)
 
 TURN := $(BUILD)/bench/turn
 # Calls that turn can leave out, to tell what they cost.
@@ -22,6 +19,10 @@ $(TURN): bench/turn/main.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(TURN_WRAPS) $(FAKES) $(LIB) $(LDLIBS) -lcmocka
+
+# What scenarios run beside the daemon.
+.PHONY: loadgen
+loadgen: $(LOADGEN) $(TURN)
 
 .PHONY: bench-turn
 bench-turn: $(TURN) ## Measure a packet in whole turns of one process, with everything in the cache

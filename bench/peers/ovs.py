@@ -21,6 +21,8 @@ class Ovs:
     """The bridge learns and forwards by itself (NORMAL), as our switch does."""
     name = "ovs"
     flows = None
+    extra = ""  # for DPDK
+    prefix = ()  # of the daemon's command
 
     def __init__(self, tmp, ports, queue_pairs=1, huge=True, pairs=None, tso=False):
         """tso: large packets pass, which OVS allows where it is the client: VMs are then to have server=1."""
@@ -70,7 +72,7 @@ class Ovs:
         wait_for("ovsdb-server", lambda: os.path.exists(f"{self.dir}/db.sock"), self.db)
         # EAL does not start with both, nor, without hugepages, with what OVS adds unless it finds --legacy-mem.
         memory = [f"other_config:dpdk-socket-mem={MEMORY_MB}"] if self.huge else []
-        extra = "" if self.huge else f" --no-huge --legacy-mem -m {NO_HUGE_MEMORY_MB} --no-shconf"
+        extra = self.extra if self.huge else f"{self.extra} --no-huge --legacy-mem -m {NO_HUGE_MEMORY_MB} --no-shconf"
         self._vsctl("--no-wait", "init")
         self._vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
                     f"other_config:pmd-cpu-mask={1 << WORKER_CORE:#x}",
@@ -81,9 +83,9 @@ class Ovs:
 
     def start(self):
         self._start_database()
-        self.daemon = Process(self._note([VSWITCHD, f"unix:{self.dir}/db.sock", "-vconsole:warn", "--pidfile",
-                                          f"--unixctl={self.dir}/vswitchd.ctl"]),
-                              os.path.join(self.dir, "vswitchd.log"), env=self.env)
+        command = self._note([VSWITCHD, f"unix:{self.dir}/db.sock", "-vconsole:warn", "--pidfile",
+                              f"--unixctl={self.dir}/vswitchd.ctl"])
+        self.daemon = Process([*self.prefix, *command], os.path.join(self.dir, "vswitchd.log"), env=self.env)
         add = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]
         for i in range(self.ports):
             kind = ["type=dpdkvhostuserclient", f"options:vhost-server-path={self.socket % i}"] if self.tso else \

@@ -31,6 +31,8 @@ class Stint:
         it was built, if not with this version."""
         self.args = list(args)
         self.build = build
+        self.prefix = []  # of the daemon's command
+        self.mtu = 9000
         self.tenants = tenants or {"bench": range(ports)}
         self.driver = load_driver(os.environ.get("STINT_BUILD", "build"))
         self.ports = ports
@@ -47,11 +49,11 @@ class Stint:
         args = ["--log-level", "warn", *self.args] + ([] if self.huge else ["--no-huge"])
         self.daemon = self._start_daemon(args)
         self.start_seconds = time.monotonic() - began
-        self.commands = [command_line(["stintd", *self.daemon.process.args[1:]], self.daemon.folder)]
+        self.commands = [command_line(["stintd", *self.daemon.process.args[len(self.prefix) + 1:]], self.daemon.folder)]
         self.socket = self.daemon.path("port-%d.sock")
         for vni, name in enumerate(self.tenants, 1):
             self._set_up("tenant_create", name=name)
-            self._set_up("network_create", name=f"{name}-net", tenant=name, vni=vni, mtu=9000)
+            self._set_up("network_create", name=f"{name}-net", tenant=name, vni=vni, mtu=self.mtu)
         began = time.monotonic()
         for name, numbers in self.tenants.items():
             for i in numbers:
@@ -71,7 +73,7 @@ class Stint:
                     raise
 
         with all_cores():  # it takes no core that it may not use, and pins its threads itself
-            return Daemon(workers=str(WORKER_CORE), args=args, build=self.build)
+            return Daemon(workers=str(WORKER_CORE), args=args, prefix=self.prefix, build=self.build)
 
     def add_port(self, number, tenant):
         """A VM of its own with one port."""

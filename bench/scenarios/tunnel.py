@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""VMs and other hosts: what VXLAN costs, beside OVS-DPDK's, and who waits for whom.
+
+The wire is a virtio-user device of the switch, whose other end is the generator, which plays the VMs of this host and
+those of the others in one loop. What the tunnel adds to a packet is told by whole turns of the loop in one process
+(bench/turn): there the same way is measured without a tunnel, too."""
+
+import os
+import statistics
+import subprocess
+
+from harness import FLOOD
+from machine import WORKER_CORE, Refused
+from peers.tunnel import THEIRS, OvsTunnel, StintTunnel
+
+LIMIT_SECONDS = 1800
+BARS = {
+    "tunnel.encap.64.vs_ovs": (">=", 2),
+    "tunnel.decap.64.vs_ovs": (">=", 2),
+    "tunnel.encap_added_cycles": ("<=", 60),
+    "tunnel.decap_added_cycles": ("<=", 90),
+    "tunnel.v6_sum_added_cycles": ("<=", 25),
+}
+BINARIES = ("bench/turn",)
+
+# What is added to what: {figure: (way, the way without)}.
+ADDED = {
+    "encap_added_cycles": ("to_wire", "to_wire_bare"),
+    "decap_added_cycles": ("from_wire", "from_wire_bare"),
+    "decap_sum_added_cycles": ("from_wire_sum", "from_wire"),
+    "v6_sum_added_cycles": ("to_wire_1400_v6", "to_wire_1400"),
+}
+NOTES = {
+    "tunnel.encap_added_cycles": "64 B over IPv4, bench/turn",
+    "tunnel.decap_added_cycles": "64 B over IPv4 without outer checksum, bench/turn",
+    "tunnel.decap_sum_added_cycles": "with one, which is verified",
+    "tunnel.v6_sum_added_cycles": "1,400 B over IPv6 with outer checksum, over IPv4 without one, bench/turn",
+}
+FAR = f"vni=1 address={THEIRS}"
+IN_TURNS = (StintTunnel, OvsTunnel)
+
+
+def turn_cycles(bench, loads):
+    """{way: cycles per packet}, medians of one run of bench/turn."""
+    command = ["taskset", "-c", str(WORKER_CORE), os.path.join(bench.build, "bench", "turn"), str(loads)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        raise Refused(f"bench/turn fails: {done.stdout[-300:]}{done.stderr[-300:]}")
+    words = (line.split() for line in done.stdout.splitlines() if ".cycles_p50 " in line)
+    return {name.split(".")[1]: float(value) for name, value, _ in words}
+
+
+def measure_added(bench):
+    number, loads = (3, 1500) if bench.quick else (7, 5000)
+    for _ in range(number):
+        cycles = turn_cycles(bench, loads)
+        for way, value in cycles.items():
+            bench.figures.add(f"tunnel.turn.{way}.cycles", value, "cycles/packet")
+        for name, (way, without) in ADDED.items():
+            bench.figures.add(f"tunnel.{name}", cycles[way] - cycles[without], "cycles/packet")
+    bench.say("added cycles: " + ", ".join(
+        f"{name.removesuffix('_added_cycles')} {statistics.median(bench.figures.rounds[f'tunnel.{name}'][-number:]):.0f}"
+        for name in ADDED))
+
+
+# Packets of 64 B: {load: (options of the VM here, streams)}. The VM there is number 1.
+LOADS = {
+    "encap": (f"attack=small {FLOOD}", []),
+    "decap": (f"attack=sink {FLOOD}", ["from=1 to=0 mode=saturate size=64"]),
+}
+
+
+def compare_in_turns(bench, name):
+    """One VM here and one on another host, as fast as the switch lets them, through ours and OVS."""
+    number, seconds = (3, 0.1) if bench.quick else (7, 0.25)
+    options, streams = LOADS[name]
+    far = [f"1 {FAR}"]
+    with bench.switch(StintTunnel, 1, far=far) as ours, bench.switch(OvsTunnel, 1, far=far) as ovs:
+        played = bench.play_in_turns([(switch, streams, options) for switch in (ours, ovs)], number, seconds)
+    for plays in played:
+        for peer, play in zip(IN_TURNS, plays):
+            bench.add_rates(f"tunnel.{name}.64.{peer.name}", play)
+        bench.compare(f"tunnel.{name}.64.vs_ovs", *plays, "one port and one uplink, in turns")
+    bench.say(f"{name} of 64 B in {number} turns: " + ", ".join(
+        f"{peer.name} {statistics.median(plays[i].pps for plays in played) / 1e6:.2f} Mpps, "
+        f"{statistics.median(plays[i].cycles or 0 for plays in played):.0f} cycles/packet"
+        for i, peer in enumerate(IN_TURNS)))
+
+
+def run(bench):
+    for name, text in NOTES.items():
+        bench.figures.note(name, text)
+    for _ in bench.each_round():
+        measure_added(bench)
+        for name in LOADS:
+            compare_in_turns(bench, name)
