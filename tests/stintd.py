@@ -98,23 +98,25 @@ class Stintd:
 
     def call(self, method, **params):
         """One call on a connection of its own; raises RpcError."""
-        request = {'jsonrpc': '2.0', 'id': 1, 'method': method, 'params': params}
+        reply = self.ask({'jsonrpc': '2.0', 'id': 1, 'method': method, 'params': params})
+        if 'error' in reply:
+            raise RpcError(reply['error'])
+        return reply['result']
+
+    def ask(self, request):
+        """Sends a request, or a batch of them, on a connection of its own; returns the answer."""
         with self.connect() as s:
             s.sendall(json.dumps(request).encode())
             answer = b''
             while True:
                 part = s.recv(1 << 20)
                 if not part:
-                    raise ConnectionError(f'{method}: stintd hung up')
+                    raise ConnectionError(f'{str(request)[:200]}: stintd hung up')
                 answer += part
                 try:
-                    reply = json.loads(answer)
-                    break
+                    return json.loads(answer)
                 except json.JSONDecodeError:
                     continue
-        if 'error' in reply:
-            raise RpcError(reply['error'])
-        return reply['result']
 
     def port(self, name):
         return self.call('port_list', name=name)[0]

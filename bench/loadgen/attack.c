@@ -35,6 +35,7 @@ static const struct attack_kind kinds[] = {
 	{"chain", flood_prepare_chain, flood_step, "packets in 256 descriptors each"},
 	{"broadcast", flood_prepare_broadcast, flood_step, "64 B broadcasts"},
 	{"unknown", flood_prepare_unknown, flood_step, "64 B packets to addresses nobody has"},
+	{"macs", flood_prepare_macs, flood_step, "64 B packets to `macs` addresses in turn"},
 	{"malformed", flood_prepare_malformed, flood_step, "descriptors wrong in five ways"},
 	{"mixed", flood_prepare_mixed, flood_step, "small, large, long and broadcast in turn"},
 	{"alternate", flood_prepare_alternate, flood_step_alternate,
@@ -205,6 +206,7 @@ struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz,
 	a->hz = hz;
 	a->vm = vm;
 	a->rng = 2463534242u + vm;
+	a->macs = spec->macs;
 	a->interval_tsc = spec->rate > 0 ? (uint64_t)((double)hz / spec->rate) : 0;
 	strcpy(a->socket, spec->socket);
 	a->kind = find_kind(spec->attack);

@@ -36,6 +36,7 @@ struct attack {
 	uint64_t progress_tsc; /* when the device was last seen to have taken something */
 	uint16_t progress;
 	uint32_t rng;
+	uint16_t macs;  /* flood: addresses that it sends to */
 	uint32_t phase; /* flood: where in its pattern it is */
 	uint16_t vm;
 	uint8_t stage; /* of setting the device up */
@@ -67,6 +68,7 @@ void flood_prepare_large(struct attack *a);
 void flood_prepare_chain(struct attack *a);
 void flood_prepare_broadcast(struct attack *a);
 void flood_prepare_unknown(struct attack *a);
+void flood_prepare_macs(struct attack *a);
 void flood_prepare_malformed(struct attack *a);
 void flood_prepare_mixed(struct attack *a);
 void flood_prepare_alternate(struct attack *a);

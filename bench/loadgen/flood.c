@@ -32,13 +32,16 @@
 #define PIECES_AT  (CHAIN_AT + CHAINS * CHAIN_LEN * sizeof(struct vring_desc))
 #define SINK_BUFS  256
 #define SINK_SIZE  2048u
-#define CHEAP_RUN  4096 /* alternate: packets of each kind in a row */
+#define MACS_SIZE  128u
+#define MOST_MACS  16384 /* places of packets of attack `macs` */
+#define CHEAP_RUN  4096  /* alternate: packets of each kind in a row */
 #define DEAR_RUN   64
 #define GIVEN_AWAY 256 /* balloon: pages, each with the end of one packet */
 
 _Static_assert(PIECES_AT + LARGES * PIECES * sizeof(struct vring_desc) <= ATTACK_AREA,
 	       "packets and tables fit the area");
 _Static_assert(GIVEN_AWAY *PIECE <= LARGES * LARGE_SIZE, "they fit in the large ones' place");
+_Static_assert(MOST_MACS *MACS_SIZE <= ATTACK_AREA, "they fit the area");
 _Static_assert(SINK_BUFS *SINK_SIZE == ATTACK_SINK, "the sink is all receive buffers");
 _Static_assert(MTUS *MTU_SIZE <= LARGES * LARGE_SIZE, "they fit in the large ones' place");
 
@@ -201,6 +204,20 @@ void flood_prepare_unknown(struct attack *a)
 		struct rte_ether_addr to = frame_unknown_mac(a->vm * 65536u + i);
 
 		desc_small(a, i, &to);
+	}
+	offer_tx(a);
+}
+
+/* Each packet lies in a place of its own, however many addresses there are: only these differ. */
+void flood_prepare_macs(struct attack *a)
+{
+	uint16_t n = RTE_MIN(attack_tx(a)->size, MOST_MACS);
+
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++) {
+		struct rte_ether_addr to = frame_unknown_mac(i % n % a->macs);
+		uint8_t *at = a->area + (size_t)(i % n) * MACS_SIZE;
+
+		set_desc(a, i, at, attack_frame(a, at, &to, peer_of(a), 64, false), 0);
 	}
 	offer_tx(a);
 }

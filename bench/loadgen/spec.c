@@ -35,6 +35,7 @@ static const struct key vm_keys[] = {
 	{"tso", K_BOOL, FIELD(vm_spec, tso), 0, 1},
 	{"kick_always", K_BOOL, FIELD(vm_spec, kick_always), 0, 1},
 	{"rate", K_DOUBLE, FIELD(vm_spec, rate), 0, 1e9},
+	{"macs", K_U16, FIELD(vm_spec, macs), 1, 32768},
 	{"rx_rate", K_DOUBLE, FIELD(vm_spec, rx_rate), 0, 1e9},
 	{"address", K_STR, FIELD(vm_spec, address), 0, 0},
 	{"mac", K_STR, FIELD(vm_spec, mac), 0, 0},
@@ -381,6 +382,7 @@ static int vm_line(struct spec *s, char **save)
 			    .mergeable = true,
 			    .in_order = true,
 			    .rate = 1000,
+			    .macs = 1,
 			    .vni = 1};
 	const char *range = strtok_r(NULL, " \t,\n", save);
 

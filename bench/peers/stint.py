@@ -32,7 +32,7 @@ class Stint:
         self.args = list(args)
         self.build = build
         self.prefix = []  # of the daemon's command
-        self.mtu = 9000
+        self.network = {"mtu": 9000}  # parameters of all networks
         self.tenants = tenants or {"bench": range(ports)}
         self.driver = load_driver(os.environ.get("STINT_BUILD", "build"))
         self.ports = ports
@@ -53,7 +53,7 @@ class Stint:
         self.socket = self.daemon.path("port-%d.sock")
         for vni, name in enumerate(self.tenants, 1):
             self._set_up("tenant_create", name=name)
-            self._set_up("network_create", name=f"{name}-net", tenant=name, vni=vni, mtu=self.mtu)
+            self._set_up("network_create", name=f"{name}-net", tenant=name, vni=vni, **self.network)
         began = time.monotonic()
         for name, numbers in self.tenants.items():
             for i in numbers:

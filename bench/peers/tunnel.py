@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 
+from machine import Refused
 from peers.ovs import Ovs
 from peers.stint import TESTS, Stint, load_driver
 
@@ -22,6 +23,9 @@ THEIR_MAC = "02:53:ff:00:00:01"  # bench/loadgen/wire.c
 UNDERLAY_MTU = 1600
 MTU = 1500
 RING = 1024  # of the uplink
+BATCH = 256  # calls at once
+HOSTS = 256  # of OTHERS, at most
+TABLE_SIZE = 65536
 
 
 def load_netns():
@@ -45,18 +49,24 @@ def numbers(line):
     return int(last or first) - int(first) + 1
 
 
+def far_mac(number):
+    """The addresses that the generator's attack `macs` sends to (bench/loadgen/frame.c)."""
+    return "02:99:" + number.to_bytes(4, "big").hex(":")
+
+
 def device(socket):
     return f"net_virtio_user0,path={socket},queues=1,queue_size={RING}"
 
 
 class StintTunnel(Stint):
-    """All networks are at one VTEP. Its other hosts are THEIRS and `hosts` of OTHERS, all beyond the same next hop."""
+    """All networks are at one VTEP, and reach host THEIRS and those of OTHERS, which are beyond it."""
     name = "stint"
 
-    def __init__(self, tmp, ports, far=(), hosts=(), tx_wait_us=None, args=(), **options):
+    def __init__(self, tmp, ports, far=(), macs=0, tx_wait_us=None, args=(), **options):
+        """macs: so many addresses are known to be behind HOSTS other hosts, in turn."""
         super().__init__(tmp, ports, args=["--uplinks", *args], **options)
-        self.mtu = MTU
-        self.hosts = [THEIRS, *hosts]
+        self.network = {"mtu": MTU, **({"mac_table_size": TABLE_SIZE} if macs else {})}
+        self.macs = macs
         self.far_vms = far
         self.tx_wait_us = tx_wait_us
         self.nets = []
@@ -90,9 +100,23 @@ class StintTunnel(Stint):
         self._set_up("vtep_create", name="vtep0", uplink="up0", address=OURS)
         for tenant in self.tenants:
             self._set_up("network_set", name=f"{tenant}-net", vtep="vtep0")
-            for host in self.hosts:
-                self._set_up("network_add_remote", network=f"{tenant}-net", address=host)
+            self._set_up("network_add_remote", network=f"{tenant}-net", address=THEIRS)
+        self._add_addresses()
         self.driver.wait_for(lambda: {r["state"] for r in self.call("remote_list")} == {"up"}, 20, "the remotes are up")
+
+    def _add_addresses(self):
+        """To the first network, many at once."""
+        network = f"{next(iter(self.tenants))}-net"
+        requests = [{"jsonrpc": "2.0", "id": i, "method": "fdb_add",
+                     "params": {"network": network, "mac": far_mac(i), "remote": f"10.8.0.{i % HOSTS}"}}
+                    for i in range(self.macs)]
+        for at in range(0, len(requests), BATCH):
+            answers = self.daemon.ask(requests[at:at + BATCH])
+            failed = [answer["error"] for answer in answers if "error" in answer]
+            if failed:
+                raise Refused(f"fdb_add: {failed[0]}")
+        if requests:
+            self.commands.append(f"rpc> fdb_add, {len(requests)} times")
 
     def read(self):
         """Packets from the wire count where they arrive."""

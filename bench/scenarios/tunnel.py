@@ -20,6 +20,7 @@ BARS = {
     "tunnel.encap_added_cycles": ("<=", 60),
     "tunnel.decap_added_cycles": ("<=", 90),
     "tunnel.v6_sum_added_cycles": ("<=", 25),
+    "tunnel.macs10000_over_1": ("<=", 1.10),
 }
 BINARIES = ("bench/turn",)
 
@@ -34,6 +35,7 @@ NOTES = {
     "tunnel.encap_added_cycles": "64 B over IPv4, bench/turn",
     "tunnel.decap_added_cycles": "64 B over IPv4 without outer checksum, bench/turn",
     "tunnel.decap_sum_added_cycles": "with one, which is verified",
+    "tunnel.macs10000_over_1": "64 B to 10,000 addresses behind 256 hosts, over as many to one address, in turns",
     "tunnel.v6_sum_added_cycles": "1,400 B over IPv6 with outer checksum, over IPv4 without one, bench/turn",
 }
 FAR = f"vni=1 address={THEIRS}"
@@ -87,6 +89,25 @@ def compare_in_turns(bench, name):
         for i, peer in enumerate(IN_TURNS)))
 
 
+MANY_MACS = 10000
+MACS_RING = 16384  # a place for each
+
+
+def compare_macs(bench):
+    """A VM sends to one address on another host, and one to 10,000 on 256, in turns."""
+    number, seconds = (3, 0.1) if bench.quick else (7, 0.25)
+    counts = (1, MANY_MACS)
+    with bench.switch(StintTunnel, 1, macs=1) as one, bench.switch(StintTunnel, 1, macs=MANY_MACS) as many:
+        played = bench.play_in_turns([(switch, [], f"attack=macs macs={macs} rate=100000 ring={MACS_RING}")
+                                      for switch, macs in zip((one, many), counts)], number, seconds)
+    for plays in played:
+        for macs, play in zip(counts, plays):
+            bench.figures.add(f"tunnel.macs{macs}.cycles", play.cycles, "cycles/packet")
+        bench.figures.add(f"tunnel.macs{MANY_MACS}_over_1", plays[1].cycles / plays[0].cycles, "ratio")
+    bench.say(f"one address and {MANY_MACS}, in turns: "
+              + ", ".join(f"{one.cycles:.0f}/{many.cycles:.0f}" for one, many in played) + " cycles/packet")
+
+
 def run(bench):
     for name, text in NOTES.items():
         bench.figures.note(name, text)
@@ -94,3 +115,4 @@ def run(bench):
         measure_added(bench)
         for name in LOADS:
             compare_in_turns(bench, name)
+        compare_macs(bench)
