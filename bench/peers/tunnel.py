@@ -62,12 +62,13 @@ class StintTunnel(Stint):
     """All networks are at one VTEP, and reach host THEIRS and those of OTHERS, which are beyond it."""
     name = "stint"
 
-    def __init__(self, tmp, ports, far=(), macs=0, tx_wait_us=None, args=(), **options):
-        """macs: so many addresses are known to be behind HOSTS other hosts, in turn."""
+    def __init__(self, tmp, ports, far=(), macs=0, tx_wait_us=None, wire_options="", args=(), **options):
+        """wire_options: for the generator's end of the wire. macs: so many addresses are known to be behind HOSTS other hosts, in turn."""
         super().__init__(tmp, ports, args=["--uplinks", *args], **options)
         self.network = {"mtu": MTU, **({"mac_table_size": TABLE_SIZE} if macs else {})}
         self.macs = macs
         self.far_vms = far
+        self.wire_options = wire_options
         self.tx_wait_us = tx_wait_us
         self.nets = []
 
@@ -91,7 +92,7 @@ class StintTunnel(Stint):
 
     @property
     def far(self):
-        return far_lines(self.ports, self.wire, self.far_vms)
+        return far_lines(self.ports, f"{self.wire} {self.wire_options}", self.far_vms)
 
     def connect(self):
         wait = {} if self.tx_wait_us is None else {"tx_wait_us": self.tx_wait_us}
@@ -117,6 +118,12 @@ class StintTunnel(Stint):
                 raise Refused(f"fdb_add: {failed[0]}")
         if requests:
             self.commands.append(f"rpc> fdb_add, {len(requests)} times")
+
+    def lost(self):
+        """Packets to the wire that were dropped, and those from there by port, so far."""
+        ports = self.call("stats_ports")
+        to_wire = sum(port["dropped"] for port in ports) + sum(q["tx_dropped"] for q in self.call("stats_uplinks"))
+        return {"to_wire": to_wire, **{port["port"]: sum(port["wire_drops"].values()) for port in ports}}
 
     def read(self):
         """Packets from the wire count where they arrive."""
