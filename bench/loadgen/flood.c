@@ -32,6 +32,8 @@
 #define PIECES_AT  (CHAIN_AT + CHAINS * CHAIN_LEN * sizeof(struct vring_desc))
 #define SINK_BUFS  256
 #define SINK_SIZE  2048u
+#define SINK_STEPS 1024 /* from one broadcast to the next */
+#define SINK_TIMES 8
 #define MACS_SIZE  128u
 #define MOST_MACS  16384 /* places of packets of attack `macs` */
 #define CHEAP_RUN  4096  /* alternate: packets of each kind in a row */
@@ -382,9 +384,16 @@ void flood_step_alternate(struct attack *a)
 	show(r, to);
 }
 
+/* Says where it is some times more: the first time may have been before the ring was enabled. */
 void flood_step_sink(struct attack *a)
 {
-	(void)a;
+	struct driver_ring *r = attack_tx(a);
+
+	if (a->steps >= SINK_TIMES * SINK_STEPS || a->steps % SINK_STEPS != 0)
+		return;
+	r->avail->ring[r->avail_at % r->size] = 0;
+	if (r->avail_at != full_at(r))
+		show(r, (uint16_t)(r->avail_at + 1));
 }
 
 /* As a balloon's pages are: who touches them next gets new ones, which take the kernel a while. */
