@@ -78,9 +78,11 @@ class Generator:
 
     def run(self, vms, streams, seconds, on_listening=None, on_ready=None, on_start=None, on_end=None, on_phase=None,
             **options):
-        """A whole session. on_listening is called when a switch with an uplink is to connect it, on_ready is called when all ports are up, on_start and on_end when the measured time
-        begins and ends; on_phase(name) before each of the phases, while traffic flows. Returns the figures."""
-        react = {"listening": on_listening, "ready": on_ready, "measuring": on_start, "measured": on_end, "phase": on_phase}
+        """A whole session. on_listening is called when a switch with an uplink is to connect it, on_ready when all
+        ports are up, on_start and on_end when the measured time begins and ends; on_phase(name) before each of the
+        phases, while traffic flows. Returns the figures."""
+        react = {"listening": on_listening, "ready": on_ready, "measuring": on_start, "measured": on_end,
+                 "phase": on_phase}
         with contextlib.closing(self.start(vms, streams, seconds, **options)) as session:
             for what, *names in session.events():
                 if react[what]:

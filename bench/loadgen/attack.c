@@ -206,6 +206,8 @@ struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz,
 	a->hz = hz;
 	a->vm = vm;
 	a->rng = 2463534242u + vm;
+	/* VMs attack in pairs. */
+	a->peer = spec->peer < MAX_VMS ? spec->peer : vm ^ 1u;
 	a->macs = spec->macs;
 	a->interval_tsc = spec->rate > 0 ? (uint64_t)((double)hz / spec->rate) : 0;
 	strcpy(a->socket, spec->socket);

@@ -36,6 +36,7 @@ struct attack {
 	uint64_t progress_tsc; /* when the device was last seen to have taken something */
 	uint16_t progress;
 	uint32_t rng;
+	uint16_t peer;  /* whom it sends to */
 	uint16_t macs;  /* flood: addresses that it sends to */
 	uint32_t phase; /* flood: where in its pattern it is */
 	uint16_t vm;

@@ -55,12 +55,6 @@ static struct rte_ether_addr mac_of_all(void)
 	return all;
 }
 
-/* Whom it sends to: VMs attack in pairs. */
-static uint16_t peer_of(const struct attack *a)
-{
-	return a->vm ^ 1u;
-}
-
 static void set_desc(struct attack *a, uint32_t i, const void *at, uint32_t len, uint16_t flags)
 {
 	attack_tx(a)->desc[i] = (struct vring_desc){vhost_fe_gpa(&a->fe, at), len, flags, 0};
@@ -77,17 +71,17 @@ static uint8_t *slot(const struct attack *a, uint32_t i, bool to_peer)
 static void desc_mtu(struct attack *a, uint32_t i)
 {
 	uint8_t *at = a->area + LARGE_AT + (size_t)(i % MTUS) * MTU_SIZE;
-	struct rte_ether_addr to = frame_mac(peer_of(a));
+	struct rte_ether_addr to = frame_mac(a->peer);
 
-	set_desc(a, i, at, attack_frame(a, at, &to, peer_of(a), MTU_LEN, false), 0);
+	set_desc(a, i, at, attack_frame(a, at, &to, a->peer, MTU_LEN, false), 0);
 }
 
 static void desc_small(struct attack *a, uint32_t i, const struct rte_ether_addr *to)
 {
-	struct rte_ether_addr peer = frame_mac(peer_of(a));
+	struct rte_ether_addr peer = frame_mac(a->peer);
 	uint8_t *at = slot(a, i, rte_is_same_ether_addr(to, &peer));
 
-	set_desc(a, i, at, attack_frame(a, at, to, peer_of(a), 64, false), 0);
+	set_desc(a, i, at, attack_frame(a, at, to, a->peer, 64, false), 0);
 }
 
 /* One packet in guest pages, through an indirect table, as a guest's TCP would send it. */
@@ -97,9 +91,9 @@ static void desc_large(struct attack *a, uint32_t i)
 	uint8_t *at = a->area + LARGE_AT + (size_t)n * LARGE_SIZE;
 	struct vring_desc *table =
 		(struct vring_desc *)(void *)(a->area + PIECES_AT) + (size_t)n * PIECES;
-	struct rte_ether_addr to = frame_mac(peer_of(a));
+	struct rte_ether_addr to = frame_mac(a->peer);
 
-	left = attack_frame(a, at, &to, peer_of(a), LARGE_LEN, true);
+	left = attack_frame(a, at, &to, a->peer, LARGE_LEN, true);
 	for (uint32_t k = 0; left > 0; k++) {
 		uint32_t len = left < PIECE ? left : PIECE;
 
@@ -121,11 +115,11 @@ static void desc_chain(struct attack *a, uint32_t i)
 	struct vring_desc *table = (struct vring_desc *)(void *)(a->area + CHAIN_AT) +
 				   (size_t)(i % CHAINS) * CHAIN_LEN;
 	uint8_t *at = slot(a, i, true);
-	struct rte_ether_addr to = frame_mac(peer_of(a));
+	struct rte_ether_addr to = frame_mac(a->peer);
 
 	for (uint32_t k = 0; k < CHAIN_LEN; k++) {
 		table[k].addr = vhost_fe_gpa(&a->fe, k ? a->area + LARGE_AT + 64 * k : at);
-		table[k].len = k ? 1 : attack_frame(a, at, &to, peer_of(a), 64, false);
+		table[k].len = k ? 1 : attack_frame(a, at, &to, a->peer, 64, false);
 		table[k].flags = k + 1 < CHAIN_LEN ? VRING_DESC_F_NEXT : 0;
 		table[k].next = (uint16_t)(k + 1);
 	}
@@ -163,7 +157,7 @@ void flood_prepare_sink(struct attack *a)
 
 void flood_prepare_small(struct attack *a)
 {
-	struct rte_ether_addr to = frame_mac(peer_of(a));
+	struct rte_ether_addr to = frame_mac(a->peer);
 
 	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		desc_small(a, i, &to);
@@ -219,7 +213,7 @@ void flood_prepare_macs(struct attack *a)
 		struct rte_ether_addr to = frame_unknown_mac(i % n % a->macs);
 		uint8_t *at = a->area + (size_t)(i % n) * MACS_SIZE;
 
-		set_desc(a, i, at, attack_frame(a, at, &to, peer_of(a), 64, false), 0);
+		set_desc(a, i, at, attack_frame(a, at, &to, a->peer, 64, false), 0);
 	}
 	offer_tx(a);
 }
@@ -235,7 +229,7 @@ void flood_prepare_malformed(struct attack *a)
 						vhost_fe_gpa(&a->fe, a->area), 0, NULL};
 	struct rte_ether_addr all = mac_of_all();
 
-	attack_frame(a, a->area, &all, peer_of(a), 100, false);
+	attack_frame(a, a->area, &all, a->peer, 100, false);
 	for (uint16_t i = 0; i < attack_tx(a)->size; i++)
 		bad_chain_add(attack_tx(a), kinds[i % 5], &places, false);
 	offer_tx(a);
@@ -257,7 +251,7 @@ static void desc_mixed(struct attack *a, uint16_t i)
 /* Small, large and long ones, and broadcasts, one after the other. */
 void flood_prepare_mixed(struct attack *a)
 {
-	struct rte_ether_addr to = frame_mac(peer_of(a));
+	struct rte_ether_addr to = frame_mac(a->peer);
 
 	for (uint16_t i = 0; i < attack_tx(a)->size; i++) {
 		if (i % 4 == 3)
@@ -282,9 +276,9 @@ static void desc_balloon(struct attack *a, uint32_t i)
 	uint32_t n = i % GIVEN_AWAY;
 	struct vring_desc *table =
 		(struct vring_desc *)(void *)(a->area + PIECES_AT) + (size_t)n * 2;
-	struct rte_ether_addr to = frame_mac(peer_of(a));
+	struct rte_ether_addr to = frame_mac(a->peer);
 	uint8_t *at = slot(a, i, true);
-	uint32_t len = attack_frame(a, at, &to, peer_of(a), 64, false);
+	uint32_t len = attack_frame(a, at, &to, a->peer, 64, false);
 
 	table[0] = (struct vring_desc){vhost_fe_gpa(&a->fe, at), len, VRING_DESC_F_NEXT, 1};
 	table[1] = (struct vring_desc){vhost_fe_gpa(&a->fe, a->area + LARGE_AT + (size_t)n * PIECE),
@@ -302,7 +296,7 @@ void flood_prepare_balloon(struct attack *a)
 /* The first half of the descriptors is cheap, the second dear; flood_step_alternate chooses. */
 void flood_prepare_alternate(struct attack *a)
 {
-	struct rte_ether_addr to = frame_mac(peer_of(a));
+	struct rte_ether_addr to = frame_mac(a->peer);
 	uint16_t half = attack_tx(a)->size / 2;
 
 	for (uint16_t i = 0; i < half; i++) {

@@ -12,8 +12,9 @@
 #include "bench/loadgen/spec.h"
 #include "bench/loadgen/wire.h"
 
-#define BURST      32
-#define MAX_QUEUES 8
+#define BURST       32
+#define MAX_QUEUES  8
+#define MAX_REPLIES 128
 
 struct fe_port;
 
@@ -32,6 +33,11 @@ struct port {
 	uint32_t credits, window;
 	uint64_t last_rx_tsc;
 	uint64_t reinjected;
+
+	/* Replies that are to be sent. On a wire they wait until there is room, since requests that
+	 * nobody answers would end the measurement. */
+	uint16_t n_replies;
+	struct rte_mbuf *reply[MAX_REPLIES];
 
 	uint64_t rx_packets, rx_bytes;
 	uint64_t rx_polls, rx_empty;

@@ -111,27 +111,40 @@ static bool inspect(struct generator *g, struct port *p, struct rte_mbuf *m, uin
 	return true;
 }
 
+static void send_replies(struct port *p, uint16_t queue)
+{
+	uint16_t sent = port_tx(p, queue, p->reply, p->n_replies), rest = p->n_replies - sent;
+
+	if (p->wire) {
+		memmove(p->reply, p->reply + sent, rest * sizeof(struct rte_mbuf *));
+		p->n_replies = rest;
+		return;
+	}
+	p->echo_dropped += rest;
+	rte_pktmbuf_free_bulk(p->reply + sent, rest);
+	p->n_replies = 0;
+}
+
 static void inspect_burst(struct generator *g, struct port *p, uint16_t queue,
 			  struct rte_mbuf **pkts, uint16_t n)
 {
-	struct rte_mbuf *echo[BURST];
-	uint16_t n_echo = 0, sent;
 	uint64_t now = rte_rdtsc();
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
 	for (uint16_t i = 0; i < n; i++) {
 		p->rx_bytes += pkts[i]->pkt_len;
-		if (inspect(g, p, pkts[i], now))
-			echo[n_echo++] = pkts[i];
-		else
+		if (!inspect(g, p, pkts[i], now)) {
 			rte_pktmbuf_free(pkts[i]);
+		} else if (p->n_replies == MAX_REPLIES) {
+			p->echo_dropped++;
+			rte_pktmbuf_free(pkts[i]);
+		} else {
+			p->reply[p->n_replies++] = pkts[i];
+		}
 	}
-	if (n_echo == 0)
-		return;
-	sent = port_tx(p, queue, echo, n_echo);
-	p->echo_dropped += n_echo - sent;
-	rte_pktmbuf_free_bulk(echo + sent, n_echo - sent);
+	if (p->n_replies > 0)
+		send_replies(p, queue);
 }
 
 /* Takes what has come in for a VM. */
@@ -188,6 +201,8 @@ void receive(struct generator *g, struct port *p, uint16_t queue)
 	struct rte_mbuf *pkts[BURST];
 	uint16_t n = port_rx(p, queue, pkts, BURST);
 
+	if (p->n_replies > 0)
+		send_replies(p, queue);
 	p->rx_polls++;
 	if (n == 0)
 		p->rx_empty++;

@@ -35,6 +35,7 @@ static const struct key vm_keys[] = {
 	{"tso", K_BOOL, FIELD(vm_spec, tso), 0, 1},
 	{"kick_always", K_BOOL, FIELD(vm_spec, kick_always), 0, 1},
 	{"rate", K_DOUBLE, FIELD(vm_spec, rate), 0, 1e9},
+	{"peer", K_U16, FIELD(vm_spec, peer), 0, MAX_VMS - 1},
 	{"macs", K_U16, FIELD(vm_spec, macs), 1, 32768},
 	{"rx_rate", K_DOUBLE, FIELD(vm_spec, rx_rate), 0, 1e9},
 	{"address", K_STR, FIELD(vm_spec, address), 0, 0},
@@ -382,6 +383,7 @@ static int vm_line(struct spec *s, char **save)
 			    .mergeable = true,
 			    .in_order = true,
 			    .rate = 1000,
+			    .peer = MAX_VMS,
 			    .macs = 1,
 			    .vni = 1};
 	const char *range = strtok_r(NULL, " \t,\n", save);

@@ -37,6 +37,7 @@ struct vm_spec {
 	uint16_t queues, ring;
 	bool packed, server, mergeable, in_order, tso, kick_always;
 	double rate;      /* attack steps a second */
+	uint16_t peer;    /* whom it attacks; MAX_VMS: its neighbour */
 	uint16_t macs;    /* attack `macs`: addresses that it sends to */
 	double rx_rate;   /* of a wire: packets that it takes in a second; 0: no limit */
 	char address[16]; /* IPv4: of the remote's host, and of the VTEP that a wire leads to, */

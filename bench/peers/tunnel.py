@@ -54,6 +54,11 @@ def far_mac(number):
     return "02:99:" + number.to_bytes(4, "big").hex(":")
 
 
+def other_host(number):
+    """One of OTHERS."""
+    return f"10.8.0.{number % HOSTS}"
+
+
 def device(socket):
     return f"net_virtio_user0,path={socket},queues=1,queue_size={RING}"
 
@@ -62,12 +67,14 @@ class StintTunnel(Stint):
     """All networks are at one VTEP, and reach host THEIRS and those of OTHERS, which are beyond it."""
     name = "stint"
 
-    def __init__(self, tmp, ports, far=(), macs=0, tx_wait_us=None, wire_options="", args=(), **options):
-        """wire_options: for the generator's end of the wire. macs: so many addresses are known to be behind HOSTS other hosts, in turn."""
+    def __init__(self, tmp, ports, far=(), macs=0, flooded=None, tx_wait_us=None, wire_options="", args=(), **options):
+        """flooded: {tenant: so many hosts of OTHERS get its floods, beside THEIRS}; wire_options: for the generator's
+        end of the wire; macs: so many addresses are known to be behind HOSTS other hosts, in turn."""
         super().__init__(tmp, ports, args=["--uplinks", *args], **options)
         self.network = {"mtu": MTU, **({"mac_table_size": TABLE_SIZE} if macs else {})}
         self.macs = macs
         self.far_vms = far
+        self.flooded = flooded or {}
         self.wire_options = wire_options
         self.tx_wait_us = tx_wait_us
         self.nets = []
@@ -102,22 +109,30 @@ class StintTunnel(Stint):
         for tenant in self.tenants:
             self._set_up("network_set", name=f"{tenant}-net", vtep="vtep0")
             self._set_up("network_add_remote", network=f"{tenant}-net", address=THEIRS)
+        self._add_flooded()
         self._add_addresses()
         self.driver.wait_for(lambda: {r["state"] for r in self.call("remote_list")} == {"up"}, 20, "the remotes are up")
 
     def _add_addresses(self):
-        """To the first network, many at once."""
+        """To the first network."""
         network = f"{next(iter(self.tenants))}-net"
-        requests = [{"jsonrpc": "2.0", "id": i, "method": "fdb_add",
-                     "params": {"network": network, "mac": far_mac(i), "remote": f"10.8.0.{i % HOSTS}"}}
-                    for i in range(self.macs)]
+        self._call_often("fdb_add", [{"network": network, "mac": far_mac(i), "remote": other_host(i)}
+                                     for i in range(self.macs)])
+
+    def _add_flooded(self):
+        self._call_often("network_add_remote", [{"network": f"{tenant}-net", "address": other_host(i)}
+                                                for tenant, n in self.flooded.items() for i in range(n)])
+
+    def _call_often(self, method, calls):
+        """The same method, many times at once."""
+        requests = [{"jsonrpc": "2.0", "id": i, "method": method, "params": params} for i, params in enumerate(calls)]
         for at in range(0, len(requests), BATCH):
             answers = self.daemon.ask(requests[at:at + BATCH])
             failed = [answer["error"] for answer in answers if "error" in answer]
             if failed:
-                raise Refused(f"fdb_add: {failed[0]}")
+                raise Refused(f"{method}: {failed[0]}")
         if requests:
-            self.commands.append(f"rpc> fdb_add, {len(requests)} times")
+            self.commands.append(f"rpc> {method}, {len(requests)} times")
 
     def lost(self):
         """Packets to the wire that were dropped, and those from there by port, so far."""

@@ -9,9 +9,11 @@ import os
 import statistics
 import subprocess
 
+from figures import answer_text
 from harness import FLOOD
 from machine import WORKER_CORE, Refused
 from peers.tunnel import THEIRS, OvsTunnel, StintTunnel
+from scenarios.isolation import GUARANTEE, REFILL, SLICE_US, TIMEOUT_US, WINDOWS, latency
 
 LIMIT_SECONDS = 1800
 BARS = {
@@ -23,6 +25,7 @@ BARS = {
     "tunnel.macs10000_over_1": ("<=", 1.10),
     "tunnel.hold_loss": ("==", 0),
     "tunnel.wire_flood.victim_loss": ("==", 0),
+    "tunnel.isolation.worst_excess_slices": ("<=", 2),
 }
 BINARIES = ("bench/turn",)
 
@@ -41,7 +44,7 @@ NOTES = {
     "tunnel.hold_loss": "of four VMs that send twice what the wire takes",
     "tunnel.wire_flood.victim_loss": "while another VM is flooded from the wire, and takes all of it, or has 5 % of the "
                                      "worker's time",
-    "tunnel.v6_sum_added_cycles": "1,400 B over IPv6 with outer checksum, over IPv4 without one, bench/turn",
+    "tunnel.v6_sum_added_cycles": "1,400 B over IPv6 with outer checksum, less over IPv4 without, bench/turn",
 }
 FAR = f"vni=1 address={THEIRS}"
 IN_TURNS = (StintTunnel, OvsTunnel)
@@ -65,9 +68,9 @@ def measure_added(bench):
             bench.figures.add(f"tunnel.turn.{way}.cycles", value, "cycles/packet")
         for name, (way, without) in ADDED.items():
             bench.figures.add(f"tunnel.{name}", cycles[way] - cycles[without], "cycles/packet")
-    bench.say("added cycles: " + ", ".join(
-        f"{name.removesuffix('_added_cycles')} {statistics.median(bench.figures.rounds[f'tunnel.{name}'][-number:]):.0f}"
-        for name in ADDED))
+    found = {name: statistics.median(bench.figures.rounds[f"tunnel.{name}"][-number:]) for name in ADDED}
+    bench.say("added cycles: " + ", ".join(f"{name.removesuffix('_added_cycles')} {value:.0f}"
+                                           for name, value in found.items()))
 
 
 # Packets of 64 B: {load: (options of the VM here, streams)}. The VM there is number 1.
@@ -174,13 +177,117 @@ def measure_wire_flood(bench):
               f"another VM {missing:.0f} are missing, {dropped} are dropped")
 
 
+VICTIMS = len(WINDOWS)
+HOSTS = 256
+MODES = ("none", "time")
+
+
+class Adversary:
+    """Hostile VMs of this host, (kind of attack, how many, options) each, and what floods them from the wire. In the
+    texts, `far` is a hostile VM of another host, `stranger` one in a network that is not here, `all` are those of this
+    host. Floods of this host's go to so many other hosts."""
+
+    def __init__(self, *parts, flood="", flooded=0):
+        self.parts = parts
+        self.vms = VICTIMS + sum(count for _, count, _ in parts)
+        self.numbers = {"far": self.vms + VICTIMS, "stranger": self.vms + VICTIMS + 1,
+                        "all": f"{VICTIMS}-{self.vms - 1}"}
+        self.streams = [f"name=flood mode=open size=64 {flood.format(**self.numbers)}"] if flood else []
+        self.flooded = {"hostile": flooded} if flooded else None
+
+    def lines(self, socket):
+        """The generator's VMs of this host, victims first."""
+        lines, first = [f"0-{VICTIMS - 1} socket={socket}"], VICTIMS
+        for kind, count, options in self.parts:
+            lines.append(f"{first}-{first + count - 1} socket={socket} attack={kind} {options.format(**self.numbers)}")
+            first += count
+        return lines
+
+    def far(self):
+        """Those of other hosts: the victims' ends of their conversations first."""
+        return [f"{self.vms}-{self.vms + VICTIMS - 1} vni=1 address={THEIRS}",
+                f"{self.numbers['far']} vni=2 address={THEIRS}", f"{self.numbers['stranger']} vni=999 address={THEIRS}"]
+
+
+BESIDE_PPS = 1_000_000  # from the wire, to a busy worker: more than it takes in would wait in the uplink's ring
+TO_ALL_PPS = 100_000  # copied to all 16 hostile VMs
+TO_FAR = f"{REFILL} peer={{far}}"
+# Beside floods from the wire hostile VMs flood each other, so that the worker is busy.
+LOCAL = (("small", 2, REFILL), ("sink", 2, REFILL))
+ADVERSARIES = {
+    "small": Adversary(("small", 4, TO_FAR)),
+    "large": Adversary(("large", 4, f"{TO_FAR} ring=1024")),
+    "broadcast": Adversary(("broadcast", 4, REFILL), flooded=HOSTS),
+    "from_wire": Adversary(*LOCAL, flood=f"from={{far}} to={{all}} all=1 rate={BESIDE_PPS}"),
+    "from_wire_to_all": Adversary(*LOCAL, ("sink", 12, REFILL), flood=f"from={{far}} to=broadcast rate={TO_ALL_PPS}"),
+    "from_strangers": Adversary(*LOCAL, flood=f"from={{stranger}} to={{all}} all=1 rate={BESIDE_PPS}"),
+}
+QUICK = ("small", "from_wire")
+
+
+def phases(number, adversary):
+    """Alone comes first, when no ring of the adversary is full; the modes take turns in who is next."""
+    order = [("alone", window) for window in WINDOWS]
+    order += [(mode, window) for window in WINDOWS for mode in MODES[number % 2:] + MODES[:number % 2]]
+    flood = "+flood" if adversary.streams else ""
+    return [f"{mode}_{window} streams=w{window}{flood if mode != 'alone' else ''} attacks={int(mode != 'alone')}"
+            for mode, window in order]
+
+
+def measure_adversary(bench, name, number):
+    """Returns {(mode, window): p99 in us} of requests to another host and back."""
+    adversary = ADVERSARIES[name]
+    streams = [f"name=w{window} from={i} to={adversary.vms + i} mode=request window={window} size=64 "
+               f"timeout_us={TIMEOUT_US}" for i, window in enumerate(WINDOWS)]
+    tenants = {"victim": range(VICTIMS), "hostile": range(VICTIMS, adversary.vms)}
+    with bench.switch(StintTunnel, adversary.vms, tenants=tenants, far=adversary.far(),
+                      flooded=adversary.flooded, tx_wait_us=PATIENCE_US) as switch:
+        def begin(phase):
+            switch.call("scheduler_set", mode="none" if phase.startswith("none") else "time", slice_us=SLICE_US)
+
+        for i in range(VICTIMS):
+            switch.call("budget_set", vm=f"vm{i}", **GUARANTEE)
+        raw = bench.play_phases(switch, [*streams, *adversary.streams],
+                                [*adversary.lines(switch.socket), *switch.far], phases(number, adversary), begin,
+                                seconds=0.12 if bench.quick else 1.0, warmup=0.06 if bench.quick else 0.2)
+    p99 = {}
+    for mode in ("alone", *MODES):
+        for window in WINDOWS:
+            for point in ("p50", "p99", "p999"):
+                bench.figures.add(f"tunnel.isolation.{name}.{mode}.{window}.{point}_us",
+                                  latency(raw, mode, window, point), "us")
+            p99[mode, window] = latency(raw, mode, window, "p99")
+    bench.say(f"{name}: p99 in us with 1 / 16 outstanding: " + ", ".join(
+        f"{mode} {' / '.join(answer_text(p99[mode, w], 0) for w in WINDOWS)}" for mode in ("alone", *MODES)))
+    return p99
+
+
+def measure_isolation(bench, number=0):
+    """A VM of this host sends requests to one of another, beside hostile VMs of both."""
+    excesses = []
+    for name in QUICK if bench.quick else ADVERSARIES:
+        if bench.late():
+            bench.leave_out(f"{name} in round {number + 1}", "the time is up")
+            continue
+        p99 = measure_adversary(bench, name, number)
+        for window in WINDOWS:
+            alone, ours = p99["alone", window], p99["time", window]
+            answered = alone is not None and ours is not None
+            excesses.append(((ours - alone) / SLICE_US if answered else None, f"{name}, {window} outstanding"))
+    if excesses:
+        worst, who = max(excesses, key=lambda case: float("inf") if case[0] is None else case[0])
+        bench.figures.add("tunnel.isolation.worst_excess_slices", worst, "slices")
+        bench.figures.note("tunnel.isolation.worst_excess_slices", f"last round: {who}")
+
+
 def run(bench):
     for name, text in NOTES.items():
         bench.figures.note(name, text)
-    for _ in bench.each_round():
+    for number in bench.each_round():
         measure_added(bench)
         for name in LOADS:
             compare_in_turns(bench, name)
         compare_macs(bench)
         measure_hold(bench)
         measure_wire_flood(bench)
+        measure_isolation(bench, number)

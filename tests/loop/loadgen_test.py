@@ -167,8 +167,9 @@ def vms_of_other_hosts_are_played():
                 d.call('network_set', name='n', vtep='v')
                 d.call('network_add_remote', network='n', address='10.9.0.2')
                 wait_for(lambda: {r['state'] for r in d.call('remote_list')} == {'up'}, 60, 'the remote is up')
+            wire = f'socket={d.path("wire.sock")} address=10.9.0.1 mac={interface_mac(ours, "out")}'
             f = play(d, 'from=0 to=1 mode=request window=4 size=64+300+1400 check=1 timeout_us=5e6',
-                     '--vm', f'2 type=wire socket={d.path("wire.sock")} address=10.9.0.1 mac={interface_mac(ours, "out")}',
+                     '--vm', f'2 type=wire {wire}',
                      '--vm', '1 type=remote wire=2 vni=1 address=10.9.0.2', n=1, on_listening=connect)
             assert f['stream.s.replies_per_s'] > 0 and f['stream.s.timeouts'] == 0, f
             assert all(f[f'stream.s.{kind}'] == 0 for kind in (*KINDS, 'misdelivered')), f
