@@ -30,6 +30,7 @@ static int plug(const struct vm_spec *spec, uint16_t vm, char *name, size_t name
 static void set_rate(struct port *p, const struct vm_spec *spec)
 {
 	p->is_wire = true;
+	p->look_interval = (uint64_t)(spec->look_us * (double)rte_get_tsc_hz() / 1e6);
 	p->rx_interval = spec->rx_rate > 0 ? (double)rte_get_tsc_hz() / spec->rx_rate : 0;
 }
 
@@ -112,8 +113,6 @@ uint16_t port_rx(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_
 {
 	if (p->fe)
 		return fe_port_rx(p->fe, queue, pkts, n);
-	if (p->wire)
-		return 0; /* comes in with all that is behind the wire */
 	return p->is_wire ? wire_rx(p, pkts, n) : rte_eth_rx_burst(p->eth, queue, pkts, n);
 }
 

@@ -27,7 +27,8 @@ struct port {
 	struct port *wire;  /* a VM of another host: that it is behind */
 	struct wire_header header;
 	double rx_interval, next_rx; /* cycles; of the wire, which takes a packet in so many */
-	bool inspect;                /* look into what arrives; else count it only */
+	uint64_t look_interval, next_look; /* the same for looks, at each of which it takes all */
+	bool inspect;                      /* look into what arrives; else count it only */
 
 	/* Closed loops: packets that may be sent now. What arrives gives one back. */
 	uint32_t credits, window;

@@ -196,18 +196,41 @@ static void take_from_wire(struct generator *g, struct port *wire, struct rte_mb
 	}
 }
 
+/* Takes what has come in from the wire: a burst, or, if it is looked at now and then only, all. */
+static void receive_wire(struct generator *g, struct port *wire)
+{
+	struct rte_mbuf *pkts[BURST];
+	uint64_t now = g->noise.last_tsc;
+	uint16_t n;
+
+	if (now < wire->next_look)
+		return;
+	wire->next_look = now + wire->look_interval;
+	do {
+		n = port_rx(wire, 0, pkts, BURST);
+		wire->rx_polls++;
+		wire->rx_empty += n == 0;
+		take_from_wire(g, wire, pkts, n);
+	} while (n == BURST && wire->look_interval > 0);
+}
+
 void receive(struct generator *g, struct port *p, uint16_t queue)
 {
 	struct rte_mbuf *pkts[BURST];
-	uint16_t n = port_rx(p, queue, pkts, BURST);
+	uint16_t n;
 
 	if (p->n_replies > 0)
 		send_replies(p, queue);
+	if (p->wire)
+		return; /* what is for it comes in with all that is behind the wire */
+	if (p->is_wire) {
+		receive_wire(g, p);
+		return;
+	}
+	n = port_rx(p, queue, pkts, BURST);
 	p->rx_polls++;
 	if (n == 0)
 		p->rx_empty++;
-	else if (p->is_wire)
-		take_from_wire(g, p, pkts, n);
 	else
 		take_burst(g, p, queue, pkts, n);
 }

@@ -38,6 +38,7 @@ static const struct key vm_keys[] = {
 	{"peer", K_U16, FIELD(vm_spec, peer), 0, MAX_VMS - 1},
 	{"macs", K_U16, FIELD(vm_spec, macs), 1, 32768},
 	{"rx_rate", K_DOUBLE, FIELD(vm_spec, rx_rate), 0, 1e9},
+	{"look_us", K_DOUBLE, FIELD(vm_spec, look_us), 0, 1e6},
 	{"address", K_STR, FIELD(vm_spec, address), 0, 0},
 	{"mac", K_STR, FIELD(vm_spec, mac), 0, 0},
 	{"vni", K_U32, FIELD(vm_spec, vni), 1, 0xffffff},

@@ -40,6 +40,7 @@ struct vm_spec {
 	uint16_t peer;    /* whom it attacks; MAX_VMS: its neighbour */
 	uint16_t macs;    /* attack `macs`: addresses that it sends to */
 	double rx_rate;   /* of a wire: packets that it takes in a second; 0: no limit */
+	double look_us;   /* of a wire: time from one look at what came in to the next */
 	char address[16]; /* IPv4: of the remote's host, and of the VTEP that a wire leads to, */
 	char mac[18];     /* whose MAC address this is */
 	uint32_t vni;

@@ -157,10 +157,10 @@ class OvsTunnel(Ovs):
     extra = " --single-file-segments"  # virtio-user has room for eight pieces of memory
     name = "ovs"
 
-    def __init__(self, tmp, ports, far=(), **options):
+    def __init__(self, tmp, ports, far=(), wire_options="", **options):
         super().__init__(tmp, ports, **options)
         self.wire = os.path.join(self.dir, "wire.sock")
-        self.far = far_lines(ports, self.wire, far)
+        self.far = far_lines(ports, f"{self.wire} {wire_options}", far)
         self.net = None
 
     def start(self):

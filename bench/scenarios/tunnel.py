@@ -46,6 +46,8 @@ NOTES = {
                                      "worker's time",
     "tunnel.v6_sum_added_cycles": "1,400 B over IPv6 with outer checksum, less over IPv4 without, bench/turn",
 }
+# As with floods, an end that looks all the time takes the ring's lines away from the switch for each packet.
+SELDOM = "look_us=10"
 FAR = f"vni=1 address={THEIRS}"
 IN_TURNS = (StintTunnel, OvsTunnel)
 
@@ -84,8 +86,8 @@ def compare_in_turns(bench, name):
     """One VM here and one on another host, as fast as the switch lets them, through ours and OVS."""
     number, seconds = (3, 0.1) if bench.quick else (7, 0.25)
     options, streams = LOADS[name]
-    far = [f"1 {FAR}"]
-    with bench.switch(StintTunnel, 1, far=far) as ours, bench.switch(OvsTunnel, 1, far=far) as ovs:
+    wire = {"far": [f"1 {FAR}"], "wire_options": SELDOM}
+    with bench.switch(StintTunnel, 1, **wire) as ours, bench.switch(OvsTunnel, 1, **wire) as ovs:
         played = bench.play_in_turns([(switch, streams, options) for switch in (ours, ovs)], number, seconds)
     for plays in played:
         for peer, play in zip(IN_TURNS, plays):
@@ -108,7 +110,8 @@ def compare_macs(bench):
     """A VM sends to one address on another host, and one to 10,000 on 256, in turns."""
     number, seconds = (3, 0.1) if bench.quick else (7, 0.25)
     counts = (1, MANY_MACS)
-    with bench.switch(StintTunnel, 1, macs=1) as one, bench.switch(StintTunnel, 1, macs=MANY_MACS) as many:
+    with bench.switch(StintTunnel, 1, macs=1, wire_options=SELDOM) as one, \
+            bench.switch(StintTunnel, 1, macs=MANY_MACS, wire_options=SELDOM) as many:
         played = bench.play_in_turns([(switch, [], f"attack=macs macs={macs} rate=100000 ring={MACS_RING}")
                                       for switch, macs in zip((one, many), counts)], number, seconds)
     for plays in played:
@@ -140,8 +143,8 @@ def measure_hold(bench):
     missing = play.raw["stream.hold.missing"]
     bench.say(f"four VMs on a wire of {WIRE_PPS / 1e6} Mpps: {play.pps / 1e6:.3f} arrive, {missing:.0f} are "
               f"missing, {lost[1] - lost[0]} are dropped")
-    if play.pps < 0.9 * WIRE_PPS:
-        bench.leave_out("hold_loss", f"the generator sent no more than the wire takes: {play.pps / 1e6:.2f} Mpps")
+    if play.pps < WIRE_PPS / 2:  # the generator, which is both ends, got less than half of its core
+        bench.leave_out("hold_loss", f"the generator took {play.pps / 1e6:.3f} Mpps only")
         return
     bench.figures.add("tunnel.hold_loss", max(missing, lost[1] - lost[0]), "packets")
 
