@@ -11,6 +11,7 @@ A peer is a class with
     warmup          seconds that it takes to get going once traffic flows; None: as for all
     pids()          its processes
     commands        how it was started, lines of text
+Those with an uplink have besides what peers/tunnel.py says.
 """
 
 import os

@@ -36,15 +36,18 @@ def load_netns():
     return importlib.import_module("netns")
 
 
-def far_lines(ports, socket, far):
-    """`far`: lines of VMs without their type and wire."""
-    wire = ports + sum(map(numbers, far))
-    return [f"{wire} type=wire socket={socket} address={OURS} mac={MAC}"] + [
-        "{} type=remote wire={} {}".format(line.split(" ", 1)[0], wire, line.split(" ", 1)[1]) for line in far]
+def far_lines(ports, socket, options, far):
+    """The wire, with its options, and the VMs `far`, whose lines are without type and wire."""
+    number = ports + sum(map(how_many, far))
+    lines = [f"{number} type=wire socket={socket} address={OURS} mac={MAC} {options}"]
+    for line in far:
+        vms, words = line.split(" ", 1)
+        lines.append(f"{vms} type=remote wire={number} {words}")
+    return lines
 
 
-def numbers(line):
-    """How many VMs a line is about."""
+def how_many(line):
+    """VMs that a line is about."""
     first, _, last = line.split(" ", 1)[0].partition("-")
     return int(last or first) - int(first) + 1
 
@@ -99,7 +102,7 @@ class StintTunnel(Stint):
 
     @property
     def far(self):
-        return far_lines(self.ports, f"{self.wire} {self.wire_options}", self.far_vms)
+        return far_lines(self.ports, self.wire, self.wire_options, self.far_vms)
 
     def connect(self):
         wait = {} if self.tx_wait_us is None else {"tx_wait_us": self.tx_wait_us}
@@ -111,7 +114,13 @@ class StintTunnel(Stint):
             self._set_up("network_add_remote", network=f"{tenant}-net", address=THEIRS)
         self._add_flooded()
         self._add_addresses()
-        self.driver.wait_for(lambda: {r["state"] for r in self.call("remote_list")} == {"up"}, 20, "the remotes are up")
+        self._wait_remotes()
+
+    def _wait_remotes(self):
+        try:
+            self.driver.wait_for(lambda: {r["state"] for r in self.call("remote_list")} == {"up"}, 20, "remotes up")
+        except TimeoutError as e:
+            raise Refused(f"{e}: {self.call('remote_list')[:3]}") from e
 
     def _add_addresses(self):
         """To the first network."""
@@ -160,7 +169,7 @@ class OvsTunnel(Ovs):
     def __init__(self, tmp, ports, far=(), wire_options="", **options):
         super().__init__(tmp, ports, **options)
         self.wire = os.path.join(self.dir, "wire.sock")
-        self.far = far_lines(ports, f"{self.wire} {wire_options}", far)
+        self.far = far_lines(ports, self.wire, wire_options, far)
         self.net = None
 
     def start(self):

@@ -42,8 +42,8 @@ NOTES = {
     "tunnel.decap_sum_added_cycles": "with one, which is verified",
     "tunnel.macs10000_over_1": "64 B to 10,000 addresses behind 256 hosts, over as many to one address, in turns",
     "tunnel.hold_loss": "of four VMs that send twice what the wire takes",
-    "tunnel.wire_flood.victim_loss": "while another VM is flooded from the wire, and takes all of it, or has 5 % of the "
-                                     "worker's time",
+    "tunnel.wire_flood.victim_loss": "while another VM is flooded from the wire, and takes all of it, or has 5 % of "
+                                     "the worker's time",
     "tunnel.v6_sum_added_cycles": "1,400 B over IPv6 with outer checksum, less over IPv4 without, bench/turn",
 }
 # As with floods, an end that looks all the time takes the ring's lines away from the switch for each packet.
