@@ -149,13 +149,13 @@ static int check_room(uint64_t bytes, struct err *e)
 }
 
 struct rte_mempool *pool_create_empty(const char *name, uint32_t packets, uint16_t room,
-				      unsigned flags)
+				      unsigned cache, unsigned flags)
 {
 	const uint16_t data_room = (uint16_t)(RTE_PKTMBUF_HEADROOM + room);
 	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = data_room};
-	struct rte_mempool *mp = rte_mempool_create_empty(name, packets,
-							  sizeof(struct rte_mbuf) + data_room, 0,
-							  sizeof(private), SOCKET_ID_ANY, flags);
+	struct rte_mempool *mp =
+		rte_mempool_create_empty(name, packets, sizeof(struct rte_mbuf) + data_room, cache,
+					 sizeof(private), SOCKET_ID_ANY, flags);
 
 	if (!mp)
 		return NULL;
@@ -177,7 +177,7 @@ struct rte_mempool *pool_create(const char *name, uint32_t packets, struct err *
 
 	if (check_room(bytes, e) < 0)
 		return NULL;
-	mp = pool_create_empty(name, packets, POOL_MBUF_ROOM, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	mp = pool_create_empty(name, packets, POOL_MBUF_ROOM, 0, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 	at = mp ? map_chunk(bytes, &c) : NULL;
 	if (!at) {
 		rte_mempool_free(mp);

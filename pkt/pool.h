@@ -30,11 +30,11 @@ void pool_configure(uint64_t limit_bytes, bool no_huge);
 struct rte_mempool *pool_create(const char *name, uint32_t packets, struct err *e);
 
 /* A pool of `packets` mbufs with this data room behind their headroom, that has no memory yet: the
- * caller gives it some (rte_mempool_populate_*). Its free list is for threads of any kind, without
- * caches, since buffers are freed by other threads than the one that takes them. NULL when DPDK has
- * no room for it. [control] */
+ * caller gives it some (rte_mempool_populate_*). Its free list is for threads of any kind. Each
+ * thread of DPDK's may keep some `cache` free ones to itself: 0 where buffers are freed by other
+ * threads than the one that takes them. NULL when DPDK has no room for it. [control] */
 struct rte_mempool *pool_create_empty(const char *name, uint32_t packets, uint16_t room,
-				      unsigned flags);
+				      unsigned cache, unsigned flags);
 
 /* Frees a pool, to which all packets have returned. NULL is fine. [control] */
 void pool_destroy(struct rte_mempool *pool);

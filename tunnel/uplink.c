@@ -28,6 +28,8 @@
 #define RX_DESCRIPTORS 1024
 
 #define TX_PACKETS 2047
+/* Buffers for sending are taken and freed by the queue's worker alone. */
+#define TX_CACHE 256
 
 /* Bytes of a buffer besides the layer 3 packet: Ethernet with two VLAN tags, and what an XDP
  * program has before it. */
@@ -126,13 +128,14 @@ bool uplink_flush(struct uplink_queue *q, uint64_t now)
 /* An AF_XDP driver takes a pool's memory for packets one behind the other, without gaps at the ends
  * of pages, which a pool has where the memory of each packet has to be contiguous for a device. */
 static struct rte_mempool *make_pool(const struct uplink_device *u, unsigned i, const char *kind,
-				     unsigned packets)
+				     unsigned packets, unsigned cache)
 {
 	struct rte_mempool *mp;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "up%u%s%u", u->port_id, kind, i);
-	mp = pool_create_empty(name, packets, u->room, u->files ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
+	mp = pool_create_empty(name, packets, u->room, cache,
+			       u->files ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
 	if (!mp)
 		return NULL;
 	if (rte_mempool_populate_default(mp) < (int)packets) {
@@ -197,8 +200,8 @@ static int set_up_queue(struct uplink_device *u, const struct uplink_conf *conf,
 		.queue = i,
 		.is_up = &u->is_up,
 		.patience_tsc = conf->tsc_hz / 1000000 * conf->tx_wait_us,
-		.tx_pool = make_pool(u, i, "tx", TX_PACKETS),
-		.rx_pool = make_pool(u, i, "rx", UPLINK_RX_PACKETS),
+		.tx_pool = make_pool(u, i, "tx", TX_PACKETS, TX_CACHE),
+		.rx_pool = make_pool(u, i, "rx", UPLINK_RX_PACKETS, 0),
 		.room = u->room,
 		.wait_fd = -1,
 	};

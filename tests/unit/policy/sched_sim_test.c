@@ -112,7 +112,7 @@ static void add_vm(struct sim *m, struct budget b)
 
 	for (unsigned o = 0; o < i; o++)
 		others[o] = &m->vm[o].budget;
-	if (budget_admit(others, i, &b, NULL) < 0)
+	if (budget_admit(others, i, &b, BUDGET_SPARE_PERCENT, NULL) < 0)
 		b.guarantee_us = 0;
 	m->n_guarantees += b.guarantee_us > 0;
 	*v = (struct sim_vm){

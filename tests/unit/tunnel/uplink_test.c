@@ -25,7 +25,6 @@
 static struct uplink_conf conf_of(const char *device)
 {
 	return (struct uplink_conf){
-		.name = "up",
 		.device = device,
 		.n_queues = 2,
 		.mtu = 1600,
