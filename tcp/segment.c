@@ -3,7 +3,6 @@
 #include "tcp/segment.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
 #include <rte_ip.h>
@@ -11,6 +10,7 @@
 #include <rte_tcp.h>
 
 #include "pkt/checksum.h"
+#include "tcp/headers.h"
 
 /* Flags that only the first segment keeps (RFC 3168, 6.1.2), and those that only the last one
  * keeps. */
@@ -63,37 +63,17 @@ static void take_payload(struct segmenter *s, uint8_t *to, uint32_t n, struct ch
 	}
 }
 
-/* Adds the pseudo header of l4_len bytes of TCP (RFC 9293, 3.1; RFC 8200, 8.1). */
-static void add_pseudo(struct checksum *sum, const uint8_t *l3, bool is_v6, uint32_t l4_len)
-{
-	const uint8_t *addrs = l3 + (is_v6 ? offsetof(struct rte_ipv6_hdr, src_addr)
-					   : offsetof(struct rte_ipv4_hdr, src_addr));
-	const rte_be16_t rest[2] = {RTE_BE16(IPPROTO_TCP), rte_cpu_to_be_16((uint16_t)l4_len)};
-
-	checksum_add(sum, addrs, is_v6 ? 32 : 8);
-	checksum_add(sum, rest, sizeof(rest));
-}
-
+/* Sets the IP header for l4_len bytes behind it. IPv4 packets are numbered. */
 static void set_ip(const struct segmenter *s, uint8_t *l3, uint32_t l4_len)
 {
-	uint32_t len = s->l3_len + l4_len;
 	struct rte_ipv4_hdr v4;
-	struct rte_ipv6_hdr v6;
 
-	if (s->is_v6) {
-		memcpy(&v6, l3, sizeof(v6));
-		v6.payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(v6)));
-		memcpy(l3, &v6, sizeof(v6));
-		return;
+	if (!s->is_v6) {
+		memcpy(&v4, l3, sizeof(v4));
+		v4.packet_id = rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(v4.packet_id) + s->n));
+		memcpy(l3, &v4, sizeof(v4));
 	}
-	memcpy(&v4, l3, sizeof(v4));
-	v4.total_length = rte_cpu_to_be_16((uint16_t)len);
-	v4.packet_id = rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(v4.packet_id) + s->n));
-	v4.hdr_checksum = 0;
-	memcpy(l3, &v4, sizeof(v4));
-	/* The checksum covers the options. */
-	v4.hdr_checksum = (uint16_t)~rte_raw_cksum(l3, s->l3_len);
-	memcpy(l3, &v4, sizeof(v4));
+	headers_set_len(l3, s->is_v6, s->l3_len, l4_len);
 }
 
 /* Sets the TCP header. *sum is the payload's sum so far. What the checksum covers before the
@@ -115,7 +95,7 @@ static void set_tcp(const struct segmenter *s, struct rte_mbuf *m, struct checks
 	memcpy(l4, &tcp, sizeof(tcp));
 	sum->is_odd = false;
 	checksum_add(sum, l4, s->hdr_len - at);
-	add_pseudo(sum, l3, s->is_v6, m->pkt_len - at);
+	headers_add_pseudo(sum, l3, s->is_v6, m->pkt_len - at);
 	tcp.cksum = (uint16_t)~checksum_fold(sum);
 	memcpy(l4, &tcp, sizeof(tcp));
 }
