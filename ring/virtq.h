@@ -148,18 +148,35 @@ bool virtq_kick_enable(struct virtq *q, bool on);
 
 #define VIRTQ_PACKED_USED_AVAIL (1u << 15 | 1u << 7) /* flags; available if they differ */
 
+/* Whether the descriptor at a place in a packed ring is available in the round `wrap`. [worker] */
+static inline bool virtq_is_available(const struct virtq *q, uint32_t at, bool wrap)
+{
+	uint16_t flags = __atomic_load_n(q->avail_idx + at * 8u, __ATOMIC_RELAXED);
+
+	return (flags & VIRTQ_PACKED_USED_AVAIL) == (wrap ? 1u << 7 : 1u << 15);
+}
+
 /* More than 0 when the ring holds available chains that were not taken (split: their number).
  * [worker] */
 static inline uint32_t virtq_pending(const struct virtq *q)
 {
-	uint16_t flags;
-
 	if (__builtin_expect(q->broken, 0))
 		return 0;
 	if (!q->packed)
 		return (uint16_t)(__atomic_load_n(q->avail_idx, __ATOMIC_RELAXED) - q->avail_at);
-	flags = __atomic_load_n(q->avail_idx + q->avail_at * 8u, __ATOMIC_RELAXED);
-	return (flags & VIRTQ_PACKED_USED_AVAIL) == (q->avail_wrap ? 1u << 7 : 1u << 15);
+	return virtq_is_available(q, q->avail_at, q->avail_wrap);
+}
+
+/* Whether `n` chains are available that were not taken, n > 0; in packed rings, descriptors, since
+ * they become available in order. [worker] */
+static inline bool virtq_has(const struct virtq *q, uint16_t n)
+{
+	uint32_t at = (uint32_t)q->avail_at + n - 1;
+
+	if (!q->packed || q->broken || n > q->size)
+		return n <= q->size && virtq_pending(q) >= n;
+	return at < q->size ? virtq_is_available(q, at, q->avail_wrap)
+			    : virtq_is_available(q, at - q->size, !q->avail_wrap);
 }
 
 #endif

@@ -257,11 +257,12 @@ static bool are_sums_right(struct coalesced *r, const struct offered *o)
 	return r->is_verified && is_sum_right(o->m, o->l3, o->is_v6, l4_at);
 }
 
-int coalesce_add(struct coalescer *c, struct rte_mbuf *m, uint16_t lane, bool may_merge,
+int coalesce_add(struct coalescer *c, struct rte_mbuf *m, uint16_t lane, uint8_t families,
 		 uint16_t index)
 {
 	struct offered o = {.m = m};
 	struct coalesced *r;
+	bool may_merge;
 
 	switch (classify(&o)) {
 	case KIND_OTHER:
@@ -272,7 +273,7 @@ int coalesce_add(struct coalescer *c, struct rte_mbuf *m, uint16_t lane, bool ma
 	case KIND_TCP:
 		break;
 	}
-	may_merge = may_merge && is_mergeable(&o);
+	may_merge = (families & (o.is_v6 ? COALESCE_IPV6 : COALESCE_IPV4)) && is_mergeable(&o);
 	r = find_last(c, &o, lane);
 	if (r && may_merge && goes_on(r, &o)) {
 		if (likely(are_sums_right(r, &o))) {

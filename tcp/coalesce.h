@@ -21,6 +21,12 @@ struct rte_mbuf;
  * and passes it on is refused with a smaller one (Linux' smallest MSS is 48). */
 #define COALESCE_LEAST_PAYLOAD 48
 
+/* Families of packets. */
+enum coalesce_family {
+	COALESCE_IPV4 = 1 << 0,
+	COALESCE_IPV6 = 1 << 1,
+};
+
 /* A packet that others may join, or did. */
 struct coalesced {
 	struct rte_mbuf *head, *last;
@@ -56,9 +62,9 @@ static inline void coalesce_begin(struct coalescer *c)
 }
 
 /* Offers the next packet for a `lane`: packets of different lanes have nothing to do with each
- * other. `may_merge` says whether packets of its family may be merged in that lane. If it joins one
- * that was offered before, its mbufs are that one's from now on, and the result is that one's
- * `index`. Otherwise it stays as it is, others may join it, and the result is -1.
+ * other. Those of `families`, a mask, may be merged. If it joins one that was offered before, its
+ * mbufs are that one's from now on, and the result is that one's `index`. Otherwise it stays as it
+ * is, others may join it, and the result is -1.
  *
  * A packet joins if it is TCP in IPv4 or IPv6, no fragment, without options of IP, extension
  * headers or padding, with no flags but ACK and PSH; if it goes on where the other one ends, and
@@ -67,7 +73,7 @@ static inline void coalesce_begin(struct coalescer *c)
  * is the next one, or is atomic with DF (RFC 6864); and if the checksums of both are right. PSH, a
  * payload shorter than the first one's, and 64 KiB end a large packet, as does any other packet of
  * its flow, or one that might be. Nobody else may refer to what joins. [worker] */
-int coalesce_add(struct coalescer *c, struct rte_mbuf *m, uint16_t lane, bool may_merge,
+int coalesce_add(struct coalescer *c, struct rte_mbuf *m, uint16_t lane, uint8_t families,
 		 uint16_t index);
 
 /* Makes what was merged complete: lengths and flags in the headers, and the mbuf's request to be

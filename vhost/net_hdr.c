@@ -6,7 +6,6 @@
 #include "vhost/net_hdr.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -149,7 +148,7 @@ static int sum_ip_hdr(const struct rte_mbuf *m, struct net_hdr_sums *sums)
 
 /* Whether the packet has CWR, which only its first segment is to keep (RFC 3168, 6.1.2): whoever
  * segments it has to know. */
-static bool has_cwr(const struct rte_mbuf *m)
+static bool is_cwr_set(const struct rte_mbuf *m)
 {
 	uint32_t at = (uint32_t)m->l2_len + m->l3_len + offsetof(struct rte_tcp_hdr, tcp_flags);
 
@@ -157,15 +156,21 @@ static bool has_cwr(const struct rte_mbuf *m)
 	       (*rte_pktmbuf_mtod_offset(m, const uint8_t *, at) & RTE_TCP_CWR_FLAG);
 }
 
-static int put_gso(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h)
+bool net_hdr_takes_large(uint64_t features, bool is_v6, bool has_cwr)
 {
-	bool is_v4 = m->ol_flags & RTE_MBUF_F_TX_IPV4, is_ecn = has_cwr(m);
-	uint64_t need = is_v4 ? BIT(VIRTIO_NET_F_GUEST_TSO4) : BIT(VIRTIO_NET_F_GUEST_TSO6);
+	uint64_t need = is_v6 ? BIT(VIRTIO_NET_F_GUEST_TSO6) : BIT(VIRTIO_NET_F_GUEST_TSO4);
 
 	need |= BIT(VIRTIO_NET_F_GUEST_CSUM);
-	if (is_ecn)
+	if (has_cwr)
 		need |= BIT(VIRTIO_NET_F_GUEST_ECN);
-	if ((features & need) != need || m->tso_segsz == 0)
+	return (features & need) == need;
+}
+
+static int put_gso(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h)
+{
+	bool is_v4 = m->ol_flags & RTE_MBUF_F_TX_IPV4, is_ecn = is_cwr_set(m);
+
+	if (!net_hdr_takes_large(features, !is_v4, is_ecn) || m->tso_segsz == 0)
 		return -ENOTSUP;
 	h->gso_type = is_v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 	if (is_ecn)

@@ -10,6 +10,7 @@
 #ifndef VHOST_NET_HDR_H
 #define VHOST_NET_HDR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <linux/virtio_net.h>
 
@@ -36,6 +37,10 @@ int net_hdr_to_mbuf(const struct virtio_net_hdr *h, uint64_t features, struct rt
  * not negotiate it. [worker] */
 int net_hdr_from_mbuf(const struct rte_mbuf *m, uint64_t features, struct virtio_net_hdr *h,
 		      struct net_hdr_sums *sums);
+
+/* Whether a guest that negotiated `features` takes large TCP packets of a family, with CWR if
+ * `has_cwr`. [any] */
+bool net_hdr_takes_large(uint64_t features, bool is_v6, bool has_cwr);
 
 /* A checksum of TCP or UDP from the sum of what it covers, its field included. [any] */
 uint16_t net_hdr_l4_checksum(uint16_t sum);

@@ -33,6 +33,7 @@ struct port_counters {
 	 * wire_in == wire_delivered + sum(wire_drops). */
 	uint64_t wire_in;
 	uint64_t wire_delivered;
+	uint64_t wire_merged; /* of wire_delivered, those that the guest got as a part of another */
 	uint64_t wire_drops[DROP_COUNT];
 	struct queue_counters queue[MAX_PAIRS];
 };

@@ -44,6 +44,14 @@ static __rte_always_inline void outbox_put(struct outbox *o, struct batch *b, ui
 	b->work += o->work_each + m->pkt_len / BYTES_PER_WORK;
 }
 
+/* Notes that a packet in an outbox got longer by `bytes`: another one of `len` bytes was merged
+ * with it. [worker] */
+static inline void outbox_lengthen(struct outbox *o, struct batch *b, uint32_t bytes, uint32_t len)
+{
+	o->bytes += bytes;
+	b->work += RTE_MAX(1u, len / BYTES_PER_WORK);
+}
+
 /* Notes that one receiver did not get a packet, and why. [worker] */
 static inline void outbox_miss(struct worker *w, const struct vport *to, struct batch *b,
 			       uint16_t index, enum drop_reason reason)

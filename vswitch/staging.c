@@ -8,6 +8,8 @@
 
 #include "base/counter.h"
 #include "pkt/ecn.h"
+#include "tcp/coalesce.h"
+#include "vhost/net_hdr.h"
 #include "vswitch/outbox.h"
 #include "vswitch/stage.h"
 
@@ -198,12 +200,71 @@ static uint16_t pair_for(const struct vport *to, uint16_t flow)
 	return to->n_rx > 1 ? flow % to->n_rx : 0;
 }
 
-/* Takes the first packets of a VM's list into the batch: such as go to the same queue pair. Notes
- * them as they were in `taken`. */
-static void gather(struct worker *w, struct staging *list, struct batch *b, struct staged *taken)
+/* Packets that a service took from a VM's list, as they were staged, and how they were merged. */
+struct taken {
+	uint16_t n;
+	bool may_merge;
+	struct staged s[BATCH_MAX];
+	uint8_t in[BATCH_MAX]; /* the packet of the batch that each is, or is a part of */
+	struct coalescer coalescer;
+};
+_Static_assert(COALESCE_MAX_PACKETS >= BATCH_MAX, "each may begin a large packet");
+_Static_assert(COALESCE_LEAST_PAYLOAD >= NET_HDR_MIN_GSO_SIZE,
+	       "a guest may pass on the large packets that it gets");
+
+/* The families of packets that are merged for a port: those of which it takes large packets, in any
+ * number of buffers. */
+static uint8_t families_of(const struct outbox *o)
 {
-	while (list->n > 0 && b->n < BATCH_MAX && b->work < MAX_WORK) {
-		struct staged *s = &taken[b->n];
+	uint8_t families = 0;
+
+	if (o->way != OUT_RING || !o->rx->mergeable || !o->to->coalesces)
+		return 0;
+	if (net_hdr_takes_large(o->rx->q.features, false, false))
+		families |= COALESCE_IPV4;
+	if (net_hdr_takes_large(o->rx->q.features, true, false))
+		families |= COALESCE_IPV6;
+	return families;
+}
+
+/* Merges a packet with one of the batch. Returns that one's index, or -1. There has to be a buffer
+ * for each packet that was taken: a ring that has fewer gets as many packets as it has room for,
+ * and not none because all of them are one. A packet that waits alone is not looked at. */
+static int merge(const struct outbox *o, const struct batch *b, struct taken *t, bool is_alone)
+{
+	const struct staged *s = &t->s[t->n];
+	uint8_t families = is_alone ? 0 : families_of(o);
+
+	if (likely(families == 0))
+		return -1;
+	t->may_merge = t->may_merge && virtq_has(&o->rx->q, t->n + 1);
+	return t->may_merge ? coalesce_add(&t->coalescer, s->m, s->port, families, b->n) : -1;
+}
+
+/* Puts a packet into the batch, alone or as a part of another one. */
+static void put(struct outbox *o, struct batch *b, struct taken *t, bool is_alone)
+{
+	const struct staged *s = &t->s[t->n];
+	uint32_t len = s->m->pkt_len, first = s->m->data_len;
+	int into = merge(o, b, t, is_alone);
+
+	if (into >= 0) {
+		/* Without its headers, which are in its first mbuf. */
+		outbox_lengthen(o, b, len - (first - s->m->data_len), len);
+	} else {
+		into = b->n;
+		b->pkt[b->n] = (struct pkt){.m = s->m, .dest = s->port, .asked = 1};
+		outbox_put(o, b, b->n++);
+	}
+	t->in[t->n++] = (uint8_t)into;
+}
+
+/* Takes the first packets of a VM's list into the batch: such as go to the same queue pair. Each
+ * is work, also where it is merged, so a part is as long as it would be otherwise. */
+static void gather(struct worker *w, struct staging *list, struct batch *b, struct taken *t)
+{
+	while (list->n > 0 && t->n < BATCH_MAX && b->work < MAX_WORK) {
+		struct staged *s = &t->s[t->n];
 		struct outbox *o;
 		struct vport *to;
 		uint16_t pair;
@@ -217,49 +278,83 @@ static void gather(struct worker *w, struct staging *list, struct batch *b, stru
 			continue;
 		}
 		pair = pair_for(to, s->flow);
-		if (b->n == 0)
+		if (t->n == 0)
 			b->pair = pair;
 		if (pair != b->pair)
-			return;
+			break;
 		o = outbox_find(w, to, b);
 		/* The port may have gone to another worker just now: then it is seen next time. */
 		if (unlikely(o->worker != w))
-			return;
+			break;
 		take_first(w->wire, list);
-		b->pkt[b->n] = (struct pkt){.m = s->m, .dest = s->port, .asked = 1};
-		outbox_put(o, b, b->n++);
+		put(o, b, t, t->n == 0 && list->n == 0);
 	}
+	coalesce_end(&t->coalescer);
+}
+
+/* Counts a packet that was tried: as it came from the wire, whatever it was merged with. */
+static void count(const struct worker *w, const struct staged *s, const struct pkt *p)
+{
+	struct port_counters *c = &w->counters[p->dest];
+
+	if (unlikely(p->missed > 0)) {
+		counter_add(&c->wire_drops[p->reason], 1);
+		return;
+	}
+	counter_add(&c->wire_delivered, 1);
+	if (s->m != p->m)
+		counter_add(&c->wire_merged, 1);
+}
+
+/* Counts and frees what was tried, and puts the rest back as it was staged. Returns the number of
+ * packets from the wire that were tried. */
+static uint16_t finish(struct worker *w, struct staging *list, struct batch *b, struct taken *t,
+		       uint32_t *bytes)
+{
+	struct rte_mbuf *done[BATCH_MAX];
+	uint16_t n_done = 0, n = 0;
+
+	for (uint16_t i = 0; i < b->n; i++) {
+		const struct pkt *p = &b->pkt[i];
+
+		if (unlikely(p->handed > 0)) {
+			coalesce_undo(&t->coalescer, i);
+			continue;
+		}
+		*bytes += rte_pktmbuf_pkt_len(p->m);
+		done[n_done++] = p->m;
+	}
+	for (uint16_t i = t->n; i > 0; i--) {
+		const struct pkt *p = &b->pkt[t->in[i - 1]];
+
+		if (unlikely(p->handed > 0)) {
+			put_back(w->wire, list, &t->s[i - 1]);
+			continue;
+		}
+		count(w, &t->s[i - 1], p);
+		n++;
+	}
+	rte_pktmbuf_free_bulk(done, n_done);
+	return n;
 }
 
 uint16_t staging_serve(struct worker *w, uint16_t vm, uint32_t *bytes)
 {
 	struct staging *list = &w->wire->staging[vm];
-	struct rte_mbuf *done[BATCH_MAX];
-	struct staged taken[BATCH_MAX];
 	struct batch *b = w->job_batch;
-	uint16_t n = 0;
+	struct taken t;
+	uint16_t n;
 
 	batch_begin_part(b);
 	b->from = NULL;
 	b->pair = 0;
 	b->n = b->next = 0;
-	gather(w, list, b, taken);
+	t.n = 0;
+	t.may_merge = true;
+	coalesce_begin(&t.coalescer);
+	gather(w, list, b, &t);
 	outbox_deliver_all(w, b, vm);
-	for (uint16_t i = b->n; i > 0; i--) {
-		const struct pkt *p = &b->pkt[i - 1];
-
-		if (unlikely(p->handed > 0)) {
-			put_back(w->wire, list, &taken[i - 1]);
-			continue;
-		}
-		if (likely(p->missed == 0))
-			counter_add(&w->counters[p->dest].wire_delivered, 1);
-		else
-			counter_add(&w->counters[p->dest].wire_drops[p->reason], 1);
-		*bytes += rte_pktmbuf_pkt_len(p->m);
-		done[n++] = p->m;
-	}
-	rte_pktmbuf_free_bulk(done, n);
+	n = finish(w, list, b, &t, bytes);
 	stage_end(w, vm, STAGE_RECEIVE);
 	return n;
 }

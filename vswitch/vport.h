@@ -98,6 +98,8 @@ struct vport {
 	_Atomic uint32_t mac_limit;
 	struct pps floods; /* its packets that are for all */
 
+	_Atomic bool coalesces; /* packets from the wire may be merged for it. Control's */
+
 	/* Mask of the additional stages for its packets: 1 << STAGE_GUARD and so on. Control's. */
 	_Atomic uint32_t stages;
 	struct guard guard;

@@ -21,6 +21,7 @@
 #include "tests/fake/tcp_segment.h"
 
 #define MOST COALESCE_MAX_PACKETS
+#define BOTH (COALESCE_IPV4 | COALESCE_IPV6)
 
 /* A run: packets that were offered, as they came, and what became of them. */
 struct run {
@@ -42,7 +43,7 @@ static void begin(void)
 }
 
 /* Offers a packet; the result is that of coalesce_add(). */
-static int offer_mbuf(struct rte_mbuf *m, uint16_t lane, bool may_merge)
+static int offer_mbuf(struct rte_mbuf *m, uint16_t lane, uint8_t families)
 {
 	unsigned i = run.n++;
 	int in;
@@ -54,7 +55,7 @@ static int offer_mbuf(struct rte_mbuf *m, uint16_t lane, bool may_merge)
 	assert_non_null(run.bytes[i]);
 	for (uint32_t at = 0; m; at += m->data_len, m = m->next)
 		memcpy(run.bytes[i] + at, rte_pktmbuf_mtod(m, void *), m->data_len);
-	in = coalesce_add(&run.c, run.m[i], lane, may_merge, (uint16_t)i);
+	in = coalesce_add(&run.c, run.m[i], lane, families, (uint16_t)i);
 	run.in[i] = in < 0 ? (int)i : in;
 	return in;
 }
@@ -64,7 +65,7 @@ static int offer(const struct tcp_segment *s)
 	static uint8_t frame[TCP_SEGMENT_MAX];
 	uint32_t len = tcp_segment_write(frame, s);
 
-	return offer_mbuf(fake_eal_packet(pool, frame, len, 0), 0, true);
+	return offer_mbuf(fake_eal_packet(pool, frame, len, 0), 0, BOTH);
 }
 
 static void assert_same(const struct rte_mbuf *m, unsigned i)
@@ -188,7 +189,7 @@ static uint32_t offer_segments(const struct tcp_shape *c)
 	assert_int_equal(segment_begin(&s, m), 0);
 	n = segment_count(&s);
 	while (run.n < MOST && (part = segment_next(&s, pool)))
-		offer_mbuf(part, 0, true);
+		offer_mbuf(part, 0, BOTH);
 	rte_pktmbuf_free(m);
 	return n;
 }
@@ -448,24 +449,33 @@ static void test_what_others_refer_to_does_not_join(void **state)
 
 			if (i == shared)
 				rte_pktmbuf_refcnt_update(m, 1);
-			offer_mbuf(m, 0, true);
+			offer_mbuf(m, 0, BOTH);
 		}
 		rte_pktmbuf_refcnt_update(run.m[shared], -1);
 		assert_int_equal(end(), shared == 1 ? 3 : 2);
 	}
 }
 
-static void test_a_lane_that_is_not_to_be_merged(void **state)
+static void test_a_family_that_is_not_to_be_merged(void **state)
 {
-	struct tcp_segment s = tcp_segment_plain(1, 1000);
 	static uint8_t frame[TCP_SEGMENT_MAX];
 
 	(void)state;
-	begin();
-	for (unsigned i = 0; i < 4; i++, s = tcp_segment_next(&s))
-		offer_mbuf(fake_eal_packet(pool, frame, tcp_segment_write(frame, &s), 0), 0, i < 2);
-	assert_int_equal(run.in[1], 0);
-	assert_int_equal(end(), 3);
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		for (uint8_t families = 0; families <= BOTH; families++) {
+			struct tcp_segment s = tcp_segment_plain(1, 1000);
+			bool merges = families & (v6 ? COALESCE_IPV6 : COALESCE_IPV4);
+
+			s.v6 = v6;
+			begin();
+			for (unsigned i = 0; i < 4; i++, s = tcp_segment_next(&s)) {
+				uint32_t len = tcp_segment_write(frame, &s);
+
+				offer_mbuf(fake_eal_packet(pool, frame, len, 0), 0, families);
+			}
+			assert_int_equal(end(), merges ? 1 : 4);
+		}
+	}
 }
 
 /* --- several flows ------------------------------------------------------------------------------
@@ -505,7 +515,7 @@ static void test_lanes_are_apart(void **state)
 	for (unsigned i = 0; i < 6; i++) {
 		struct rte_mbuf *m = fake_eal_packet(pool, frame, tcp_segment_write(frame, &s), 0);
 
-		assert_int_equal(offer_mbuf(m, (uint16_t)(i % 2), true), i < 2 ? -1 : (int)i % 2);
+		assert_int_equal(offer_mbuf(m, (uint16_t)(i % 2), BOTH), i < 2 ? -1 : (int)i % 2);
 		if (i % 2)
 			s = tcp_segment_next(&s);
 	}
@@ -522,10 +532,10 @@ static void test_other_packets_end_nothing(void **state)
 	(void)state;
 	begin();
 	offer(&s);
-	offer_mbuf(fake_eal_packet(pool, frame, inner_frame_write(frame, &udp), 0), 0, true);
+	offer_mbuf(fake_eal_packet(pool, frame, inner_frame_write(frame, &udp), 0), 0, BOTH);
 	inner_frame_write(frame, &arp);
 	plain_put16(frame + 12, 0x0806);
-	offer_mbuf(fake_eal_packet(pool, frame, 60, 0), 0, true);
+	offer_mbuf(fake_eal_packet(pool, frame, 60, 0), 0, BOTH);
 	s = tcp_segment_next(&s);
 	assert_int_equal(offer(&s), 0);
 	assert_int_equal(end(), 3);
@@ -613,7 +623,7 @@ static void test_taking_apart(void **state)
 
 			s.flags = i == 5 ? 0x18 : 0x10;
 			len = tcp_segment_write(frame, &s);
-			offer_mbuf(fake_eal_packet(pool, frame, len, pieces[k / 2]), 0, true);
+			offer_mbuf(fake_eal_packet(pool, frame, len, pieces[k / 2]), 0, BOTH);
 		}
 		coalesce_end(&run.c);
 		assert_int_equal(run.m[0]->pkt_len, run.len[0] + 5 * 1500);
@@ -643,7 +653,7 @@ static void test_more_than_there_is_room_for(void **state)
 			s = tcp_segment_next(&s);
 		}
 		m[i] = fake_eal_packet(pool, frame, tcp_segment_write(frame, &s), 0);
-		assert_int_equal(coalesce_add(&c, m[i], 0, true, (uint16_t)i), -1);
+		assert_int_equal(coalesce_add(&c, m[i], 0, BOTH, (uint16_t)i), -1);
 	}
 	coalesce_end(&c);
 	rte_pktmbuf_free_bulk(m, MOST + 2);
@@ -659,7 +669,7 @@ int main(void)
 		cmocka_unit_test(test_a_first_one_with_a_wrong_sum),
 		cmocka_unit_test(test_what_begins_nothing),
 		cmocka_unit_test(test_what_others_refer_to_does_not_join),
-		cmocka_unit_test(test_a_lane_that_is_not_to_be_merged),
+		cmocka_unit_test(test_a_family_that_is_not_to_be_merged),
 		cmocka_unit_test(test_flows_by_turns),
 		cmocka_unit_test(test_lanes_are_apart),
 		cmocka_unit_test(test_other_packets_end_nothing),
