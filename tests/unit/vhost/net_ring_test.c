@@ -200,6 +200,48 @@ static void test_limits_bound_a_call(void **state)
 	}
 }
 
+/* It tells how many chains wait, at most: wherever in the ring they begin, and behind its end. */
+static void test_how_many_chains_wait(void **state)
+{
+	(void)state;
+	for (size_t f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
+		struct rig_conf conf = {.size = 8, .features = formats[f], .start = f ? 0x8000 : 0};
+		const struct net_limits limits = {.packets = 5, .bytes = 1000, .descs = 100};
+		struct net_taken work = {0};
+		struct pkt p[NET_MAX_BURST];
+		uint8_t *room;
+		struct rig g;
+
+		rig_open(&g, &conf);
+		room = driver_mem_alloc(&g.mem, 0, 4096, 64);
+		for (unsigned round = 0; round < 8; round++) {
+			assert_false(virtq_has(&g.net.q, 1));
+			submit(&g, room, 112, 5);
+			for (uint16_t n = 1; n < 12; n++)
+				assert_int_equal(virtq_has(&g.net.q, n), n <= 5);
+			submit(&g, room, 112, 3);
+			for (uint16_t n = 1; n < 12; n++)
+				assert_int_equal(virtq_has(&g.net.q, n), n <= 8);
+			for (unsigned left = 8, n; left > 0; left -= n) {
+				n = net_dequeue(&g.net, pool, NULL, p, &limits, &work);
+				for (unsigned k = 0; k < n; k++)
+					pkt_free(p[k].m);
+				virtq_complete(&g.net.q);
+				assert_int_equal(drain(&g), n);
+				assert_int_equal(virtq_has(&g.net.q, 3), left == 8);
+			}
+			/* So that the next round begins at another place. */
+			submit(&g, room, 112, 3);
+			assert_int_equal(net_dequeue(&g.net, pool, NULL, p, &limits, &work), 3);
+			for (unsigned k = 0; k < 3; k++)
+				pkt_free(p[k].m);
+			virtq_complete(&g.net.q);
+			assert_int_equal(drain(&g), 3);
+		}
+		rig_close(&g, pool);
+	}
+}
+
 static void test_an_empty_pool_loses_nothing(void **state)
 {
 	struct rte_mempool *small = fake_eal_pool("small", 7);
@@ -526,6 +568,7 @@ int main(void)
 		cmocka_unit_test(test_refuses_a_call_fd_that_is_no_eventfd),
 		cmocka_unit_test(test_every_reason_has_a_text),
 		cmocka_unit_test(test_limits_bound_a_call),
+		cmocka_unit_test(test_how_many_chains_wait),
 		cmocka_unit_test(test_an_empty_pool_loses_nothing),
 		cmocka_unit_test(test_fates),
 		cmocka_unit_test(test_base_goes_on_where_it_stopped),
