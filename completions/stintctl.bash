@@ -42,10 +42,12 @@ _stintctl_values() {
 	port_create:mode) echo server client ;;
 	port_create:mac-guard|port_create:mac_guard) echo off on ;;
 	port_create:offloads) echo all checksum none ;;
+	port_create:coalesce) echo off on ;;
 	port_delete:name) _stintctl_names port_list name ;;
 	port_set:name) _stintctl_names port_list name ;;
 	port_set:network) _stintctl_names network_list name ;;
 	port_set:mac-guard|port_set:mac_guard) echo off on ;;
+	port_set:coalesce) echo off on ;;
 	port_list:name) _stintctl_names port_list name ;;
 	port_list:vm) _stintctl_names vm_list name ;;
 	port_list:network) _stintctl_names network_list name ;;
@@ -155,9 +157,9 @@ _stintctl() {
 	"vtep create") method=vtep_create options="--uplink --address --port --ttl --dscp --sum --zero-sum" positional=(name) ;;
 	"vtep delete") method=vtep_delete options="" positional=(name) ;;
 	"vtep list") method=vtep_list options="" positional=(name) ;;
-	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac --mac-guard --offloads" positional=(name) ;;
+	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac --mac-guard --offloads --coalesce" positional=(name) ;;
 	"port delete") method=port_delete options="" positional=(name) ;;
-	"port set") method=port_set options="--network --mac-limit --mac --mac-guard" positional=(name) ;;
+	"port set") method=port_set options="--network --mac-limit --mac --mac-guard --coalesce" positional=(name) ;;
 	"port list") method=port_list options="--vm --network" positional=(name) ;;
 	"fdb list") method=fdb_list options="--port" positional=(network) ;;
 	"fdb add") method=fdb_add options="--remote" positional=(network mac port) ;;

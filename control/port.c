@@ -198,6 +198,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->conf.socket.mode = conf->mode;
 	port->conf.max_pairs = conf->queue_pairs;
 	port->conf.offloads = conf->offloads;
+	atomic_store(&port->vport.coalesces, conf->coalesces);
 	return port;
 }
 

@@ -59,6 +59,8 @@ json_t *port_conf_to_json(const struct port *port)
 	json_object_set_new(o, "mac_guard", json_string(port->mac_guard ? "on" : "off"));
 	json_object_set_new(o, "offloads",
 			    json_string(vdev_net_offloads_text(port->conf.offloads)));
+	json_object_set_new(o, "coalesce",
+			    json_string(atomic_load(&port->vport.coalesces) ? "on" : "off"));
 	return o;
 }
 
@@ -121,6 +123,7 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.mac_limit = (uint32_t)p->mac_limit,
 		.mac_guard = p->mac_guard == RPC_SWITCHED_ON,
 		.offloads = (enum vdev_net_offloads)p->offloads,
+		.coalesces = p->coalesce == RPC_SWITCHED_ON,
 	};
 	struct port *port;
 
@@ -161,6 +164,8 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	}
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
+	if (p->has_coalesce)
+		atomic_store(&port->vport.coalesces, p->coalesce == RPC_SWITCHED_ON);
 	return port_to_json(port);
 }
 

@@ -85,6 +85,7 @@ static json_t *port_stats(struct vswitch *sw, struct port *port)
 	json_object_set_new(o, "tx_drops", tx_drops);
 	json_object_set_new(o, "wire_in", number(c.wire_in));
 	json_object_set_new(o, "wire_delivered", number(c.wire_delivered));
+	json_object_set_new(o, "wire_merged", number(c.wire_merged));
 	json_object_set_new(o, "wire_drops", drops_to_json(c.wire_drops, &wire_dropped));
 	json_object_set_new(o, "queues", queues_to_json(&c, port->conf.max_pairs));
 	return o;

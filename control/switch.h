@@ -196,6 +196,7 @@ struct port_conf {
 	uint64_t mac; /* 0: none */
 	bool mac_guard;
 	enum vdev_net_offloads offloads;
+	bool coalesces;
 };
 
 struct port *port_find(struct vswitch *sw, const char *name);

@@ -60,7 +60,8 @@ def populate(d):
     d.call('network_create', name='red', tenant='acme', vni=11)
     d.call('vm_create', name='web', tenant='acme', uuid='6d0b3c5e-0f5e-4d0f-9f5b-1f0f5a0c7a11')
     d.call('port_create', name='web0', vm='web', network='blue', socket=d.path('web0.sock'),
-           socket_mode='0660', queue_pairs=2, mac='52:54:00:aa:bb:cc', offloads='checksum')
+           socket_mode='0660', queue_pairs=2, mac='52:54:00:aa:bb:cc', offloads='checksum',
+           coalesce='off')
     d.call('fdb_add', network='blue', mac='52:54:00:00:00:07', port='web0')
 
 
@@ -91,6 +92,7 @@ def refusals_name_the_field_and_change_nothing():
              -32602, 'mac_guard'),
             ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': d.path('p.sock'), 'offloads': 'tso'},
              -32602, 'offloads'),
+            ('port_set', {'name': 'web0', 'coalesce': 'perhaps'}, -32602, 'coalesce'),
             ('port_set', {'name': 'web0', 'mac': '', 'mac_guard': 'on'}, -32602, 'mac_guard'),
             ('tenant_create', {'name': '-x'}, -32602, 'name'),
             ('tenant_create', {'name': 5}, -32602, 'name'),
@@ -275,7 +277,13 @@ def configuration_survives():
     with Stintd() as d:
         d.wait_log(f'configuration {d.config}: not there, starting without')
         populate(d)
+        assert d.port('web0')['coalesce'] == 'off'
         d.call('port_set', name='web0', mac_limit=7)
+        assert d.port('web0')['coalesce'] == 'off', 'it was not mentioned'
+        d.call('port_create', name='web1', vm='web', network='blue', socket=d.path('web1.sock'))
+        assert d.port('web1')['coalesce'] == 'on'
+        assert d.call('port_set', name='web1', coalesce='off')['coalesce'] == 'off'
+        assert d.call('port_set', name='web0', coalesce='on')['coalesce'] == 'on'
         before = configuration(d)
         d.kill()
         assert os.path.exists(d.path('web0.sock')), 'the socket is left behind by a crash'
