@@ -20,6 +20,10 @@
 
 #define MAX_IP_LEN 65535 /* of a datagram, header included */
 
+/* Where both addresses are in an IP header. */
+#define IPV4_ADDRS offsetof(struct rte_ipv4_hdr, src_addr)
+#define IPV6_ADDRS offsetof(struct rte_ipv6_hdr, src_addr)
+
 /* A packet that is offered. */
 struct offered {
 	struct rte_mbuf *m;
@@ -123,11 +127,12 @@ static bool is_sum_right(const struct rte_mbuf *m, const uint8_t *l3, bool is_v6
 
 static bool is_same_flow(const struct coalesced *r, const struct offered *o)
 {
-	size_t addrs = o->is_v6 ? offsetof(struct rte_ipv6_hdr, src_addr)
-				: offsetof(struct rte_ipv4_hdr, src_addr);
+	const uint8_t *l3 = l3_of(r);
 
-	return r->ports == o->ports && r->is_v6 == o->is_v6 &&
-	       memcmp(l3_of(r) + addrs, o->l3 + addrs, o->is_v6 ? 32 : 8) == 0;
+	if (r->ports != o->ports || r->is_v6 != o->is_v6)
+		return false;
+	return o->is_v6 ? memcmp(l3 + IPV6_ADDRS, o->l3 + IPV6_ADDRS, 32) == 0
+			: memcmp(l3 + IPV4_ADDRS, o->l3 + IPV4_ADDRS, 8) == 0;
 }
 
 /* The last packet of the flow that others could join; NULL when there is none. */
