@@ -2,8 +2,9 @@
 /* What a packet costs in whole turns of the loop, with everything in the cache and nothing else in
  * the process: guests in memory (tests/fake/scene.h), one sends the other packets of 64 bytes, 60
  * for each turn; then a guest and another host, beyond an uplink in memory
- * (tests/fake/wire_scene.h). It tells changes of a cycle or two apart, which floods between
- * processes do not. Prints cycles of the TSC: the lowest but for a thousandth, and the median.
+ * (tests/fake/wire_scene.h), whose TCP segments reach the guest one by one, and merged. It tells
+ * changes of a cycle or two apart, which floods between processes do not. Prints cycles of the TSC:
+ * the lowest but for a thousandth, and the median.
  *
  * A way that is named bare is the same way without the tunnel: vxlan_encap() and origin_unwrap(),
  * of which the linker makes calls of ours (mk/bench.mk), then leave the packet as it is. What both
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linux/virtio_net.h>
 
 #include <netinet/in.h>
 
@@ -26,6 +28,7 @@
 #include "tests/fake/eal.h"
 #include "tests/fake/inner_frame.h"
 #include "tests/fake/scene.h"
+#include "tests/fake/tcp_segment.h"
 #include "tests/fake/wire_scene.h"
 #include "vswitch/loop.h"
 #include "vswitch/origin.h"
@@ -34,7 +37,8 @@
 #define PACKETS      60
 #define PATIENCE     100 /* turns that one load of packets may take */
 #define SLICE_US     20
-#define UDP_HEADERS  42 /* Ethernet, IPv4 and UDP */
+#define SEGMENT      1400 /* bytes of payload of a bulk flow */
+#define UDP_HEADERS  42   /* Ethernet, IPv4 and UDP */
 #define OUTER_SUM_AT 40
 
 static uint64_t cycles[MOST_LOADS]; /* of each load of packets */
@@ -329,6 +333,16 @@ static void take_from_wire(const struct way *way)
 	scene_offer_again(way->s, 1);
 }
 
+static void prepare_from_wire(const struct way *way)
+{
+	wire_introduce_guest(way->ws, 1);
+	wire_introduce(way->ws, 0);
+	scene_receive_all(way->s);
+	wire_take_all(way->ws);
+	take_from_wire(way);
+	wire_listen(way->ws);
+}
+
 /* From another host to a guest. */
 static void measure_from_wire(struct wire_scene *ws, const char *name,
 			      void (*send)(const struct way *way, uint8_t tag))
@@ -349,12 +363,7 @@ static void measure_from_wire(struct wire_scene *ws, const char *name,
 	wire_host_mac(0, src);
 	write_frame(dst, src, 64);
 	bare_bridge = &s->net[0];
-	wire_introduce_guest(ws, 1);
-	wire_introduce(ws, 0);
-	scene_receive_all(s);
-	wire_take_all(ws);
-	take_from_wire(&way);
-	wire_listen(ws);
+	prepare_from_wire(&way);
 	measure(&way);
 }
 
@@ -373,12 +382,61 @@ static void from_wire_bare(void **state)
 	measure_from_wire(*state, "from_wire_bare", send_bare);
 }
 
+/* The next segment of the flow whose packets come from the wire. */
+static struct tcp_segment segment;
+
+static void send_bulk(const struct way *way, uint8_t tag)
+{
+	static uint8_t bytes[TCP_SEGMENT_MAX];
+	uint32_t len = tcp_segment_write(bytes, &segment);
+
+	(void)tag;
+	segment = tcp_segment_next(&segment);
+	wire_put_packet(way->ws, wire_packet(way->ws, 0, WIRE_VNI, bytes, len));
+}
+
+/* Segments of one flow from another host to a guest, which takes large packets with these features.
+ */
+static void measure_bulk(struct wire_scene *ws, const char *name, uint64_t features)
+{
+	struct scene *s = ws->s;
+	const struct way way = {
+		.name = name,
+		.s = s,
+		.ws = ws,
+		.counter = &scene_counters(s, 1)->wire_delivered,
+		.send = send_bulk,
+		.take = take_from_wire,
+	};
+
+	segment = tcp_segment_plain(1, SEGMENT);
+	scene_mac(1, segment.dst_mac);
+	wire_host_mac(0, segment.src_mac);
+	s->guest[1].port.coalesces = true;
+	s->guest[1].pair.rx.q.features |= features;
+	prepare_from_wire(&way);
+	measure(&way);
+}
+
+static void bulk_from_wire(void **state)
+{
+	measure_bulk(*state, "bulk_from_wire", 0);
+}
+
+static void bulk_from_wire_merged(void **state)
+{
+	measure_bulk(*state, "bulk_from_wire_merged",
+		     1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_TSO4);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest all[] = {
-		SCENE_CASE(measure_plain), WIRE_CASE(to_wire),         WIRE_CASE(to_wire_bare),
-		WIRE_CASE(to_wire_1400),   WIRE_CASE(to_wire_1400_v6), WIRE_CASE(from_wire),
-		WIRE_CASE(from_wire_sum),  WIRE_CASE(from_wire_bare),
+		SCENE_CASE(measure_plain),  WIRE_CASE(to_wire),
+		WIRE_CASE(to_wire_bare),    WIRE_CASE(to_wire_1400),
+		WIRE_CASE(to_wire_1400_v6), WIRE_CASE(from_wire),
+		WIRE_CASE(from_wire_sum),   WIRE_CASE(from_wire_bare),
+		WIRE_CASE(bulk_from_wire),  WIRE_CASE(bulk_from_wire_merged),
 	};
 	unsigned long n = argc == 2 ? strtoul(argv[1], NULL, 10) : MOST_LOADS;
 
