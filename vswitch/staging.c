@@ -259,8 +259,8 @@ static void put(struct outbox *o, struct batch *b, struct taken *t, bool is_alon
 	t->in[t->n++] = (uint8_t)into;
 }
 
-/* Takes the first packets of a VM's list into the batch: such as go to the same queue pair. Each
- * is work, also where it is merged, so a part is as long as it would be otherwise. */
+/* Takes the first packets of a VM's list into the batch: such as go to the same queue pair. Those
+ * that are merged are work, too, so that a part is short. */
 static void gather(struct worker *w, struct staging *list, struct batch *b, struct taken *t)
 {
 	while (list->n > 0 && t->n < BATCH_MAX && b->work < MAX_WORK) {

@@ -28,8 +28,10 @@ void staging_wake(struct worker *w);
  */
 bool staging_take_over(struct worker *w, uint16_t *vm);
 
-/* Delivers some of the packets that are staged for a VM, and bills it. Those for which there is no
- * time stay staged. Adds the bytes of the others to *bytes; returns their number. [worker] */
+/* Delivers some of the packets that are staged for a VM, and bills it. TCP segments are merged for
+ * ports that take large packets (tcp/coalesce.h). Packets for which there is no time stay staged,
+ * as they were. Adds the bytes of the others to *bytes; returns their number as they came.
+ * [worker] */
 uint16_t staging_serve(struct worker *w, uint16_t vm, uint32_t *bytes);
 
 /* Whether packets are staged for a VM and it is their turn, which alternates with that of the VM's
