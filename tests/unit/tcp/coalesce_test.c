@@ -376,6 +376,33 @@ static void test_nothing_is_ever_reordered(void **state)
 	assert_true(merged > 2000 * RUN_MOST / 4);
 }
 
+/* Frames that are cut off, or of which any bytes differ, among those of a flow: each is passed on
+ * as it came. */
+static void test_anything_may_come(void **state)
+{
+	static uint8_t frame[TCP_SEGMENT_MAX];
+
+	(void)state;
+	srand(3);
+	for (unsigned k = 0; k < 2000; k++) {
+		struct tcp_segment s = tcp_segment_plain(1, 100);
+
+		s.v6 = k % 2;
+		s.vlan = k % 4 > 1;
+		run_begin(&run, pool);
+		for (unsigned i = 0; i < RUN_MOST; i++, s = tcp_segment_next(&s)) {
+			uint32_t len = tcp_segment_write(frame, &s), pieces = rand() % 4 ? 0 : 80;
+
+			if (rand() % 4 == 0)
+				len = 1 + (uint32_t)rand() % len;
+			for (int n = rand() % 4 ? 0 : 3; n > 0; n--)
+				frame[(uint32_t)rand() % len] = (uint8_t)rand();
+			run_offer(&run, fake_eal_packet(pool, frame, len, pieces), 0, RUN_BOTH);
+		}
+		run_end(&run);
+	}
+}
+
 /* More than there is room for stay alone, and nothing joins one that came before them. */
 static void test_more_than_there_is_room_for(void **state)
 {
@@ -413,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_other_packets_end_nothing),
 		cmocka_unit_test(test_what_cannot_be_told_ends_all),
 		cmocka_unit_test(test_nothing_is_ever_reordered),
+		cmocka_unit_test(test_anything_may_come),
 		cmocka_unit_test(test_more_than_there_is_room_for),
 	};
 
