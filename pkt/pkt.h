@@ -28,6 +28,8 @@ struct pkt {
 	uint8_t verdict : 4;     /* enum pkt_verdict */
 	uint8_t has_new_src : 1; /* its source address differs from that of the packet before */
 	uint8_t is_reached : 1;  /* it was delivered, or handed over for delivery, at least once */
+	uint8_t asks : 1;        /* for a neighbour that the switch knows: answered, not flooded */
+	uint8_t tells : 1;       /* of neighbours: the switch learns from it */
 	uint8_t reason;          /* why it is to be dropped, or why its last delivery failed */
 	uint8_t asked;           /* all its deliveries in this part of the batch, */
 	uint8_t missed;          /* those of them that failed, */

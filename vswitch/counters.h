@@ -20,11 +20,12 @@ struct queue_counters {
 
 /* All members are uint64_t counters: port_counters_add() takes the struct as an array of them. */
 struct port_counters {
-	uint64_t in;        /* packets the guest sent, malformed ones included */
-	uint64_t forwarded; /* delivered to at least one receiver */
-	uint64_t consumed;  /* answered or used up by the switch itself */
-	uint64_t copies;    /* deliveries beyond each packet's first */
-	uint64_t flooded;   /* packets whose destination was not known or a group */
+	uint64_t in;         /* packets the guest sent, malformed ones included */
+	uint64_t forwarded;  /* delivered to at least one receiver */
+	uint64_t consumed;   /* answered or used up by the switch itself */
+	uint64_t suppressed; /* of those, questions about neighbours, answered for them */
+	uint64_t copies;     /* deliveries beyond each packet's first */
+	uint64_t flooded;    /* packets whose destination was not known or a group */
 	uint64_t drops[DROP_COUNT];
 	/* Packets sent to this port that it did not get. One that other ports did get counts as
 	 * forwarded all the same; one to this port alone is among its sender's drops too. */

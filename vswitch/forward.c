@@ -11,6 +11,7 @@
 #include "vswitch/outbox.h"
 #include "vswitch/reply.h"
 #include "vswitch/stage.h"
+#include "vswitch/suppress.h"
 #include "vswitch/wire_tx.h"
 
 /* No station's address: has more than 48 bits. */
@@ -218,6 +219,18 @@ static bool is_over_flood_limit(struct worker *w, struct vport *from, const stru
 	       !pps_take(&from->floods, 1, worker_now(w), w->tsc_hz);
 }
 
+/* Learns what the packet tells: of its source, if that is a new one, and of neighbours. */
+static inline void learn(struct worker *w, struct vport *from, const struct pkt *p,
+			 bool *has_new_src)
+{
+	if (unlikely(*has_new_src)) {
+		learn_from_port(w, from, p->m);
+		*has_new_src = false;
+	}
+	if (unlikely(p->tells))
+		suppress_learn_from_port(w, from, p->m);
+}
+
 /* Puts the next packets into outboxes, up to a flood that is cut: what follows that has to wait for
  * the rest of it. Returns how many asked for a delivery. */
 static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
@@ -239,6 +252,10 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 			counter_add(&c->drops[p->reason], 1);
 			continue;
 		}
+		if (unlikely(p->asks) && suppress_answer(w, b, p)) {
+			learn(w, from, p, &has_new_src);
+			continue;
+		}
 		if (is_over_flood_limit(w, from, p)) {
 			counter_add(&c->drops[DROP_FLOOD_LIMIT], 1);
 			continue;
@@ -249,10 +266,7 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 			wire_wait(w, from->vm);
 			break;
 		}
-		if (unlikely(has_new_src)) {
-			learn_from_port(w, from, p->m);
-			has_new_src = false;
-		}
+		learn(w, from, p, &has_new_src);
 		if (likely(p->dest != DEST_FLOOD)) {
 			sent += send_on(w, b, p, end);
 		} else {

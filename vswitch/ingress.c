@@ -13,6 +13,7 @@
 #include "vswitch/origin.h"
 #include "vswitch/stage.h"
 #include "vswitch/staging.h"
+#include "vswitch/suppress.h"
 
 /* What a turn takes in: a bound on what packets for others can cost a VM that waits. A packet for
  * all ports of a network counts once for each of them; when that exceeds a turn's, the following
@@ -124,6 +125,8 @@ static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, struct origin 
 		learn(w, from, src, m);
 		from->dst = ORIGIN_NO_MAC;
 	}
+	if (unlikely(from->bridge->suppress == SUPPRESS_LEARNED))
+		suppress_look_at_wire(w, from->bridge, from->dest, m);
 	if (unlikely(!from->to))
 		return stage_for_all(w, m, from, limit);
 	stage(w, from->to, m, from, limit);

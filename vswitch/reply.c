@@ -14,18 +14,19 @@
 
 void reply_init(struct vport *port, uint64_t tsc_hz, uint64_t now)
 {
-	port->answers = (struct rate){0};
+	port->answers = port->questions = (struct rate){0};
 	rate_set(&port->answers, REPLY_RATE, tsc_hz, REPLY_BURST, 0, now);
+	rate_set(&port->questions, REPLY_QUESTION_RATE, tsc_hz, REPLY_QUESTION_BURST, 0, now);
 }
 
-static bool is_allowed(const struct worker *w, struct vport *port)
+bool reply_is_allowed(const struct worker *w, struct rate *limit)
 {
-	rate_refill(&port->answers, worker_now(w), port->answers.cap);
-	return port->answers.level > 0;
+	rate_refill(limit, worker_now(w), limit->cap);
+	return limit->level > 0;
 }
 
-/* Puts the switch's own packet into the port's receive ring. */
-static bool deliver_answer(struct worker *w, struct vport *to, uint16_t pair, struct rte_mbuf *m)
+bool reply_deliver(struct worker *w, struct vport *to, uint16_t pair, struct rte_mbuf *m,
+		   struct rate *limit)
 {
 	struct queue_counters *c;
 	struct net_ring *rx;
@@ -39,6 +40,7 @@ static bool deliver_answer(struct worker *w, struct vport *to, uint16_t pair, st
 	counter_add(&c->tx_packets, 1);
 	counter_add(&c->tx_bytes, rte_pktmbuf_pkt_len(m));
 	notify_later(&w->notifications, &rx->q, &c->notifications);
+	rate_take(limit, 1);
 	return true;
 }
 
@@ -65,14 +67,12 @@ bool reply_to(struct worker *w, struct vport *from, uint16_t pair, const struct 
 	struct rte_mbuf *m;
 	bool did;
 
-	if (!is_allowed(w, from))
+	if (!reply_is_allowed(w, &from->answers))
 		return false;
 	m = make_answer(w, from, p);
 	if (!m)
 		return false;
-	did = deliver_answer(w, from, pair, m);
-	if (did)
-		rate_take(&from->answers, 1);
+	did = reply_deliver(w, from, pair, m, &from->answers);
 	rte_pktmbuf_free(m);
 	return did;
 }

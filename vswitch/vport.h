@@ -16,6 +16,7 @@
 #include "vswitch/fdb.h"
 #include "vswitch/limits.h"
 
+struct neigh_table;
 struct vport;
 struct worker;
 
@@ -48,6 +49,13 @@ static inline uint32_t remotes_find(const struct remotes *r, uint16_t dest)
 	return low;
 }
 
+/* Which questions about neighbours are answered by the switch, and not flooded. */
+enum suppress_mode {
+	SUPPRESS_OFF,
+	SUPPRESS_STATIC,  /* those about static neighbours */
+	SUPPRESS_LEARNED, /* those about learned ones, too: packets teach them */
+};
+
 /* The forwarding half of a network: one layer 2 segment. */
 struct bridge {
 	_Atomic uint32_t mtu;              /* bytes of layer 3 */
@@ -62,7 +70,10 @@ struct bridge {
 	_Atomic bool clamps_mss;    /* of TCP connections across the wire, to the path's MTU */
 	_Atomic bool flood_unknown; /* packets from the wire to unknown addresses too */
 	struct pps floods;          /* copies of packets from the wire that are for all ports */
+	_Atomic uint8_t suppress;   /* enum suppress_mode */
 	_Atomic uint32_t wire_macs; /* learned from the wire; control corrects it, as vport.macs */
+	/* Made when it is first needed, and then kept; NULL before. */
+	_Atomic(struct neigh_table *) neighbours;
 };
 
 /* A transmit ring that a VM's packets wait in for its next service. */
@@ -90,7 +101,8 @@ struct vport {
 	uint16_t n_rx; /* number of enabled receive rings, listed in rx_queue */
 	uint16_t rx_queue[MAX_PAIRS];
 	struct source source[MAX_PAIRS];
-	struct rate answers; /* bucket of answers to its packets (vswitch/reply.h) */
+	struct rate answers;   /* bucket of answers to its packets (vswitch/reply.h), */
+	struct rate questions; /* and of those to its questions about neighbours */
 
 	/* Number of addresses learned behind the port. Workers count up and down; control corrects
 	 * it from the table once a second, so it is exact again within that time. */

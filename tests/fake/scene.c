@@ -23,6 +23,7 @@
 #include "vswitch/attach.h"
 #include "vswitch/backlog.h"
 #include "vswitch/loop.h"
+#include "vswitch/neigh_table.h"
 
 #define TSC_HZ   1000000000ULL
 #define SLICE_US 20
@@ -252,6 +253,7 @@ int scene_teardown(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		free(atomic_load(&s->net[i].members));
 		fdb_destroy(s->net[i].fdb);
+		neigh_table_destroy(atomic_load(&s->net[i].neighbours));
 	}
 	assert_all_is_billed(&s->w->ledger);
 	assert_all_is_billed(&s->w2->ledger);
@@ -340,15 +342,35 @@ void scene_offer_again(struct scene *s, unsigned i)
 	driver_ring_publish(&g->fe.ring[0]);
 }
 
-int scene_receive(struct scene_guest *g, uint32_t *len)
+/* The next received frame; NULL when there is none. */
+static const uint8_t *take_frame(struct scene_guest *g, uint32_t *len)
 {
 	uint32_t used;
 	int head = driver_ring_poll(&g->fe.ring[0], &used);
 
 	if (head < 0)
-		return -1;
+		return NULL;
 	*len = used - SCENE_HDR;
-	return g->rx_buf[g->rx_head[head]][SCENE_HDR + 14];
+	return g->rx_buf[g->rx_head[head]] + SCENE_HDR;
+}
+
+int scene_receive(struct scene_guest *g, uint32_t *len)
+{
+	const uint8_t *frame = take_frame(g, len);
+
+	return frame ? frame[14] : -1;
+}
+
+uint32_t scene_receive_frame(struct scene_guest *g, uint8_t *frame, uint32_t size)
+{
+	uint32_t len;
+	const uint8_t *taken = take_frame(g, &len);
+
+	if (!taken)
+		return 0;
+	assert_true(len <= size);
+	memcpy(frame, taken, len);
+	return len;
 }
 
 unsigned scene_received(struct scene *s, unsigned i)

@@ -77,6 +77,9 @@ void scene_offer_again(struct scene *s, unsigned i);
 /* Takes one received frame; returns its tag, or -1 when there is none. */
 int scene_receive(struct scene_guest *g, uint32_t *len);
 
+/* The same; copies the whole frame, which has to fit. Returns its length, 0 when there is none. */
+uint32_t scene_receive_frame(struct scene_guest *g, uint8_t *frame, uint32_t size);
+
 /* Takes all that guest i, or everybody, received; returns guest i's number of frames. */
 unsigned scene_received(struct scene *s, unsigned i);
 void scene_receive_all(struct scene *s);
