@@ -24,6 +24,7 @@ _stintctl_values() {
 	network_create:flood-unknown|network_create:flood_unknown) echo off on ;;
 	network_create:inner-vlan|network_create:inner_vlan) echo pass drop ;;
 	network_create:mss-clamp|network_create:mss_clamp) echo off on ;;
+	network_create:suppress) echo off static learned ;;
 	network_delete:name) _stintctl_names network_list name ;;
 	network_set:name) _stintctl_names network_list name ;;
 	network_set:vteps) echo known any ;;
@@ -31,6 +32,7 @@ _stintctl_values() {
 	network_set:flood-unknown|network_set:flood_unknown) echo off on ;;
 	network_set:inner-vlan|network_set:inner_vlan) echo pass drop ;;
 	network_set:mss-clamp|network_set:mss_clamp) echo off on ;;
+	network_set:suppress) echo off static learned ;;
 	network_list:name) _stintctl_names network_list name ;;
 	network_add_remote:network) _stintctl_names network_list name ;;
 	network_remove_remote:network) _stintctl_names network_list name ;;
@@ -58,6 +60,10 @@ _stintctl_values() {
 	fdb_delete:network) _stintctl_names network_list name ;;
 	fdb_flush:network) _stintctl_names network_list name ;;
 	fdb_flush:port) _stintctl_names port_list name ;;
+	neighbour_list:network) _stintctl_names network_list name ;;
+	neighbour_add:network) _stintctl_names network_list name ;;
+	neighbour_add:router) echo off on ;;
+	neighbour_delete:network) _stintctl_names network_list name ;;
 	stats_ports:port) _stintctl_names port_list name ;;
 	stats_vms:vm) _stintctl_names vm_list name ;;
 	stats_workers:worker) _stintctl_names worker_list worker ;;
@@ -103,11 +109,11 @@ _stintctl() {
 	esac
 
 	if [ -z "$noun" ]; then
-		mapfile -t COMPREPLY < <(compgen -W "tenant vm network remote uplink stats vtep port fdb scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "tenant vm network remote uplink stats vtep port fdb neighbour scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
 		return
 	fi
 	case "$noun" in
-	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list network_add_remote network_remove_remote remote_list uplink_create uplink_delete uplink_list stats_uplinks vtep_create vtep_delete vtep_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
+	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list network_add_remote network_remove_remote remote_list uplink_create uplink_delete uplink_list stats_uplinks vtep_create vtep_delete vtep_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush neighbour_list neighbour_add neighbour_delete stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
 	top) mapfile -t COMPREPLY < <(compgen -W "--interval --once --batch $globals" -- "$cur"); return ;;
 	esac
 	if [ -z "$verb" ]; then
@@ -121,6 +127,7 @@ _stintctl() {
 		vtep) mapfile -t COMPREPLY < <(compgen -W "create delete list" -- "$cur") ;;
 		port) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
 		fdb) mapfile -t COMPREPLY < <(compgen -W "list add delete flush" -- "$cur") ;;
+		neighbour) mapfile -t COMPREPLY < <(compgen -W "list add delete" -- "$cur") ;;
 		scheduler) mapfile -t COMPREPLY < <(compgen -W "get set" -- "$cur") ;;
 		budget) mapfile -t COMPREPLY < <(compgen -W "get set get-bound" -- "$cur") ;;
 		histogram) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
@@ -143,9 +150,9 @@ _stintctl() {
 	"vm delete") method=vm_delete options="" positional=(name) ;;
 	"vm set") method=vm_set options="--worker --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
 	"vm list") method=vm_list options="" positional=(name) ;;
-	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp" positional=(name) ;;
+	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress" positional=(name) ;;
 	"network delete") method=network_delete options="" positional=(name) ;;
-	"network set") method=network_set options="--mtu --mac-ageing-s --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp" positional=(name) ;;
+	"network set") method=network_set options="--mtu --mac-ageing-s --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress" positional=(name) ;;
 	"network list") method=network_list options="" positional=(name) ;;
 	"network add-remote") method=network_add_remote options="" positional=(network address) ;;
 	"network remove-remote") method=network_remove_remote options="" positional=(network address) ;;
@@ -165,6 +172,9 @@ _stintctl() {
 	"fdb add") method=fdb_add options="--remote" positional=(network mac port) ;;
 	"fdb delete") method=fdb_delete options="" positional=(network mac) ;;
 	"fdb flush") method=fdb_flush options="--port" positional=(network) ;;
+	"neighbour list") method=neighbour_list options="" positional=(network) ;;
+	"neighbour add") method=neighbour_add options="--router" positional=(network address mac) ;;
+	"neighbour delete") method=neighbour_delete options="" positional=(network address) ;;
 	"stats ports") method=stats_ports options="" positional=(port) ;;
 	"stats vms") method=stats_vms options="" positional=(vm) ;;
 	"stats workers") method=stats_workers options="" positional=(worker) ;;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "control/budget_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/neighbour_rpc.h"
 #include "control/network_rpc.h"
 #include "control/port_rpc.h"
 #include "control/refused.h"
@@ -165,6 +166,8 @@ static json_t *all_calls(const struct rpc_ctx *ctx)
 
 		fdb_sweep(net->bridge.fdb, add_static, &s);
 	}
+	TAILQ_FOREACH (net, &sw->networks, link)
+		neighbour_append_calls(net, calls);
 	refused_append_calls(ctx->refused, calls);
 	return calls;
 }

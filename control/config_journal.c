@@ -50,8 +50,8 @@ static json_t *entry_record(const char *verb, const json_t *params)
 	return json_pack("{s:o}", verb, config_call("fdb_add", entry));
 }
 
-/* The same for one of a network's remotes. */
-static json_t *remote_record(const char *verb, const json_t *params)
+/* The same for what a network has by IP address: a remote, or a neighbour. */
+static json_t *address_record(const char *verb, const char *method, const json_t *params)
 {
 	const char *given = json_string_value(json_object_get(params, "address"));
 	char text[IP_ADDR_TEXT_SIZE];
@@ -63,7 +63,7 @@ static json_t *remote_record(const char *verb, const json_t *params)
 	ip_addr_format(&a, text);
 	entry = json_copy((json_t *)(uintptr_t)params);
 	json_object_set_new(entry, "address", json_string(text));
-	return json_pack("{s:o}", verb, config_call("network_add_remote", entry));
+	return json_pack("{s:o}", verb, config_call(method, entry));
 }
 
 /* The record of what a call changed; NULL when that may be anything. */
@@ -88,9 +88,13 @@ static json_t *record_of(const struct rpc_ctx *ctx, const char *method, const js
 	if (strcmp(method, "fdb_delete") == 0)
 		return entry_record("delete", params);
 	if (strcmp(method, "network_add_remote") == 0)
-		return remote_record("set", params);
+		return address_record("set", "network_add_remote", params);
 	if (strcmp(method, "network_remove_remote") == 0)
-		return remote_record("delete", params);
+		return address_record("delete", "network_add_remote", params);
+	if (strcmp(method, "neighbour_add") == 0)
+		return address_record("set", "neighbour_add", params);
+	if (strcmp(method, "neighbour_delete") == 0)
+		return address_record("delete", "neighbour_add", params);
 	return NULL;
 }
 
@@ -184,6 +188,8 @@ static void make_key(struct fold *f, const json_t *call, char key[256])
 		snprintf(key, 256, "fdb_add %.80s %.40s", net, mac);
 	else if (strcmp(method, "network_add_remote") == 0 && net && address)
 		snprintf(key, 256, "network_add_remote %.80s %.50s", net, address);
+	else if (strcmp(method, "neighbour_add") == 0 && net && address)
+		snprintf(key, 256, "neighbour_add %.80s %.50s", net, address);
 	else if (strcmp(method, "scheduler_set") == 0)
 		snprintf(key, 256, "scheduler_set");
 	else if (name && strstr(method, "_create"))
@@ -234,6 +240,20 @@ static void drop_remotes(struct fold *f, const char *network)
 	}
 }
 
+/* Removes a network's static neighbours, which go with it. */
+static void drop_neighbours(struct fold *f, const char *network)
+{
+	const char *key;
+	json_t *call;
+	void *next;
+
+	json_object_foreach_safe (f->calls, next, key, call) {
+		if (strncmp(key, "neighbour_add ", 14) == 0 &&
+		    strcmp(network_of(call), network) == 0)
+			json_object_del(f->calls, key);
+	}
+}
+
 static const char *vtep_of(const json_t *call)
 {
 	const char *name =
@@ -259,6 +279,8 @@ static void fold_record(void *arg, const json_t *record)
 	if (before && strcmp(config_method_of(call), "network_create") == 0 &&
 	    json_is_string(name) && (!set || strcmp(vtep_of(before), vtep_of(set)) != 0))
 		drop_remotes(f, json_string_value(name));
+	if (!set && strcmp(config_method_of(call), "network_create") == 0 && json_is_string(name))
+		drop_neighbours(f, json_string_value(name));
 	if (set)
 		json_object_set(f->calls, key, set);
 	else
@@ -271,7 +293,8 @@ static json_t *ordered(const json_t *by_key)
 {
 	static const char *const order[] = {"scheduler_set",      "tenant_create", "vm_create",
 					    "uplink_create",      "vtep_create",   "network_create",
-					    "network_add_remote", "port_create",   "fdb_add"};
+					    "network_add_remote", "port_create",   "fdb_add",
+					    "neighbour_add"};
 	const unsigned n = sizeof(order) / sizeof(order[0]);
 	json_t *calls = json_array(), *call;
 	const char *key;

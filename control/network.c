@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/neighbour.h"
 #include "control/switch.h"
 #include "control/tunnel.h"
 #include "tunnel/tables.h"
+#include "vswitch/neigh_table.h"
 
 struct network *network_find(struct vswitch *sw, const char *name)
 {
@@ -40,6 +42,7 @@ static int check(struct vswitch *sw, const struct network_conf *conf, struct err
 static void network_free(struct network *net)
 {
 	fdb_destroy(net->bridge.fdb);
+	neigh_table_destroy(atomic_load(&net->bridge.neighbours));
 	free(atomic_load(&net->bridge.members));
 	free(net);
 }
@@ -157,4 +160,5 @@ static bool is_behind(void *ctx, const struct fdb_entry *entry)
 void network_forget_port(struct network *net, uint16_t id)
 {
 	fdb_sweep(net->bridge.fdb, is_behind, &id);
+	neighbour_forget(net, id);
 }

@@ -4,6 +4,7 @@
 
 #include "rpc_schema.h"
 #include "control/ctx_rpc.h"
+#include "control/neighbour.h"
 #include "control/refused.h"
 #include "control/refused_rpc.h"
 #include "control/switch.h"
@@ -12,6 +13,16 @@
 static const char *on_off(bool on)
 {
 	return on ? "on" : "off";
+}
+
+_Static_assert((int)RPC_SUPPRESS_OFF == (int)SUPPRESS_OFF &&
+		       (int)RPC_SUPPRESS_STATIC == (int)SUPPRESS_STATIC &&
+		       (int)RPC_SUPPRESS_LEARNED == (int)SUPPRESS_LEARNED,
+	       "in the schema's order");
+
+static const char *suppress_text(uint8_t mode)
+{
+	return mode == SUPPRESS_LEARNED ? "learned" : mode == SUPPRESS_STATIC ? "static" : "off";
 }
 
 json_t *network_conf_to_json(struct network *net)
@@ -29,6 +40,7 @@ json_t *network_conf_to_json(struct network *net)
 	json_object_set_new(o, "flood_unknown", json_string(on_off(b->flood_unknown)));
 	json_object_set_new(o, "inner_vlan", json_string(b->drop_inner_vlan ? "drop" : "pass"));
 	json_object_set_new(o, "mss_clamp", json_string(on_off(b->clamps_mss)));
+	json_object_set_new(o, "suppress", json_string(suppress_text(b->suppress)));
 	return o;
 }
 
@@ -76,7 +88,8 @@ json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_
 
 	if (!net)
 		return NULL;
-	if (network_set_wire(ctx->sw, net, &wire, e) < 0) {
+	if (network_set_wire(ctx->sw, net, &wire, e) < 0 ||
+	    network_set_suppress(ctx->sw, net, (enum suppress_mode)p->suppress, e) < 0) {
 		network_delete(ctx->sw, net, NULL);
 		return NULL;
 	}
@@ -111,9 +124,18 @@ static int set_wire(struct vswitch *sw, struct network *net, const struct rpc_ne
 json_t *rpc_handle_network_set(struct rpc_ctx *ctx, const struct rpc_network_set *p, struct err *e)
 {
 	struct network *net = find(ctx->sw, p->name, e);
+	enum suppress_mode before;
 
-	if (!net || set_wire(ctx->sw, net, p, e) < 0)
+	if (!net)
 		return NULL;
+	before = (enum suppress_mode)atomic_load(&net->bridge.suppress);
+	if (p->has_suppress &&
+	    network_set_suppress(ctx->sw, net, (enum suppress_mode)p->suppress, e) < 0)
+		return NULL;
+	if (set_wire(ctx->sw, net, p, e) < 0) {
+		network_set_suppress(ctx->sw, net, before, e);
+		return NULL;
+	}
 	network_set(net, p->has_mtu ? (uint32_t)p->mtu : atomic_load(&net->bridge.mtu),
 		    p->has_mac_ageing_s ? (uint32_t)p->mac_ageing_s : net->mac_ageing_s);
 	return network_to_json(net);

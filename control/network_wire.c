@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/neighbour.h"
 #include "control/switch.h"
 #include "control/tunnel.h"
 #include "vswitch/batch.h"
+#include "vswitch/neigh_table.h"
 
 /* Whether the MTU of a network fits its VTEP. */
 static int check_mtu(const struct vtep *v, uint32_t mtu, struct err *e)
@@ -177,6 +179,7 @@ static int leave_vtep(struct vswitch *sw, struct network *net, struct err *e)
 	}
 	atomic_store(&net->bridge.vtep, VTEP_NONE);
 	fdb_sweep(net->bridge.fdb, forget_remote, sw);
+	neighbour_forget(net, NEIGH_FROM_WIRE);
 	while ((list = atomic_load(&net->bridge.remotes)))
 		if (remove_remote(sw, net, remote_of(sw, list->dest[0]), e) < 0)
 			break;

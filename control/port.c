@@ -112,6 +112,15 @@ static int check_mac(uint64_t mac, bool guard, struct err *e)
 	return 0;
 }
 
+void port_set_stages(struct port *port)
+{
+	uint32_t stages = port->mac_guard ? 1u << STAGE_GUARD : 0;
+
+	if (atomic_load(&port->net->bridge.suppress) != SUPPRESS_OFF)
+		stages |= 1u << STAGE_SUPPRESS;
+	atomic_store(&port->vport.stages, stages);
+}
+
 int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e)
 {
 	int ret = check_mac(mac, guard, e);
@@ -121,7 +130,7 @@ int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e)
 	port->mac = mac;
 	port->mac_guard = guard;
 	atomic_store(&port->vport.guard.mac, mac);
-	atomic_store(&port->vport.stages, guard ? 1u << STAGE_GUARD : 0);
+	port_set_stages(port);
 	return 0;
 }
 
@@ -291,6 +300,7 @@ int port_set_network(struct vswitch *sw, struct port *port, struct network *net,
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	worker_call(port->vport.worker, change_network, &c);
 	port->net = net;
+	port_set_stages(port);
 	network_forget_port(old, port->vport.id);
 	if (network_remove_port(sw, old, port) < 0)
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");

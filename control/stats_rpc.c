@@ -73,6 +73,7 @@ static json_t *port_stats(struct vswitch *sw, struct port *port)
 	json_object_set_new(o, "in", number(c.in));
 	json_object_set_new(o, "forwarded", number(c.forwarded));
 	json_object_set_new(o, "consumed", number(c.consumed));
+	json_object_set_new(o, "suppressed", number(c.suppressed));
 	json_object_set_new(o, "dropped", number(dropped));
 	json_object_set_new(o, "copies", number(c.copies));
 	json_object_set_new(o, "flooded", number(c.flooded));

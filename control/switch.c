@@ -249,6 +249,7 @@ static void age_addresses(struct vswitch *sw)
 		struct sweep s = {sw, net, switch_now_s(), macs, 0};
 
 		fdb_sweep(net->bridge.fdb, sweep_entry, &s);
+		neighbour_age(net, s.now_s);
 		atomic_store_explicit(&net->bridge.wire_macs, s.wire_macs, memory_order_relaxed);
 	}
 	TAILQ_FOREACH (port, &sw->ports, link)

@@ -127,7 +127,8 @@ void switch_destroy(struct vswitch *sw);
 /* Starts the workers' threads. [control] */
 int switch_start(struct vswitch *sw, struct err *e);
 
-/* Once a second: ages addresses, corrects address counts, notices broken rings. [control] */
+/* Once a second: ages addresses and neighbours, corrects address counts, notices broken rings.
+ * [control] */
 void switch_tick(struct vswitch *sw);
 
 /* --- tenants --- */
@@ -177,8 +178,8 @@ int network_delete(struct vswitch *sw, struct network *net, struct err *e);
 /* Replace the list of ports that floods go to. -ENOMEM. */
 int network_add_port(struct vswitch *sw, struct network *net, struct port *port);
 int network_remove_port(struct vswitch *sw, struct network *net, struct port *port);
-/* Forgets the addresses behind a port. The port must not be able to send any more, or it would
- * teach them again. */
+/* Forgets the addresses and neighbours behind a port. The port must not be able to send any more,
+ * or it would teach them again. */
 void network_forget_port(struct network *net, uint16_t id);
 
 /* --- ports --- */
@@ -206,6 +207,8 @@ struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struc
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e);
 /* Sets the guest's address, 0 for none, and whether it is the only source address. */
 int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e);
+/* Chooses the additional stages for its packets, by what is set of it and of its network. */
+void port_set_stages(struct port *port);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);
 /* Take a port's rings from its worker, and give them to worker `to`. Only vm_move() calls them;
  * between the two calls the gate's thread waits. */
@@ -222,6 +225,8 @@ void port_count(struct vswitch *sw, const struct port *port, struct port_counter
 bool switch_receives(const struct vswitch *sw, unsigned worker);
 /* Deletes uplinks, VTEPs and remotes; no network may use them any more. */
 void tunnel_destroy(struct vswitch *sw);
+/* Forgets learned neighbours that nothing has told of for the network's mac_ageing_s. */
+void neighbour_age(struct network *net, uint32_t now_s);
 /* Notes that an address of the network is known behind a remote (vswitch/batch.h). False when that
  * is gone. */
 bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest);

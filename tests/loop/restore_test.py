@@ -151,6 +151,31 @@ def what_was_refused_does_not_come_back_twice():
         assert d.call('vm_list') == [] and d.call('port_list') == []
 
 
+def refused_neighbours_can_be_deleted():
+    """One by one, or with their network, which is refused as well; and none comes back in another of its name."""
+    with Stintd() as d:
+        d.call('tenant_create', name='t')
+        d.call('network_create', name='n', tenant='t', vni=1)
+        for address in ('10.1.0.1', '2001:db8::1'):
+            d.call('neighbour_add', network='n', address=address, mac='52:54:00:00:00:01')
+
+        def rename_tenant(call):
+            if call['method'] == 'network_create':
+                call['params']['tenant'] = 'nobody'
+        restart_with(d, rename_tenant)
+        assert d.call('status_get')['refused'] == 3
+        assert d.call('neighbour_list') == []
+        assert d.call('neighbour_delete', network='n', address='2001:DB8:0::1') is True
+        assert d.call('status_get')['refused'] == 2
+        fails(d, 'neighbour_delete', network='n', address='2001:db8::1')
+        d.call('network_delete', name='n')
+        assert d.call('status_get')['refused'] == 0
+        d.call('network_create', name='n', tenant='t', vni=1)
+        d.kill()
+        d.start()
+        assert d.call('neighbour_list') == []
+
+
 def a_configuration_that_cannot_be_saved_is_saved_later():
     with Stintd() as d:
         populate(d, 1)
@@ -198,6 +223,14 @@ def killed_at_any_moment_nothing_answered_is_lost():
         d.call('fdb_add', network='n', mac='52:54:00:00:00:02', port='p1')
         d.call('fdb_add', network='n', mac='52:54:00:00:00:AB', port='p1')
         d.call('fdb_delete', network='n', mac='52:54:00:00:00:ab')
+        d.call('network_create', name='gone', tenant='t', vni=3, suppress='static')
+        d.call('network_set', name='m', suppress='learned')
+        for n in ('n', 'm', 'gone'):
+            d.call('neighbour_add', network=n, address='2001:DB8::1', mac='52:54:00:00:00:01', router='on')
+        d.call('neighbour_add', network='m', address='10.1.0.1', mac='52:54:00:00:00:01')
+        d.call('neighbour_delete', network='m', address='2001:db8:0::1')
+        d.call('network_delete', name='gone')  # and its neighbours with it
+        d.call('network_create', name='gone', tenant='t', vni=3)
         d.call('vm_set', name='v0', weight=7)
         d.call('budget_set', vm='v1', limit_percent=50)
         d.call('budget_set', tenant='t', weight=300)
@@ -275,6 +308,7 @@ def a_journal_of_another_file_is_left_aside():
 if __name__ == '__main__':
     sys.exit(run_tests([hugepages_come_and_go, a_worker_that_is_not_there_is_stood_in_for,
                         what_was_refused_is_shown_retried_and_removed, what_was_refused_does_not_come_back_twice,
+                        refused_neighbours_can_be_deleted,
                         a_configuration_that_cannot_be_saved_is_saved_later,
                         a_folder_that_is_not_there_is_said_before_the_first_change,
                         killed_at_any_moment_nothing_answered_is_lost, saving_by_hand_does_not_lose_what_follows,

@@ -63,6 +63,9 @@ def populate(d):
            socket_mode='0660', queue_pairs=2, mac='52:54:00:aa:bb:cc', offloads='checksum',
            coalesce='off')
     d.call('fdb_add', network='blue', mac='52:54:00:00:00:07', port='web0')
+    d.call('network_set', name='red', suppress='learned')
+    d.call('neighbour_add', network='red', address='10.1.0.7', mac='52:54:00:00:00:07')
+    d.call('neighbour_add', network='blue', address='2001:db8::7', mac='52:54:00:00:00:07', router='on')
 
 
 def restart_with_ports(d, **params):
@@ -130,6 +133,16 @@ def refusals_name_the_field_and_change_nothing():
             ('fdb_add', {'network': 'red', 'mac': '52:54:00:00:00:08', 'port': 'web0'}, -32602, 'port'),
             ('fdb_add', {'network': 'blue', 'mac': 'ff:ff:ff:ff:ff:ff', 'port': 'web0'}, -32602, 'mac'),
             ('fdb_delete', {'network': 'blue', 'mac': '52:54:00:00:00:99'}, -32001, 'mac'),
+            ('network_set', {'name': 'blue', 'suppress': 'on'}, -32602, 'suppress'),
+            ('neighbour_add', {'network': 'blue', 'address': '2001:DB8::7', 'mac': '52:54:00:00:00:08'}, -32002, 'address'),
+            ('neighbour_add', {'network': 'nowhere', 'address': '10.1.0.8', 'mac': '52:54:00:00:00:08'}, -32001, 'network'),
+            ('neighbour_add', {'network': 'blue', 'address': '10.1.0', 'mac': '52:54:00:00:00:08'}, -32602, 'address'),
+            ('neighbour_add', {'network': 'blue', 'address': '239.1.1.1', 'mac': '52:54:00:00:00:08'}, -32602, 'address'),
+            ('neighbour_add', {'network': 'blue', 'address': '::ffff:10.1.0.8', 'mac': '52:54:00:00:00:08'}, -32602,
+             'address'),
+            ('neighbour_add', {'network': 'blue', 'address': '10.1.0.8', 'mac': 'ff:ff:ff:ff:ff:ff'}, -32602, 'mac'),
+            ('neighbour_delete', {'network': 'blue', 'address': '10.1.0.8'}, -32001, 'address'),
+            ('neighbour_list', {'network': 'nowhere'}, -32001, 'network'),
             ('log_set_level', {'level': 'loud'}, -32602, 'level'),
             ('config_load', {'file': '/none/such'}, -32001, 'file'),
             ('config_save', {'file': '/none/such/dir/x'}, -32603, 'file'),
