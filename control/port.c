@@ -102,7 +102,7 @@ static int check_owner(const struct network *net, const struct vm *vm, struct er
 		       net->tenant->name, vm->name, vm->tenant->name);
 }
 
-static int check_mac(uint64_t mac, bool guard, struct err *e)
+int port_check_mac(uint64_t mac, bool guard, struct err *e)
 {
 	if (mac && fdb_mac_is_group(mac))
 		return err_set(e, ERR_INVALID, "mac", "mac: a group address");
@@ -121,17 +121,12 @@ void port_set_stages(struct port *port)
 	atomic_store(&port->vport.stages, stages);
 }
 
-int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e)
+void port_set_mac(struct port *port, uint64_t mac, bool guard)
 {
-	int ret = check_mac(mac, guard, e);
-
-	if (ret < 0)
-		return ret;
 	port->mac = mac;
 	port->mac_guard = guard;
 	atomic_store(&port->vport.guard.mac, mac);
 	port_set_stages(port);
-	return 0;
 }
 
 static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e)
@@ -161,7 +156,7 @@ static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e
 		if (strcmp(port->conf.socket.path, conf->socket) == 0)
 			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'",
 				       conf->socket, port->name);
-	return check_mac(conf->mac, conf->mac_guard, e);
+	return port_check_mac(conf->mac, conf->mac_guard, e);
 }
 
 static void clear_counters(struct worker *w, void *arg)
@@ -196,7 +191,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->vport.bridge = &port->net->bridge;
 	port->vport.worker = port->vm->worker;
 	atomic_store(&port->vport.mac_limit, conf->mac_limit);
-	port_set_mac(port, conf->mac, conf->mac_guard, NULL);
+	port_set_mac(port, conf->mac, conf->mac_guard);
 	port->reported = VDEV_STATE_COUNT;
 	pthread_mutex_init(&port->handover, NULL);
 	snprintf(port->name, sizeof(port->name), "%s", conf->name);

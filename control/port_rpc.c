@@ -136,11 +136,13 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 	return port_to_json(port);
 }
 
+/* The move is the only step that can be refused once the address is checked, so it comes first: a
+ * refused call changes nothing. */
 json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
 	struct port *port = find(sw, p->name, e);
-	struct network *net = NULL;
+	struct network *net;
 	uint64_t mac;
 	bool guard;
 
@@ -148,20 +150,16 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 		return NULL;
 	mac = p->mac ? 0 : port->mac;
 	guard = p->has_mac_guard ? p->mac_guard == RPC_SWITCHED_ON : port->mac_guard;
-	if ((p->mac && mac_parse("mac", p->mac, &mac, e) < 0))
+	if ((p->mac && mac_parse("mac", p->mac, &mac, e) < 0) || port_check_mac(mac, guard, e) < 0)
 		return NULL;
-	if ((p->mac || p->has_mac_guard) && port_set_mac(port, mac, guard, e) < 0)
+	net = p->network ? network_find(sw, p->network) : port->net;
+	if (!net) {
+		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", p->network);
 		return NULL;
-	if (p->network) {
-		net = network_find(sw, p->network);
-		if (!net) {
-			err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
-				p->network);
-			return NULL;
-		}
-		if (port_set_network(sw, port, net, e) < 0)
-			return NULL;
 	}
+	if (port_set_network(sw, port, net, e) < 0)
+		return NULL;
+	port_set_mac(port, mac, guard);
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
 	if (p->has_coalesce)

@@ -205,8 +205,9 @@ struct port *port_find(struct vswitch *sw, const char *name);
 struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e);
 /* Moves a port to another network of its tenant while traffic flows. */
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e);
-/* Sets the guest's address, 0 for none, and whether it is the only source address. */
-int port_set_mac(struct port *port, uint64_t mac, bool guard, struct err *e);
+/* Check and set the guest's address, 0 for none, and whether it is the only source address. */
+int port_check_mac(uint64_t mac, bool guard, struct err *e);
+void port_set_mac(struct port *port, uint64_t mac, bool guard);
 /* Chooses the additional stages for its packets, by what is set of it and of its network. */
 void port_set_stages(struct port *port);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);

@@ -129,6 +129,8 @@ def refusals_name_the_field_and_change_nothing():
             ('port_create', {'name': 'p', 'vm': 'web', 'network': 'theirs', 'socket': d.path('p')}, -32602, 'network'),
             ('port_set', {'name': 'web0', 'network': 'nowhere'}, -32001, 'network'),
             ('port_set', {'name': 'web0', 'network': 'theirs', 'mac_limit': 3}, -32602, 'network'),
+            ('port_set', {'name': 'web0', 'network': 'theirs', 'mac': '52:54:00:00:00:77'}, -32602, 'network'),
+            ('port_set', {'name': 'web0', 'network': 'nowhere', 'mac': '52:54:00:00:00:77'}, -32001, 'network'),
             ('fdb_add', {'network': 'blue', 'mac': '52:54:00:00:00:07', 'port': 'web0'}, -32002, 'mac'),
             ('fdb_add', {'network': 'red', 'mac': '52:54:00:00:00:08', 'port': 'web0'}, -32602, 'port'),
             ('fdb_add', {'network': 'blue', 'mac': 'ff:ff:ff:ff:ff:ff', 'port': 'web0'}, -32602, 'mac'),
