@@ -84,9 +84,7 @@ static void add_remotes(const struct vswitch *sw, struct network *net, json_t *c
 	char address[IP_ADDR_TEXT_SIZE];
 
 	for (uint32_t i = 0; list && i < list->n; i++) {
-		const struct remote *r = sw->tunnel->remote_slot[list->dest[i] - DEST_FIRST_REMOTE];
-
-		ip_addr_format(&r->address, address);
+		ip_addr_format(&remote_at(sw, list->dest[i])->address, address);
 		json_array_append_new(calls, config_call("network_add_remote",
 							 json_pack("{s:s, s:s}", "network",
 								   net->name, "address", address)));
@@ -127,9 +125,7 @@ static bool add_static(void *arg, const struct fdb_entry *entry)
 		return false;
 	mac_format(entry->mac, mac);
 	if (is_remote)
-		ip_addr_format(
-			&s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE]->address,
-			place);
+		ip_addr_format(&remote_at(s->sw, entry->port)->address, place);
 	else
 		snprintf(place, sizeof(place), "%s", s->sw->port_slot[entry->port]->name);
 	json_array_append_new(

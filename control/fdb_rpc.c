@@ -34,8 +34,8 @@ static struct place place_of(const struct vswitch *sw, uint16_t dest)
 
 	if (!dest_is_remote(dest))
 		p.port = sw->port_slot[dest];
-	else if (sw->tunnel)
-		p.remote = sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE];
+	else
+		p.remote = remote_at(sw, dest);
 	return p;
 }
 
@@ -220,7 +220,7 @@ static bool look(void *ctx, const struct fdb_entry *entry)
 	struct search *s = ctx;
 
 	if (entry->mac == s->mac && entry->is_static && dest_is_remote(entry->port))
-		s->remote = s->sw->tunnel->remote_slot[entry->port - DEST_FIRST_REMOTE];
+		s->remote = remote_at(s->sw, entry->port);
 	return false;
 }
 

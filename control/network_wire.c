@@ -19,7 +19,7 @@ static int check_mtu(const struct vtep *v, uint32_t mtu, struct err *e)
 		       "mtu %u: uplink '%s' has %u, of which IPv%d, UDP, VXLAN and Ethernet take "
 		       "%u: %u at most",
 		       mtu, v->uplink->name, v->uplink->mtu, v->address.is_v6 ? 6 : 4,
-		       v->uplink->mtu - vtep_mtu(v), vtep_mtu(v));
+		       vtep_overhead(v), vtep_mtu(v));
 }
 
 /* Publishes the networks that have a VTEP, by VNI. -ENOMEM. */
@@ -41,11 +41,6 @@ static int publish_vnis(struct vswitch *sw)
 
 /* --- the list of remotes -----------------------------------------------------------------------
  */
-
-static struct remote *remote_of(struct vswitch *sw, uint16_t dest)
-{
-	return sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE];
-}
 
 static bool lists(const struct remotes *list, uint16_t dest)
 {
@@ -163,7 +158,7 @@ static bool forget_remote(void *ctx, const struct fdb_entry *entry)
 	if (!dest_is_remote(entry->port))
 		return false;
 	if (entry->is_static)
-		remote_put(sw, remote_of(sw, entry->port));
+		remote_put(sw, remote_at(sw, entry->port));
 	return true;
 }
 
@@ -181,7 +176,7 @@ static int leave_vtep(struct vswitch *sw, struct network *net, struct err *e)
 	fdb_sweep(net->bridge.fdb, forget_remote, sw);
 	neighbour_forget(net, NEIGH_FROM_WIRE);
 	while ((list = atomic_load(&net->bridge.remotes)))
-		if (remove_remote(sw, net, remote_of(sw, list->dest[0]), e) < 0)
+		if (remove_remote(sw, net, remote_at(sw, list->dest[0]), e) < 0)
 			break;
 	v->n_networks--;
 	return 0;

@@ -38,7 +38,6 @@ static struct adjacency *make_adjacency(const struct remote *r, uint16_t generat
 {
 	const struct underlay_way *way = underlay_way_of(r->path);
 	const struct vtep *v = r->vtep;
-	uint32_t overhead = v->address.is_v6 ? TUNNEL_OVERHEAD_V6 : TUNNEL_OVERHEAD_V4;
 	struct vxlan_conf conf = {
 		.vlan = way->vlan,
 		.src = v->address,
@@ -57,7 +56,7 @@ static struct adjacency *make_adjacency(const struct remote *r, uint16_t generat
 	memcpy(conf.dst_mac, way->dst_mac, sizeof(conf.dst_mac));
 	memset(a, 0, sizeof(*a));
 	vxlan_template_init(&a->t, &conf);
-	a->mtu = way->mtu > overhead ? way->mtu - overhead : 0;
+	a->mtu = way->mtu > vtep_overhead(v) ? way->mtu - vtep_overhead(v) : 0;
 	if (a->mtu > vtep_mtu(v))
 		a->mtu = vtep_mtu(v);
 	a->generation = generation;
@@ -138,6 +137,11 @@ struct remote *remote_find(struct vswitch *sw, const struct vtep *v, const struc
 		if (r->vtep == v && ip_addr_equal(&r->address, a))
 			return r;
 	return NULL;
+}
+
+struct remote *remote_at(const struct vswitch *sw, uint16_t dest)
+{
+	return sw->tunnel ? sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE] : NULL;
 }
 
 static int check(struct vswitch *sw, const struct vtep *v, const char *field, const char *text,
@@ -312,7 +316,7 @@ void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a)
 
 bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest)
 {
-	struct remote *r = net->vtep ? sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE] : NULL;
+	struct remote *r = net->vtep ? remote_at(sw, dest) : NULL;
 
 	if (r)
 		r->named_s = switch_now_s();

@@ -96,10 +96,7 @@ json_t *rpc_handle_remote_list(struct rpc_ctx *ctx, const struct rpc_remote_list
 		return NULL;
 	list = json_array();
 	for (uint32_t i = 0; of_net && i < of_net->n; i++)
-		json_array_append_new(
-			list,
-			remote_to_json(
-				sw, sw->tunnel->remote_slot[of_net->dest[i] - DEST_FIRST_REMOTE]));
+		json_array_append_new(list, remote_to_json(sw, remote_at(sw, of_net->dest[i])));
 	if (net || !sw->tunnel)
 		return list;
 	TAILQ_FOREACH (r, &sw->tunnel->remotes, link)

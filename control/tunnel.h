@@ -18,9 +18,6 @@
 struct network;
 struct vswitch;
 
-#define TUNNEL_OVERHEAD_V4 50 /* outer IP, UDP, VXLAN, inner Ethernet */
-#define TUNNEL_OVERHEAD_V6 70
-
 #define RX_WORKERS_SIZE 64
 
 struct uplink {
@@ -130,7 +127,9 @@ struct vtep_params {
 struct vtep *vtep_find(struct vswitch *sw, const char *name);
 struct vtep *vtep_create(struct vswitch *sw, const struct vtep_params *p, struct err *e);
 int vtep_delete(struct vswitch *sw, struct vtep *v, struct err *e);
-/* The longest layer 3 packet of a tenant that fits its uplink. */
+/* Bytes that a tunnel adds to a tenant's layer 3 packet, and the longest such packet that fits the
+ * uplink. */
+uint32_t vtep_overhead(const struct vtep *v);
 uint32_t vtep_mtu(const struct vtep *v);
 
 /* --- remotes --- */
@@ -141,6 +140,8 @@ struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 			  const char *address, struct err *e);
 void remote_put(struct vswitch *sw, struct remote *r);
 struct remote *remote_find(struct vswitch *sw, const struct vtep *v, const struct ip_addr *a);
+/* The remote that a destination (vswitch/batch.h) is, NULL when it is gone. */
+struct remote *remote_at(const struct vswitch *sw, uint16_t dest);
 /* Gets to know a host that packets came from, within limits. It is forgotten when no address has
  * been known behind it for a minute. */
 void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a);

@@ -21,9 +21,16 @@ struct vtep *vtep_find(struct vswitch *sw, const char *name)
 	return NULL;
 }
 
+uint32_t vtep_overhead(const struct vtep *v)
+{
+	const uint32_t udp = 8, vxlan = 8, inner_ethernet = 14;
+
+	return (v->address.is_v6 ? 40 : 20) + udp + vxlan + inner_ethernet;
+}
+
 uint32_t vtep_mtu(const struct vtep *v)
 {
-	return v->uplink->mtu - (v->address.is_v6 ? TUNNEL_OVERHEAD_V6 : TUNNEL_OVERHEAD_V4);
+	return v->uplink->mtu - vtep_overhead(v);
 }
 
 /* Publishes the table of all VTEPs. */
