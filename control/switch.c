@@ -10,6 +10,7 @@
 
 #include <rte_cycles.h>
 #include <rte_launch.h>
+#include <rte_tailq.h>
 
 #include "base/log.h"
 #include "vhost/gate.h"
@@ -137,22 +138,29 @@ struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 	return sw;
 }
 
-/* Ports and the gate go first, while the workers run: after that only control calls workers. */
+/* Ports and the gate go first, while the workers run: after that only control calls workers. Each
+ * object is tried once: one that cannot be deleted, for lack of memory, goes with the process. */
 void switch_destroy(struct vswitch *sw)
 {
+	struct network *net;
+	struct tenant *t;
+	struct port *port;
+	struct vm *vm;
+	void *next;
+
 	if (!sw)
 		return;
-	while (!TAILQ_EMPTY(&sw->ports))
-		port_delete(sw, TAILQ_FIRST(&sw->ports), NULL);
+	RTE_TAILQ_FOREACH_SAFE (port, &sw->ports, link, next)
+		port_delete(sw, port, NULL);
 	gate_destroy(sw->gate);
 	stop_workers(sw);
-	while (!TAILQ_EMPTY(&sw->networks))
-		network_delete(sw, TAILQ_FIRST(&sw->networks), NULL);
+	RTE_TAILQ_FOREACH_SAFE (net, &sw->networks, link, next)
+		network_delete(sw, net, NULL);
 	tunnel_destroy(sw);
-	while (!TAILQ_EMPTY(&sw->vms))
-		vm_delete(sw, TAILQ_FIRST(&sw->vms), NULL);
-	while (!TAILQ_EMPTY(&sw->tenants))
-		tenant_delete(sw, TAILQ_FIRST(&sw->tenants), NULL);
+	RTE_TAILQ_FOREACH_SAFE (vm, &sw->vms, link, next)
+		vm_delete(sw, vm, NULL);
+	RTE_TAILQ_FOREACH_SAFE (t, &sw->tenants, link, next)
+		tenant_delete(sw, t, NULL);
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		worker_destroy(sw->worker[i]);
 	mailbox_destroy(sw->mailbox);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_tailq.h>
+
 #include "vswitch/wire.h"
 
 static void on_change(void *ctx, struct underlay_path *path)
@@ -44,13 +46,16 @@ struct tunnel *tunnel_create(bool may_block, struct err *e)
 void tunnel_destroy(struct vswitch *sw)
 {
 	struct tunnel *t = sw->tunnel;
+	struct uplink *u;
+	struct vtep *v;
+	void *next;
 
 	if (!t)
 		return;
-	while (!TAILQ_EMPTY(&t->vteps))
-		vtep_delete(sw, TAILQ_FIRST(&t->vteps), NULL);
-	while (!TAILQ_EMPTY(&t->uplinks))
-		uplink_delete(sw, TAILQ_FIRST(&t->uplinks), NULL);
+	RTE_TAILQ_FOREACH_SAFE (v, &t->vteps, link, next)
+		vtep_delete(sw, v, NULL);
+	RTE_TAILQ_FOREACH_SAFE (u, &t->uplinks, link, next)
+		uplink_delete(sw, u, NULL);
 	for (unsigned i = 0; i < sw->n_workers; i++) {
 		wire_destroy(sw->worker[i]->wire);
 		sw->worker[i]->wire = NULL;
