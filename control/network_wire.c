@@ -22,21 +22,19 @@ static int check_mtu(const struct vtep *v, uint32_t mtu, struct err *e)
 		       vtep_overhead(v), vtep_mtu(v));
 }
 
-/* Publishes the networks that have a VTEP, by VNI. -ENOMEM. */
-static int publish_vnis(struct vswitch *sw)
+/* Publishes the networks that have a VTEP, by VNI. The table that workers had before is the next
+ * one, so this cannot fail: a network has to go also when memory is short. */
+static void publish_vnis(struct vswitch *sw)
 {
-	struct vni_table *t = vni_table_create(MAX_NETWORKS), *old;
+	struct vni_table *t = sw->tunnel->spare_vnis;
 	struct network *net;
 
-	if (!t)
-		return -ENOMEM;
+	memset(t->at, 0, (t->mask + 1) * sizeof(t->at[0]));
 	TAILQ_FOREACH (net, &sw->networks, link)
 		if (net->vtep)
 			vni_table_add(t, net->vni, &net->bridge);
-	old = atomic_exchange(&sw->tunnel->tables->vnis, t);
+	sw->tunnel->spare_vnis = atomic_exchange(&sw->tunnel->tables->vnis, t);
 	switch_quiesce(sw);
-	free(old);
-	return 0;
 }
 
 /* --- the list of remotes -----------------------------------------------------------------------
@@ -162,36 +160,30 @@ static bool forget_remote(void *ctx, const struct fdb_entry *entry)
 	return true;
 }
 
-static int leave_vtep(struct vswitch *sw, struct network *net, struct err *e)
+void network_leave_vtep(struct vswitch *sw, struct network *net)
 {
-	struct vtep *v = net->vtep;
-	const struct remotes *list;
+	struct remotes *list;
 
+	if (!net->vtep)
+		return;
+	net->vtep->n_networks--;
 	net->vtep = NULL;
-	if (publish_vnis(sw) < 0) {
-		net->vtep = v;
-		return err_set(e, ERR_NO_SPACE, "vtep", "out of memory");
-	}
 	atomic_store(&net->bridge.vtep, VTEP_NONE);
+	list = atomic_exchange(&net->bridge.remotes, NULL);
+	publish_vnis(sw);
 	fdb_sweep(net->bridge.fdb, forget_remote, sw);
 	neighbour_forget(net, NEIGH_FROM_WIRE);
-	while ((list = atomic_load(&net->bridge.remotes)))
-		if (remove_remote(sw, net, remote_at(sw, list->dest[0]), e) < 0)
-			break;
-	v->n_networks--;
-	return 0;
+	for (uint32_t i = 0; list && i < list->n; i++)
+		remote_put(sw, remote_at(sw, list->dest[i]));
+	free(list);
 }
 
-static int join_vtep(struct vswitch *sw, struct network *net, struct vtep *v, struct err *e)
+static void join_vtep(struct vswitch *sw, struct network *net, struct vtep *v)
 {
+	v->n_networks++;
 	net->vtep = v;
 	atomic_store(&net->bridge.vtep, v->id);
-	if (publish_vnis(sw) < 0) {
-		net->vtep = NULL;
-		return err_set(e, ERR_NO_SPACE, "vtep", "out of memory");
-	}
-	v->n_networks++;
-	return 0;
+	publish_vnis(sw);
 }
 
 int network_set_wire(struct vswitch *sw, struct network *net, const struct network_wire *p,
@@ -203,14 +195,15 @@ int network_set_wire(struct vswitch *sw, struct network *net, const struct netwo
 		return err_set(e, ERR_NOT_FOUND, "vtep", "vtep '%s' does not exist", p->vtep);
 	if (check_mtu(v, p->mtu, e) < 0)
 		return -EINVAL;
+	if (v != net->vtep)
+		network_leave_vtep(sw, net);
+	/* They are in force before any packet comes by the new VTEP. */
 	atomic_store(&net->bridge.known_vteps_only, p->known_vteps_only);
 	atomic_store(&net->bridge.learn_from_wire, p->learn);
 	atomic_store(&net->bridge.flood_unknown, p->flood_unknown);
 	atomic_store(&net->bridge.drop_inner_vlan, p->drop_inner_vlan);
 	atomic_store(&net->bridge.clamps_mss, p->clamps_mss);
-	if (v == net->vtep)
-		return 0;
-	if (net->vtep && leave_vtep(sw, net, e) < 0)
-		return -ENOMEM;
-	return v ? join_vtep(sw, net, v, e) : 0;
+	if (v && v != net->vtep)
+		join_vtep(sw, net, v);
+	return 0;
 }

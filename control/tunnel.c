@@ -19,14 +19,37 @@ static void on_change(void *ctx, struct underlay_path *path)
 	t->has_changes = true;
 }
 
+static void free_tables(struct tunnel *t)
+{
+	tunnel_tables_destroy(t->tables);
+	free(t->spare_vnis);
+}
+
+/* The tables. Two of those by VNI, which take turns, have room for all networks. */
+static int make_tables(struct tunnel *t, struct err *e)
+{
+	struct vni_table *vnis = vni_table_create(MAX_NETWORKS);
+
+	t->spare_vnis = vni_table_create(MAX_NETWORKS);
+	t->tables = tunnel_tables_create();
+	if (vnis && t->spare_vnis && t->tables) {
+		free(atomic_exchange(&t->tables->vnis, vnis));
+		return 0;
+	}
+	free(vnis);
+	free_tables(t);
+	return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+}
+
 struct tunnel *tunnel_create(bool may_block, struct err *e)
 {
 	struct tunnel *t = calloc(1, sizeof(*t));
 
-	if (t)
-		t->tables = tunnel_tables_create();
-	if (!t || !t->tables) {
+	if (!t) {
 		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+		return NULL;
+	}
+	if (make_tables(t, e) < 0) {
 		free(t);
 		return NULL;
 	}
@@ -36,7 +59,7 @@ struct tunnel *tunnel_create(bool may_block, struct err *e)
 	t->may_block = may_block;
 	t->underlay = underlay_create(on_change, t, e);
 	if (!t->underlay) {
-		tunnel_tables_destroy(t->tables);
+		free_tables(t);
 		free(t);
 		return NULL;
 	}
@@ -61,7 +84,7 @@ void tunnel_destroy(struct vswitch *sw)
 		sw->worker[i]->wire = NULL;
 	}
 	underlay_destroy(t->underlay);
-	tunnel_tables_destroy(t->tables);
+	free_tables(t);
 	free(t);
 	sw->tunnel = NULL;
 }

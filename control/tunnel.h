@@ -70,6 +70,7 @@ struct remote {
 
 struct tunnel {
 	struct tunnel_tables *tables;
+	struct vni_table *spare_vnis; /* to be filled and published next */
 	struct underlay *underlay;
 	bool may_block; /* drivers that can block are accepted as uplinks */
 	TAILQ_HEAD(uplinks, uplink) uplinks;
@@ -168,9 +169,12 @@ struct network_wire {
 	bool clamps_mss;
 };
 
-/* Connects a network to a VTEP, or takes it off. */
+/* Connects a network to a VTEP, or takes it off; a refusal changes nothing. Remotes, and addresses
+ * behind them, go with the VTEP that they were at. */
 int network_set_wire(struct vswitch *sw, struct network *net, const struct network_wire *p,
 		     struct err *e);
+/* Takes it off its VTEP, if it has one. */
+void network_leave_vtep(struct vswitch *sw, struct network *net);
 /* The list of remotes that its floods go to. */
 int network_add_remote(struct vswitch *sw, struct network *net, const char *address, struct err *e);
 int network_remove_remote(struct vswitch *sw, struct network *net, const char *address,
