@@ -41,9 +41,10 @@ static const struct {
 	{CAP_IPC_LOCK, "CAP_IPC_LOCK", "memory may be swapped out, which holds up all VMs", false},
 	{CAP_PERFMON, "CAP_PERFMON",
 	 "a guest's missing memory holds its worker up for longer than a packet", false},
-	{CAP_NET_ADMIN, "CAP_NET_ADMIN", "the kernel resolves no neighbours for VTEPs", true},
+	{CAP_NET_ADMIN, "CAP_NET_ADMIN", "no VTEP can be made, and no AF_XDP device be an uplink",
+	 true},
 	{CAP_NET_RAW, "CAP_NET_RAW", "devices of the kernel cannot be uplinks", true},
-	{CAP_BPF, "CAP_BPF", "AF_XDP devices cannot be uplinks", true},
+	{CAP_BPF, "CAP_BPF", "no VTEP can be made, and no AF_XDP device be an uplink", true},
 };
 
 int privileges_drop(bool has_uplinks, struct err *e)

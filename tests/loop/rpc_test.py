@@ -449,6 +449,11 @@ def runs_with_the_capabilities_there_are():
         log = d.wait_log()
         assert log.count('without CAP_') == 5, log
         d.call('version_get')
+    with Stintd(prefix=['setpriv', '--bounding-set=-all'], args=['--uplinks']) as d:
+        log = d.wait_log()
+        assert log.count('without CAP_') == 8, log
+        for name in ('CAP_NET_ADMIN', 'CAP_BPF'):
+            assert f'without {name} no VTEP can be made' in log, log
 
 
 def nobody_who_reads_its_log_holds_it_up():
