@@ -163,6 +163,7 @@ static const struct remote *add_remote(struct vswitch *sw, struct network *net,
 	r = remote_get(sw, net->vtep, "remote", p->remote, e);
 	if (r && add(net, p->mac, DEST_FIRST_REMOTE + r->id, mac, e) < 0) {
 		remote_put(sw, r);
+		remotes_publish(sw);
 		r = NULL;
 	}
 	return r;
@@ -246,7 +247,9 @@ json_t *rpc_handle_fdb_delete(struct rpc_ctx *ctx, const struct rpc_fdb_delete *
 			p->network);
 		return NULL;
 	}
-	if (search.remote)
+	if (search.remote) {
 		remote_put(ctx->sw, search.remote);
+		remotes_publish(ctx->sw);
+	}
 	return json_true();
 }

@@ -99,6 +99,7 @@ int network_add_remote(struct vswitch *sw, struct network *net, const char *addr
 	list = changed(old, DEST_FIRST_REMOTE + r->id, true);
 	if (!list) {
 		remote_put(sw, r);
+		remotes_publish(sw);
 		return err_set(e, ERR_NO_SPACE, "address", "out of memory");
 	}
 	publish_list(sw, net, list);
@@ -125,6 +126,7 @@ static int remove_remote(struct vswitch *sw, struct network *net, struct remote 
 	publish_list(sw, net, list);
 	fdb_sweep(net->bridge.fdb, is_behind, &dest);
 	remote_put(sw, r);
+	remotes_publish(sw);
 	return 0;
 }
 
@@ -176,6 +178,7 @@ void network_leave_vtep(struct vswitch *sw, struct network *net)
 	for (uint32_t i = 0; list && i < list->n; i++)
 		remote_put(sw, remote_at(sw, list->dest[i]));
 	free(list);
+	remotes_publish(sw);
 }
 
 static void join_vtep(struct vswitch *sw, struct network *net, struct vtep *v)

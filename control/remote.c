@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_tailq.h>
+
 #include "base/counter.h"
 #include "control/switch.h"
 #include "control/tunnel.h"
@@ -78,17 +80,13 @@ static void free_later(struct vswitch *sw, struct adjacency **old, unsigned *n)
 		free(old[--*n]);
 }
 
-/* A remote that cannot be published for lack of memory stays marked, and is tried again. */
-void remotes_publish(struct vswitch *sw)
+static void publish_adjacencies(struct vswitch *sw)
 {
 	struct tunnel *t = sw->tunnel;
 	struct adjacency *old[PUBLISH_AT_ONCE];
 	struct remote *r;
 	unsigned n = 0;
 
-	if (!t->has_changes)
-		return;
-	t->has_changes = false;
 	TAILQ_FOREACH (r, &t->remotes, link) {
 		const struct adjacency *before = atomic_load(&t->tables->adjacency[r->id]);
 		struct adjacency *a;
@@ -108,25 +106,28 @@ void remotes_publish(struct vswitch *sw)
 		free_later(sw, old, &n);
 }
 
-/* Publishes by which addresses workers know remotes. -ENOMEM. */
-static int publish_sources(struct vswitch *sw)
+/* Publishes by which addresses workers know remotes, and frees those that are gone. On lack of
+ * memory the table before has their numbers still, which lead to nothing. */
+static void publish_sources(struct vswitch *sw)
 {
 	struct tunnel *t = sw->tunnel;
-	struct source_table *table, *old;
-	const struct remote *r;
-	uint32_t n = 0;
+	struct source_table *table = source_table_create(t->n_remotes), *old = NULL;
+	struct remote *r;
 
-	TAILQ_FOREACH (r, &t->remotes, link)
-		n++;
-	table = source_table_create(n);
-	if (!table)
-		return -ENOMEM;
-	TAILQ_FOREACH (r, &t->remotes, link)
-		source_table_add(table, &r->address, r->vtep->id, r->id);
-	old = atomic_exchange(&t->tables->sources, table);
+	if (table) {
+		TAILQ_FOREACH (r, &t->remotes, link)
+			source_table_add(table, &r->address, r->vtep->id, r->id);
+		old = atomic_exchange(&t->tables->sources, table);
+	}
+	t->has_new_sources = !table;
+	t->has_changes |= !table;
 	switch_quiesce(sw);
 	free(old);
-	return 0;
+	while ((r = TAILQ_FIRST(&t->gone))) {
+		TAILQ_REMOVE(&t->gone, r, link);
+		free(r->withdrawn);
+		free(r);
+	}
 }
 
 struct remote *remote_find(struct vswitch *sw, const struct vtep *v, const struct ip_addr *a)
@@ -210,22 +211,20 @@ static void leave(struct vswitch *sw, struct remote *r)
 		underlay_leave(sw->tunnel->underlay, &r->address, r->group_ifindex);
 }
 
+/* Withdraws a remote. Workers may use it until remotes_publish(). */
 static void take_out(struct vswitch *sw, struct remote *r)
 {
 	struct tunnel *t = sw->tunnel;
-	struct adjacency *old = atomic_exchange(&t->tables->adjacency[r->id], NULL);
 
-	TAILQ_REMOVE(&t->remotes, r, link);
+	r->withdrawn = atomic_exchange(&t->tables->adjacency[r->id], NULL);
 	t->remote_slot[r->id] = NULL;
-	/* On lack of memory the table still has its number, which leads to nothing. */
-	if (publish_sources(sw) < 0)
-		switch_quiesce(sw);
-	free(old);
 	leave(sw, r);
 	underlay_remove(t->underlay, r->path);
 	r->vtep->n_remotes--;
 	t->n_remotes--;
-	free(r);
+	TAILQ_REMOVE(&t->remotes, r, link);
+	TAILQ_INSERT_TAIL(&t->gone, r, link);
+	t->has_changes = t->has_new_sources = true;
 }
 
 static int put_in(struct vswitch *sw, struct remote *r)
@@ -243,9 +242,11 @@ static int put_in(struct vswitch *sw, struct remote *r)
 	r->named_s = switch_now_s();
 	TAILQ_INSERT_TAIL(&t->remotes, r, link);
 	atomic_store(&t->tables->adjacency[r->id], a);
-	return publish_sources(sw);
+	t->has_changes = t->has_new_sources = true;
+	return 0;
 }
 
+/* Makes a remote, which workers know after remotes_publish(). */
 static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_addr *a,
 			   struct err *e)
 {
@@ -265,24 +266,16 @@ static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_a
 	r->address = *a;
 	conf.owner = r;
 	r->path = underlay_add(t->underlay, &conf, e);
-	if (!r->path || join(sw, r, e) < 0) {
-		if (r->path)
-			underlay_remove(t->underlay, r->path);
-		free(r);
-		return NULL;
-	}
-	if (put_in(sw, r) < 0) {
+	if (r->path && join(sw, r, e) == 0) {
+		if (put_in(sw, r) == 0)
+			return r;
 		err_set(e, ERR_NO_SPACE, "address", "out of memory");
-		if (t->remote_slot[id]) {
-			take_out(sw, r);
-		} else {
-			leave(sw, r);
-			underlay_remove(t->underlay, r->path);
-			free(r);
-		}
-		return NULL;
+		leave(sw, r);
 	}
-	return r;
+	if (r->path)
+		underlay_remove(t->underlay, r->path);
+	free(r);
+	return NULL;
 }
 
 struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
@@ -296,8 +289,11 @@ struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 	r = remote_find(sw, v, &a);
 	if (!r)
 		r = make(sw, v, &a, e);
-	if (r)
-		r->refs++;
+	if (!r)
+		return NULL;
+	r->refs++;
+	r->is_released = false;
+	remotes_publish(sw);
 	return r;
 }
 
@@ -325,57 +321,75 @@ bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t
 
 void remotes_forget(struct vswitch *sw)
 {
-	struct remote *r, *next;
+	struct remote *r;
+	void *next;
 
-	for (r = TAILQ_FIRST(&sw->tunnel->remotes); r; r = next) {
-		next = TAILQ_NEXT(r, link);
+	RTE_TAILQ_FOREACH_SAFE (r, &sw->tunnel->remotes, link, next)
 		if (r->refs == 0 && switch_now_s() - r->named_s > FORGET_AFTER)
 			take_out(sw, r);
-	}
 }
 
 void remotes_forget_of(struct vswitch *sw, const struct vtep *v)
 {
-	struct remote *r, *next;
+	struct remote *r;
+	void *next;
 
-	for (r = TAILQ_FIRST(&sw->tunnel->remotes); r; r = next) {
-		next = TAILQ_NEXT(r, link);
+	RTE_TAILQ_FOREACH_SAFE (r, &sw->tunnel->remotes, link, next)
 		if (r->vtep == v)
 			take_out(sw, r);
-	}
-}
-
-struct search {
-	uint16_t dest;
-	bool found;
-};
-
-static bool look(void *ctx, const struct fdb_entry *entry)
-{
-	struct search *s = ctx;
-
-	s->found |= entry->port == s->dest;
-	return false;
-}
-
-/* Whether any address is known behind the remote. */
-static bool is_named(struct vswitch *sw, const struct remote *r)
-{
-	struct search s = {.dest = DEST_FIRST_REMOTE + r->id};
-	struct network *net;
-
-	TAILQ_FOREACH (net, &sw->networks, link)
-		if (net->vtep == r->vtep && !s.found)
-			fdb_sweep(net->bridge.fdb, look, &s);
-	return s.found;
+	remotes_publish(sw);
 }
 
 void remote_put(struct vswitch *sw, struct remote *r)
 {
 	/* Addresses may be known behind it still. */
 	r->named_s = switch_now_s();
-	if (--r->refs == 0 && !is_named(sw, r))
-		take_out(sw, r);
+	if (--r->refs > 0)
+		return;
+	r->is_released = true;
+	sw->tunnel->has_changes = sw->tunnel->has_released = true;
+}
+
+static bool keep(void *ctx, const struct fdb_entry *entry)
+{
+	struct remote *r = dest_is_remote(entry->port) ? remote_at(ctx, entry->port) : NULL;
+
+	if (r)
+		r->is_released = false;
+	return false;
+}
+
+/* Takes out remotes that were put back, unless addresses are known behind them. */
+static void take_out_released(struct vswitch *sw)
+{
+	struct tunnel *t = sw->tunnel;
+	const struct network *net;
+	struct remote *r;
+	void *next;
+
+	if (!t->has_released)
+		return;
+	t->has_released = false;
+	TAILQ_FOREACH (net, &sw->networks, link)
+		if (net->vtep)
+			fdb_sweep(net->bridge.fdb, keep, sw);
+	RTE_TAILQ_FOREACH_SAFE (r, &t->remotes, link, next)
+		if (r->is_released)
+			take_out(sw, r);
+}
+
+/* What cannot be published for lack of memory stays marked, and is tried again. */
+void remotes_publish(struct vswitch *sw)
+{
+	struct tunnel *t = sw->tunnel;
+
+	if (!t->has_changes)
+		return;
+	t->has_changes = false;
+	take_out_released(sw);
+	if (t->has_new_sources)
+		publish_sources(sw);
+	publish_adjacencies(sw);
 }
 
 void remote_count(struct vswitch *sw, const struct remote *r, uint64_t *packets, uint64_t *bytes,

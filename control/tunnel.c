@@ -56,6 +56,7 @@ struct tunnel *tunnel_create(bool may_block, struct err *e)
 	TAILQ_INIT(&t->uplinks);
 	TAILQ_INIT(&t->vteps);
 	TAILQ_INIT(&t->remotes);
+	TAILQ_INIT(&t->gone);
 	t->may_block = may_block;
 	t->underlay = underlay_create(on_change, t, e);
 	if (!t->underlay) {

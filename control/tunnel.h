@@ -64,7 +64,9 @@ struct remote {
 	unsigned group_ifindex; /* where the host has joined the group, if it is one */
 	uint32_t refs;          /* lists of networks, and static addresses, that name it */
 	uint32_t named_s;       /* when an address behind it was last known: see remotes_forget() */
-	bool is_changed;
+	bool is_changed;        /* to be published anew */
+	bool is_released;       /* was put back: to be taken out, unless addresses are behind it */
+	struct adjacency *withdrawn; /* of one that is gone; workers may use it */
 	TAILQ_ENTRY(remote) link;
 };
 
@@ -76,13 +78,16 @@ struct tunnel {
 	TAILQ_HEAD(uplinks, uplink) uplinks;
 	TAILQ_HEAD(vteps, vtep) vteps;
 	TAILQ_HEAD(remotes_of, remote) remotes;
+	struct remotes_of gone; /* to be freed when no worker can see them */
 	struct uplink *uplink_slot[UPLINK_MAX];
 	struct vtep *vtep_slot[VTEP_MAX];
 	struct remote *remote_slot[REMOTE_MAX];
 	uint16_t next_remote; /* ids are used in turn, so that none comes back soon */
 	uint16_t generations;
 	uint32_t n_remotes;
-	bool has_changes; /* remotes that are marked so */
+	bool has_changes;     /* for remotes_publish() */
+	bool has_released;    /* remotes that are marked so */
+	bool has_new_sources; /* remotes that came or went */
 };
 
 /* Makes uplinks possible. NULL with *e filled. [control] */
@@ -135,10 +140,12 @@ uint32_t vtep_mtu(const struct vtep *v);
 
 /* --- remotes --- */
 
-/* The remote with that address, made if there is none. Each is to be put back once. NULL with *e
- * filled, which names the parameter `field`. [control] */
+/* The remote with that address, made if there is none. NULL with *e filled, which names the
+ * parameter `field`. [control] */
 struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 			  const char *address, struct err *e);
+/* Puts back what remote_get() returned, once. The last one takes the remote out, unless addresses
+ * are known behind it, with the next remotes_publish(). [control] */
 void remote_put(struct vswitch *sw, struct remote *r);
 struct remote *remote_find(struct vswitch *sw, const struct vtep *v, const struct ip_addr *a);
 /* The remote that a destination (vswitch/batch.h) is, NULL when it is gone. */
@@ -152,9 +159,10 @@ void remotes_forget_of(struct vswitch *sw, const struct vtep *v);
 /* Packets to it, and what became of them, summed over all workers. */
 void remote_count(struct vswitch *sw, const struct remote *r, uint64_t *packets, uint64_t *bytes,
 		  uint64_t *drops);
-/* Notes that remotes have to be published anew, because their way or their uplink changed; and does
- * so. */
+/* Notes that a remote has to be published anew, because its way or its uplink changed. */
 void remote_mark(struct vswitch *sw, struct remote *r);
+/* Has the workers know what has changed of remotes: those that came, went or were marked, with few
+ * waits for the workers however many they are. */
 void remotes_publish(struct vswitch *sw);
 
 /* --- networks --- */
