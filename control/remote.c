@@ -183,13 +183,15 @@ static void counters_clear(struct worker *w, void *arg)
 	w->wire->remote[r->id] = (struct remote_counters){0};
 }
 
-/* The interface on which the host is a member of the remote's group: the one with the VTEP's
- * address. */
-static unsigned group_interface(struct vswitch *sw, const struct remote *r)
-{
-	unsigned ifindex = underlay_find_address(sw->tunnel->underlay, &r->vtep->address);
+/* --- groups ------------------------------------------------------------------------------------
+ */
 
-	return ifindex ? ifindex : r->vtep->uplink->ifindex;
+/* The interface on which the host is a member of a VTEP's groups: the one with its address. */
+static unsigned group_interface(struct vswitch *sw, const struct vtep *v)
+{
+	unsigned ifindex = underlay_find_address(sw->tunnel->underlay, &v->address);
+
+	return ifindex ? ifindex : v->uplink->ifindex;
 }
 
 /* Makes the host a member of the group that a remote stands for. */
@@ -197,9 +199,10 @@ static int join(struct vswitch *sw, struct remote *r, struct err *e)
 {
 	if (!ip_addr_is_group(&r->address))
 		return 0;
-	r->group_ifindex = group_interface(sw, r);
+	r->group_ifindex = group_interface(sw, r->vtep);
 	if (underlay_join(sw->tunnel->underlay, &r->address, r->group_ifindex, e) < 0)
 		return -EIO;
+	r->vtep->n_groups++;
 	/* The kernel tells the device which groups it wants, where it has the device. */
 	uplink_set_multicast(r->vtep->uplink->dev, true);
 	return 0;
@@ -207,9 +210,42 @@ static int join(struct vswitch *sw, struct remote *r, struct err *e)
 
 static void leave(struct vswitch *sw, struct remote *r)
 {
-	if (ip_addr_is_group(&r->address))
-		underlay_leave(sw->tunnel->underlay, &r->address, r->group_ifindex);
+	if (!ip_addr_is_group(&r->address))
+		return;
+	underlay_leave(sw->tunnel->underlay, &r->address, r->group_ifindex);
+	r->vtep->n_groups--;
 }
+
+/* The membership goes on where it was if the new interface refuses it, and is tried there again. */
+static void rejoin(struct vswitch *sw, struct remote *r, unsigned ifindex)
+{
+	struct underlay *u = sw->tunnel->underlay;
+
+	if (underlay_join(u, &r->address, ifindex, NULL) < 0)
+		return;
+	underlay_leave(u, &r->address, r->group_ifindex);
+	r->group_ifindex = ifindex;
+}
+
+void remotes_rejoin(struct vswitch *sw)
+{
+	const struct vtep *v;
+	struct remote *r;
+
+	TAILQ_FOREACH (v, &sw->tunnel->vteps, link) {
+		unsigned ifindex = v->n_groups ? group_interface(sw, v) : 0;
+
+		if (!ifindex)
+			continue;
+		TAILQ_FOREACH (r, &sw->tunnel->remotes, link)
+			if (r->vtep == v && ip_addr_is_group(&r->address) &&
+			    r->group_ifindex != ifindex)
+				rejoin(sw, r, ifindex);
+	}
+}
+
+/* --- coming and going --------------------------------------------------------------------------
+ */
 
 /* Withdraws a remote. Workers may use it until remotes_publish(). */
 static void take_out(struct vswitch *sw, struct remote *r)

@@ -145,6 +145,7 @@ void tunnel_tick(struct vswitch *sw, void (*tell)(void *ctx, const struct uplink
 	}
 	learn_remotes(sw);
 	remotes_forget(sw);
+	remotes_rejoin(sw);
 	underlay_tick(t->underlay);
 	remotes_publish(sw);
 }

@@ -53,6 +53,7 @@ struct vtep {
 	bool accept_zero_sum;
 	uint32_t n_networks;
 	uint32_t n_remotes;
+	uint32_t n_groups; /* of these, multicast groups */
 	TAILQ_ENTRY(vtep) link;
 };
 
@@ -154,6 +155,9 @@ struct remote *remote_at(const struct vswitch *sw, uint16_t dest);
  * been known behind it for a minute. */
 void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a);
 void remotes_forget(struct vswitch *sw);
+/* Has the host join groups where their VTEP's address is now, and leave them where it was. Once a
+ * second. */
+void remotes_rejoin(struct vswitch *sw);
 /* Forgets all remotes of a VTEP that no network uses any more. */
 void remotes_forget_of(struct vswitch *sw, const struct vtep *v);
 /* Packets to it, and what became of them, summed over all workers. */

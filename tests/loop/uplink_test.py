@@ -319,9 +319,34 @@ def learns_hosts():
         assert d.call('remote_list') == []
 
 
+def groups_follow_the_address():
+    """The host is a member of a group where the VTEP's address is, wherever that goes."""
+    with Wire() as w:
+        w.d.call('network_add_remote', network='blue', address='239.1.1.1')
+        link(w.host, 'side', w.peer, 'other')
+
+        def is_member(name):
+            return '239.1.1.1' in w.host.ip(f'maddr show dev {name}')
+
+        def wait_member(name, other):
+            wait_for(lambda: is_member(name) and not is_member(other), 60, f'the group is joined on {name} alone')
+        wait_member('out', 'side')
+        w.host.ip(f'addr del {w.ours}/24 dev out')
+        w.host.add(f'{w.ours}/24', 'side')
+        wait_member('side', 'out')
+        # Without the address it is the uplink's own interface. One that comes again is another.
+        w.host.ip('link del side')
+        wait_for(lambda: is_member('out'), 60, "the group is joined on the uplink's interface")
+        link(w.host, 'side', w.peer, 'other')
+        w.host.add(f'{w.ours}/24', 'side')
+        wait_member('side', 'out')
+        w.d.call('network_remove_remote', network='blue', address='239.1.1.1')
+        assert not is_member('side')
+
+
 if __name__ == '__main__':
     sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, refused_parts_can_be_deleted,
                         starts_before_its_address,
                         follows_the_underlay,
                         learns_the_mtu_of_a_path, keeps_tenants_out_of_the_host, comes_and_goes,
-                        receives_where_it_is_told, learns_hosts]))
+                        receives_where_it_is_told, learns_hosts, groups_follow_the_address]))
