@@ -73,7 +73,8 @@ static int take_ports(struct vswitch *sw, const struct uplink *u, struct err *e)
 static int check_address(struct vswitch *sw, const struct uplink *u, const struct vtep_params *p,
 			 struct ip_addr *a, struct err *e)
 {
-	struct vtep *v;
+	const struct remote *r;
+	const struct vtep *v;
 
 	if (!ip_addr_parse(p->address, a) || !ip_addr_is_host(a))
 		return err_set(e, ERR_INVALID, "address", "address '%s': not a host's IP address",
@@ -83,6 +84,11 @@ static int check_address(struct vswitch *sw, const struct uplink *u, const struc
 			return err_set(e, ERR_EXISTS, "address",
 				       "address '%s', port %u is vtep '%s'", p->address, p->port,
 				       v->name);
+	TAILQ_FOREACH (r, &sw->tunnel->remotes, link)
+		if (ip_addr_equal(&r->address, a))
+			return err_set(e, ERR_INVALID, "address",
+				       "address '%s': is a remote of vtep '%s'", p->address,
+				       r->vtep->name);
 	if (!p->may_lack_address && underlay_find_address(sw->tunnel->underlay, a) == 0)
 		return err_set(e, ERR_INVALID, "address",
 			       "address '%s': no interface of this host has it (uplink '%s' is %s)",

@@ -55,6 +55,7 @@ def is_refused():
             ('address', "is vtep 't'", dict(method='vtep_create', name='v', uplink='up0', address=w.ours)),
             ('address', 'not a host', dict(method='vtep_create', name='v', uplink='up0', address='239.1.1.1')),
             ('address', 'not a host', dict(method='vtep_create', name='v', uplink='up0', address='1.2.3')),
+            ('address', "remote of vtep 't'", dict(method='vtep_create', name='v', uplink='up0', address=w.theirs)),
             ('uplink', 'does not exist', dict(method='vtep_create', name='v', uplink='u', address=w.ours)),
             ('mtu', '1450 at most', dict(method='network_set', name='blue', mtu=1451)),
             ('vtep', 'does not exist', dict(method='network_set', name='blue', vtep='v')),
