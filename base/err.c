@@ -31,6 +31,12 @@ int err_set(struct err *e, enum err_code code, const char *field, const char *fm
 	return -codes[code].posix;
 }
 
+void err_name_field(struct err *e, const char *field)
+{
+	if (e && !e->field[0])
+		snprintf(e->field, sizeof(e->field), "%s", field);
+}
+
 int err_rpc_code(enum err_code code)
 {
 	return codes[code].rpc;

@@ -22,6 +22,10 @@ struct err {
 int err_set(struct err *e, enum err_code code, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Names the parameter at fault for an error (*e may be NULL) of code that knows no parameters, if
+ * it names none. [any] */
+void err_name_field(struct err *e, const char *field);
+
 /* The JSON-RPC 2.0 error code of an error code, and its text. [any] */
 int err_rpc_code(enum err_code code);
 const char *err_code_text(enum err_code code);

@@ -284,7 +284,7 @@ static int put_in(struct vswitch *sw, struct remote *r)
 
 /* Makes a remote, which workers know after remotes_publish(). */
 static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_addr *a,
-			   struct err *e)
+			   const char *field, struct err *e)
 {
 	struct tunnel *t = sw->tunnel;
 	struct underlay_conf conf = {
@@ -293,7 +293,7 @@ static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_a
 	struct remote *r = id < 0 ? NULL : calloc(1, sizeof(*r));
 
 	if (!r) {
-		err_set(e, ERR_NO_SPACE, "address", "no room for another remote (at most %d)",
+		err_set(e, ERR_NO_SPACE, field, "no room for another remote (at most %d)",
 			REMOTE_MAX);
 		return NULL;
 	}
@@ -305,9 +305,10 @@ static struct remote *make(struct vswitch *sw, struct vtep *v, const struct ip_a
 	if (r->path && join(sw, r, e) == 0) {
 		if (put_in(sw, r) == 0)
 			return r;
-		err_set(e, ERR_NO_SPACE, "address", "out of memory");
+		err_set(e, ERR_NO_SPACE, field, "out of memory");
 		leave(sw, r);
 	}
+	err_name_field(e, field);
 	if (r->path)
 		underlay_remove(t->underlay, r->path);
 	free(r);
@@ -324,7 +325,7 @@ struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 		return NULL;
 	r = remote_find(sw, v, &a);
 	if (!r)
-		r = make(sw, v, &a, e);
+		r = make(sw, v, &a, field, e);
 	if (!r)
 		return NULL;
 	r->refs++;
@@ -343,7 +344,7 @@ void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a)
 	if (sw->tunnel->n_remotes >= LEARN_UP_TO || !ip_addr_is_host(a) || remote_find(sw, v, a) ||
 	    check(sw, v, "address", text, &same, &e) < 0)
 		return;
-	make(sw, v, a, &e);
+	make(sw, v, a, "address", &e);
 }
 
 bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest)

@@ -260,6 +260,7 @@ struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, 
 	if (!u->dev || find_interface(u, p, e) < 0) {
 		uplink_close(u->dev);
 		free(u);
+		err_name_field(e, "device");
 		return NULL;
 	}
 	c.u = u;

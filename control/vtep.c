@@ -122,8 +122,12 @@ struct vtep *vtep_create(struct vswitch *sw, const struct vtep_params *p, struct
 	struct vtep *v;
 	int slot;
 
-	if (!u || underlay_hold_port(sw->tunnel->underlay, p->port, e) < 0)
+	if (!u)
 		return NULL;
+	if (underlay_hold_port(sw->tunnel->underlay, p->port, e) < 0) {
+		err_name_field(e, "port");
+		return NULL;
+	}
 	slot = switch_free_slot((void *const *)sw->tunnel->vtep_slot, VTEP_MAX);
 	v = slot < 0 ? NULL : calloc(1, sizeof(*v));
 	if (!v) {
@@ -147,6 +151,7 @@ struct vtep *vtep_create(struct vswitch *sw, const struct vtep_params *p, struct
 		take_ports(sw, u, NULL);
 		underlay_release_port(sw->tunnel->underlay, p->port);
 		free(v);
+		err_name_field(e, "uplink");
 		return NULL;
 	}
 	sw->tunnel->vtep_slot[slot] = v;

@@ -4,6 +4,7 @@
 kernel's routes and neighbours."""
 import os
 import pathlib
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -11,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from frames import Wiretap  # noqa: E402
 from kernel_vxlan_test import Wire, wire_lost  # noqa: E402
 from netns import Net, link  # noqa: E402
-from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
+from stintd import BUILD, RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
 
 def refusal(d, method, **params):
@@ -73,6 +74,15 @@ def is_refused():
             method = call.pop('method')
             got = refusal(d, method, **call)
             assert got[0] == field and text in got[1], (method, call, got)
+        # What the kernel refuses is said of a parameter, too.
+        taken = w.keep(w.host.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)))
+        taken.bind(('0.0.0.0', 4790))
+        field, text = refusal(d, 'vtep_create', name='v', uplink='up0', address=w.ours, port=4790)
+        assert field == 'port' and 'used by a program' in text, (field, text)
+        link(w.host, 'side', w.peer, 'other')
+        w.host.ip(f'link set side xdp obj {BUILD / "xdp/uplink.o"} sec xdp')
+        field, text = refusal(d, 'uplink_create', name='u', device='net_af_xdp1,iface=side')
+        assert field == 'device' and 'XDP program' in text, (field, text)
         assert d.call('config_get') == before
         # Nor has any of them ended what the uplink does.
         w.add_vxlan()
