@@ -15,6 +15,8 @@
 #include "control/config.h"
 #include "control/ctx_rpc.h"
 #include "control/refused.h"
+#include "control/tunnel.h"
+#include "control/uplink_rpc.h"
 
 #define REASON_SIZE 400
 
@@ -95,13 +97,48 @@ static void add_reason(json_t *reasons, const char *fmt, ...)
 	json_array_append_new(reasons, json_string(text));
 }
 
+/* Uplinks that carry nothing. Returns their number. */
+static unsigned add_uplinks(const struct tunnel *t, json_t *reasons)
+{
+	const struct uplink *u;
+	char text[64];
+	unsigned n = 0;
+
+	TAILQ_FOREACH (u, &t->uplinks, link) {
+		if (u->status.is_up)
+			continue;
+		uplink_state_text(u, text, sizeof(text));
+		add_reason(reasons, "uplink %s: %s", u->name, text);
+		n++;
+	}
+	return n;
+}
+
+/* VTEPs that can neither send nor receive. Returns their number. */
+static unsigned add_vteps(const struct tunnel *t, json_t *reasons)
+{
+	char text[IP_ADDR_TEXT_SIZE];
+	const struct vtep *v;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (v, &t->vteps, link) {
+		if (underlay_find_address(t->underlay, &v->address) != 0)
+			continue;
+		ip_addr_format(&v->address, text);
+		add_reason(reasons, "vtep %s: %s is no address of this host", v->name, text);
+		n++;
+	}
+	return n;
+}
+
 json_t *rpc_handle_status_get(struct rpc_ctx *ctx, const struct rpc_status_get *p, struct err *e)
 {
 	size_t refused = refused_count(ctx->refused);
 	json_t *reasons = json_array();
 	char first[REASON_SIZE] = "";
 	struct pool_usage memory;
-	unsigned displaced = 0;
+	const struct tunnel *t = ctx->sw->tunnel;
+	unsigned displaced = 0, down, lacking;
 	const struct vm *vm;
 
 	(void)p;
@@ -115,13 +152,16 @@ json_t *rpc_handle_status_get(struct rpc_ctx *ctx, const struct rpc_status_get *
 	if (displaced > 0)
 		add_reason(reasons, "%u VM%s served by another worker than was asked for",
 			   displaced, displaced == 1 ? " is" : "s are");
+	down = t ? add_uplinks(t, reasons) : 0;
+	lacking = t ? add_vteps(t, reasons) : 0;
 	if (ctx->unsaved[0])
 		add_reason(reasons, "the configuration is not saved: %s", ctx->unsaved);
 	pool_usage(&memory);
 	return json_pack(
-		"{s:s, s:o, s:I, s:I, s:b, s:I, s:I, s:I}", "state",
+		"{s:s, s:o, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:I}", "state",
 		json_array_size(reasons) ? "degraded" : "ok", "reasons", reasons, "refused",
-		(json_int_t)refused, "displaced", (json_int_t)displaced, "config_saved",
+		(json_int_t)refused, "displaced", (json_int_t)displaced, "uplinks_down",
+		(json_int_t)down, "vteps_without_address", (json_int_t)lacking, "config_saved",
 		!ctx->unsaved[0], "packet_memory", (json_int_t)memory.bytes, "packet_memory_huge",
 		(json_int_t)memory.huge_bytes, "packet_memory_limit", (json_int_t)memory.limit);
 }

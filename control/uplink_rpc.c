@@ -162,6 +162,8 @@ static json_t *queue_to_json(const struct vswitch *sw, const struct uplink *u, u
 	json_object_set_new(o, "rx_dropped", number(dropped));
 	json_object_set_new(o, "rx_drops", drops);
 	json_object_set_new(o, "device_missed", number(u->status.missed));
+	json_object_set_new(o, "device_no_buffer", number(u->status.no_mbuf));
+	json_object_set_new(o, "device_errors", number(u->status.errors));
 	return o;
 }
 

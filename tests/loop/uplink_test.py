@@ -5,6 +5,7 @@ kernel's routes and neighbours."""
 import os
 import pathlib
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -152,10 +153,13 @@ def starts_before_its_address():
         w.d.kill()
         w.host.ip(f'addr del {w.ours}/24 dev out')
         w.d.start()
-        assert w.d.call('status_get')['state'] == 'ok', w.d.call('status_get')
         wait_for(lambda: w.d.call('remote_list')[0]['state'] == 'no_address', 60, 'the remote says why')
+        status = w.d.call('status_get')
+        assert (status['state'], status['refused'], status['vteps_without_address']) == ('degraded', 0, 1), status
+        assert status['reasons'] == [f'vtep t: {w.ours} is no address of this host'], status
         w.host.add(f'{w.ours}/24', 'out')
         w.wait_up()
+        assert w.d.call('status_get')['state'] == 'ok', w.d.call('status_get')
         w.guest.net.wait_ping('192.168.7.2')
 
 
@@ -195,10 +199,16 @@ def follows_the_underlay():
         becomes('link_down', '')
         told(w.d, 'uplink_down')
         assert w.d.call('uplink_list')[0]['state'] == 'down'
+        status = w.d.call('status_get')
+        assert status['uplinks_down'] == 1 and 'uplink up0: down: no link' in status['reasons'], status
+        shown = subprocess.run([BUILD / 'stintctl', '--socket', w.d.socket, 'status', 'get'], capture_output=True,
+                               text=True, check=True).stdout
+        assert 'uplink up0: down: no link' in shown, shown
         w.host.ip('link set out up')
         becomes('up', '')
         told(w.d, 'uplink_up')
         assert w.d.call('uplink_list')[0]['state'] == 'up'
+        assert w.d.call('status_get')['state'] == 'ok', w.d.call('status_get')
         w.guest.net.wait_ping('192.168.7.2')
 
 

@@ -97,7 +97,8 @@ class ChangeWire(Wire):
         """Packets that were dropped with a reason."""
         ports, uplinks = self.d.call('stats_ports'), self.d.call('stats_uplinks', uplink='up0')
         return sum(sum(p['drops'].values()) + sum(p['wire_drops'].values()) for p in ports) + \
-            sum(u['tx_dropped'] + u['device_missed'] + u['rx_dropped'] for u in uplinks)
+            sum(u['tx_dropped'] + u['rx_dropped'] + u['device_missed'] + u['device_no_buffer'] + u['device_errors']
+                for u in uplinks)
 
 
 class Caller:
