@@ -35,11 +35,27 @@ json_t *config_call(const char *method, json_t *params)
 	return json_pack("{s:s, s:o}", "method", method, "params", params);
 }
 
+static void add_call(json_t *calls, const char *method, json_t *params)
+{
+	json_array_append_new(calls, config_call(method, params));
+}
+
 static json_t *scheduler_call(const struct vswitch *sw)
 {
 	return config_call("scheduler_set",
 			   json_pack("{s:s, s:i}", "mode", sched_mode_text(sw->sched.mode),
 				     "slice_us", (int)sw->sched.slice_us));
+}
+
+static json_t *scheduler_of(struct vswitch *sw, const char *name)
+{
+	(void)name;
+	return scheduler_call(sw);
+}
+
+static void add_scheduler(struct vswitch *sw, json_t *calls)
+{
+	json_array_append_new(calls, scheduler_call(sw));
 }
 
 static json_t *tenant_call(const struct tenant *t)
@@ -77,36 +93,55 @@ static json_t *network_call(struct network *net)
 	return config_call("network_create", network_conf_to_json(net));
 }
 
-/* The calls that add a network's remotes. */
-static void add_remotes(const struct vswitch *sw, struct network *net, json_t *calls)
+static json_t *port_call(const struct port *port)
+{
+	return config_call("port_create", port_conf_to_json(port));
+}
+
+/* Functions of a kind of objects with names: the call of one, and those of all in a list. */
+#define NAMED(kind, has_list, list)                                    \
+	static json_t *kind##_of(struct vswitch *sw, const char *name) \
+	{                                                              \
+		struct kind *o = kind##_find(sw, name);                \
+                                                                       \
+		return o ? kind##_call(o) : NULL;                      \
+	}                                                              \
+                                                                       \
+	static void add_##kind##s(struct vswitch *sw, json_t *calls)   \
+	{                                                              \
+		struct kind *o;                                        \
+                                                                       \
+		if (!(has_list))                                       \
+			return;                                        \
+		TAILQ_FOREACH (o, list, link)                          \
+			json_array_append_new(calls, kind##_call(o));  \
+	}
+
+NAMED(tenant, true, &sw->tenants)
+NAMED(vm, true, &sw->vms)
+NAMED(uplink, sw->tunnel, &sw->tunnel->uplinks)
+NAMED(vtep, sw->tunnel, &sw->tunnel->vteps)
+NAMED(network, true, &sw->networks)
+NAMED(port, true, &sw->ports)
+
+static void add_remotes_of(struct vswitch *sw, struct network *net, json_t *calls)
 {
 	const struct remotes *list = atomic_load(&net->bridge.remotes);
 	char address[IP_ADDR_TEXT_SIZE];
 
 	for (uint32_t i = 0; list && i < list->n; i++) {
 		ip_addr_format(&remote_at(sw, list->dest[i])->address, address);
-		json_array_append_new(calls, config_call("network_add_remote",
-							 json_pack("{s:s, s:s}", "network",
-								   net->name, "address", address)));
+		add_call(calls, "network_add_remote",
+			 json_pack("{s:s, s:s}", "network", net->name, "address", address));
 	}
 }
 
-static void add_tunnel(const struct tunnel *t, json_t *calls)
+static void add_remotes(struct vswitch *sw, json_t *calls)
 {
-	const struct uplink *u;
-	const struct vtep *v;
+	struct network *net;
 
-	if (!t)
-		return;
-	TAILQ_FOREACH (u, &t->uplinks, link)
-		json_array_append_new(calls, uplink_call(u));
-	TAILQ_FOREACH (v, &t->vteps, link)
-		json_array_append_new(calls, vtep_call(v));
-}
-
-static json_t *port_call(const struct port *port)
-{
-	return config_call("port_create", port_conf_to_json(port));
+	TAILQ_FOREACH (net, &sw->networks, link)
+		add_remotes_of(sw, net, calls);
 }
 
 struct static_entries {
@@ -128,42 +163,51 @@ static bool add_static(void *arg, const struct fdb_entry *entry)
 		ip_addr_format(&remote_at(s->sw, entry->port)->address, place);
 	else
 		snprintf(place, sizeof(place), "%s", s->sw->port_slot[entry->port]->name);
-	json_array_append_new(
-		s->calls,
-		config_call("fdb_add", json_pack("{s:s, s:s, s:s}", "network", s->net->name, "mac",
-						 mac, is_remote ? "remote" : "port", place)));
+	add_call(s->calls, "fdb_add",
+		 json_pack("{s:s, s:s, s:s}", "network", s->net->name, "mac", mac,
+			   is_remote ? "remote" : "port", place));
 	return false;
 }
 
-/* All objects as calls, in an order that can be replayed. */
-static json_t *all_calls(const struct rpc_ctx *ctx)
+static void add_statics(struct vswitch *sw, json_t *calls)
 {
-	struct vswitch *sw = ctx->sw;
-	json_t *calls = json_array();
-	const struct tenant *t;
-	const struct port *port;
-	const struct vm *vm;
 	struct network *net;
 
-	json_array_append_new(calls, scheduler_call(sw));
-	TAILQ_FOREACH (t, &sw->tenants, link)
-		json_array_append_new(calls, tenant_call(t));
-	TAILQ_FOREACH (vm, &sw->vms, link)
-		json_array_append_new(calls, vm_call(vm));
-	add_tunnel(sw->tunnel, calls);
-	TAILQ_FOREACH (net, &sw->networks, link)
-		json_array_append_new(calls, network_call(net));
-	TAILQ_FOREACH (net, &sw->networks, link)
-		add_remotes(sw, net, calls);
-	TAILQ_FOREACH (port, &sw->ports, link)
-		json_array_append_new(calls, port_call(port));
 	TAILQ_FOREACH (net, &sw->networks, link) {
 		struct static_entries s = {sw, net, calls};
 
 		fdb_sweep(net->bridge.fdb, add_static, &s);
 	}
+}
+
+static void add_neighbours(struct vswitch *sw, json_t *calls)
+{
+	struct network *net;
+
 	TAILQ_FOREACH (net, &sw->networks, link)
 		neighbour_append_calls(net, calls);
+}
+
+const struct config_kind config_kinds[CONFIG_KINDS] = {
+	{NULL, "scheduler_set", add_scheduler, scheduler_of},
+	{"tenant", "tenant_create", add_tenants, tenant_of},
+	{"vm", "vm_create", add_vms, vm_of},
+	{"uplink", "uplink_create", add_uplinks, uplink_of},
+	{"vtep", "vtep_create", add_vteps, vtep_of},
+	{"network", "network_create", add_networks, network_of},
+	{NULL, "network_add_remote", add_remotes, NULL},
+	{"port", "port_create", add_ports, port_of},
+	{NULL, "fdb_add", add_statics, NULL},
+	{NULL, "neighbour_add", add_neighbours, NULL},
+};
+
+/* All objects as calls, in an order that can be replayed. */
+static json_t *all_calls(const struct rpc_ctx *ctx)
+{
+	json_t *calls = json_array();
+
+	for (unsigned i = 0; i < CONFIG_KINDS; i++)
+		config_kinds[i].add_all(ctx->sw, calls);
 	refused_append_calls(ctx->refused, calls);
 	return calls;
 }
@@ -171,25 +215,6 @@ static json_t *all_calls(const struct rpc_ctx *ctx)
 json_t *config_to_json(const struct rpc_ctx *ctx)
 {
 	return json_pack("{s:i, s:o}", "version", FORMAT_VERSION, "calls", all_calls(ctx));
-}
-
-json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *name)
-{
-	struct vswitch *sw = ctx->sw;
-
-	if (strcmp(kind, "scheduler") == 0)
-		return scheduler_call(sw);
-	if (strcmp(kind, "tenant") == 0)
-		return tenant_find(sw, name) ? tenant_call(tenant_find(sw, name)) : NULL;
-	if (strcmp(kind, "vm") == 0)
-		return vm_find(sw, name) ? vm_call(vm_find(sw, name)) : NULL;
-	if (strcmp(kind, "uplink") == 0)
-		return uplink_find(sw, name) ? uplink_call(uplink_find(sw, name)) : NULL;
-	if (strcmp(kind, "vtep") == 0)
-		return vtep_find(sw, name) ? vtep_call(vtep_find(sw, name)) : NULL;
-	if (strcmp(kind, "network") == 0)
-		return network_find(sw, name) ? network_call(network_find(sw, name)) : NULL;
-	return port_find(sw, name) ? port_call(port_find(sw, name)) : NULL;
 }
 
 /* --- saving ------------------------------------------------------------------------------------

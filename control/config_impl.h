@@ -12,10 +12,18 @@ json_t *config_call(const char *method, json_t *params);
 /* A call's method, "?" where it has none. */
 const char *config_method_of(const json_t *call);
 
-/* The call that creates an object as it is now: of the kind "tenant", "vm", "uplink", "vtep",
- * "network" or "port", or of the "scheduler", which has no name. New reference, NULL when there is
- * no such object. */
-json_t *config_call_of(const struct rpc_ctx *ctx, const char *kind, const char *name);
+/* What a configuration consists of, in an order that can be replayed. */
+struct config_kind {
+	const char *name;   /* its methods begin with it; NULL: such objects have no names */
+	const char *method; /* the call that makes an object */
+	/* Appends the calls that make all objects as they are now. */
+	void (*add_all)(struct vswitch *sw, json_t *calls);
+	/* The call that makes one; NULL when there is no such object. New reference. */
+	json_t *(*call_of)(struct vswitch *sw, const char *name);
+};
+
+#define CONFIG_KINDS 10
+extern const struct config_kind config_kinds[CONFIG_KINDS];
 
 /* Writes any file, with a generation in it if that is not 0. */
 int config_write(const struct rpc_ctx *ctx, const char *file, json_int_t generation,

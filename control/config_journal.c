@@ -22,15 +22,15 @@
 
 /* The record of an object after a change: the call that creates it as it is now, or its
  * deletion. */
-static json_t *object_record(const struct rpc_ctx *ctx, const char *kind, const char *name)
+static json_t *object_record(const struct rpc_ctx *ctx, const struct config_kind *kind,
+			     const char *name)
 {
-	json_t *call = config_call_of(ctx, kind, name);
-	char method[32];
+	json_t *call = kind->call_of(ctx->sw, name);
 
 	if (call)
 		return json_pack("{s:o}", "set", call);
-	snprintf(method, sizeof(method), "%s_create", kind);
-	return json_pack("{s:o}", "delete", config_call(method, json_pack("{s:s}", "name", name)));
+	return json_pack("{s:o}", "delete",
+			 config_call(kind->method, json_pack("{s:s}", "name", name)));
 }
 
 /* The same for a static entry. Its address is written in one form, since a call may use another. */
@@ -66,23 +66,29 @@ static json_t *address_record(const char *verb, const char *method, const json_t
 	return json_pack("{s:o}", verb, config_call(method, entry));
 }
 
+/* The name of the object that a call changes; NULL when that is of another kind. */
+static const char *changed_name(const struct config_kind *kind, const char *method,
+				const json_t *params)
+{
+	size_t n = strlen(kind->name);
+
+	if (strcmp(method, "budget_set") == 0)
+		return json_string_value(json_object_get(params, kind->name));
+	if (strncmp(method, kind->name, n) != 0 || method[n] != '_')
+		return NULL;
+	return json_string_value(json_object_get(params, "name"));
+}
+
 /* The record of what a call changed; NULL when that may be anything. */
 static json_t *record_of(const struct rpc_ctx *ctx, const char *method, const json_t *params)
 {
-	static const char *const kinds[] = {"tenant", "vm", "uplink", "vtep", "network", "port"};
-	const char *name = json_string_value(json_object_get(params, "name"));
+	for (unsigned i = 0; i < CONFIG_KINDS; i++) {
+		const struct config_kind *kind = &config_kinds[i];
+		const char *name = kind->name ? changed_name(kind, method, params) : NULL;
 
-	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const char *budget_of = json_string_value(json_object_get(params, kinds[i]));
-		size_t n = strlen(kinds[i]);
-
-		if (strncmp(method, kinds[i], n) == 0 && method[n] == '_' && name)
-			return object_record(ctx, kinds[i], name);
-		if (strcmp(method, "budget_set") == 0 && budget_of)
-			return object_record(ctx, kinds[i], budget_of);
+		if (name || (!kind->name && kind->call_of && strcmp(method, kind->method) == 0))
+			return object_record(ctx, kind, name);
 	}
-	if (strcmp(method, "scheduler_set") == 0)
-		return json_pack("{s:o}", "set", config_call_of(ctx, "scheduler", NULL));
 	if (strcmp(method, "fdb_add") == 0)
 		return entry_record("set", params);
 	if (strcmp(method, "fdb_delete") == 0)
@@ -291,19 +297,15 @@ static void fold_record(void *arg, const json_t *record)
  * was changed since. */
 static json_t *ordered(const json_t *by_key)
 {
-	static const char *const order[] = {"scheduler_set",      "tenant_create", "vm_create",
-					    "uplink_create",      "vtep_create",   "network_create",
-					    "network_add_remote", "port_create",   "fdb_add",
-					    "neighbour_add"};
-	const unsigned n = sizeof(order) / sizeof(order[0]);
 	json_t *calls = json_array(), *call;
 	const char *key;
 
-	for (unsigned i = 0; i <= n; i++) {
+	for (unsigned i = 0; i <= CONFIG_KINDS; i++) {
 		json_object_foreach ((json_t *)(uintptr_t)by_key, key, call) {
 			unsigned k = 0;
 
-			while (k < n && strcmp(config_method_of(call), order[k]) != 0)
+			while (k < CONFIG_KINDS &&
+			       strcmp(config_method_of(call), config_kinds[k].method) != 0)
 				k++;
 			if (k == i)
 				json_array_append(calls, call);
