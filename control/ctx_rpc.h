@@ -25,4 +25,10 @@ struct rpc_ctx {
 	uint64_t started_ns;     /* on clock_now_ns() */
 };
 
+/* The text of a setting of the schema's type Switched. */
+static inline const char *on_off(bool on)
+{
+	return on ? "on" : "off";
+}
+
 #endif

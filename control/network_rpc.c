@@ -10,11 +10,6 @@
 #include "control/switch.h"
 #include "control/tunnel.h"
 
-static const char *on_off(bool on)
-{
-	return on ? "on" : "off";
-}
-
 _Static_assert((int)RPC_SUPPRESS_OFF == (int)SUPPRESS_OFF &&
 		       (int)RPC_SUPPRESS_STATIC == (int)SUPPRESS_STATIC &&
 		       (int)RPC_SUPPRESS_LEARNED == (int)SUPPRESS_LEARNED,

@@ -56,7 +56,7 @@ json_t *port_conf_to_json(const struct port *port)
 		mac_format(port->mac, text);
 		json_object_set_new(o, "mac", json_string(text));
 	}
-	json_object_set_new(o, "mac_guard", json_string(port->mac_guard ? "on" : "off"));
+	json_object_set_new(o, "mac_guard", json_string(on_off(port->mac_guard)));
 	json_object_set_new(o, "offloads",
 			    json_string(vdev_net_offloads_text(port->conf.offloads)));
 	json_object_set_new(o, "coalesce",

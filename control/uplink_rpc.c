@@ -205,7 +205,7 @@ json_t *vtep_conf_to_json(const struct vtep *v)
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "name", v->name, "uplink",
 			 v->uplink->name, "address", address, "port", (int)v->port, "ttl",
 			 (int)v->ttl, "dscp", v->dscp, "sum", sums[v->sum], "zero_sum",
-			 v->accept_zero_sum ? "on" : "off");
+			 on_off(v->accept_zero_sum));
 }
 
 static json_t *vtep_to_json(const struct vtep *v)
