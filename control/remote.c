@@ -11,7 +11,6 @@
 #include "control/tunnel.h"
 #include "pkt/drops.h"
 #include "vswitch/batch.h"
-#include "vswitch/wire.h"
 
 /* Adjacencies that are published at once, with one wait for the workers. */
 #define PUBLISH_AT_ONCE 256
@@ -429,15 +428,16 @@ void remotes_publish(struct vswitch *sw)
 	publish_adjacencies(sw);
 }
 
-void remote_count(struct vswitch *sw, const struct remote *r, uint64_t *packets, uint64_t *bytes,
-		  uint64_t *drops)
+struct remote_counters remote_count(const struct vswitch *sw, const struct remote *r)
 {
-	*packets = *bytes = *drops = 0;
+	struct remote_counters sum = {0};
+
 	for (unsigned i = 0; i < sw->n_workers; i++) {
 		const struct remote_counters *c = &sw->worker[i]->wire->remote[r->id];
 
-		*packets += counter_read(&c->packets);
-		*bytes += counter_read(&c->bytes);
-		*drops += counter_read(&c->drops);
+		sum.packets += counter_read(&c->packets);
+		sum.bytes += counter_read(&c->bytes);
+		sum.drops += counter_read(&c->drops);
 	}
+	return sum;
 }

@@ -16,7 +16,7 @@ static json_t *remote_to_json(struct vswitch *sw, const struct remote *r)
 	const struct adjacency *a = atomic_load(&sw->tunnel->tables->adjacency[r->id]);
 	bool is_link_down = !r->vtep->uplink->status.is_up;
 	char address[IP_ADDR_TEXT_SIZE], mac[MAC_TEXT_SIZE];
-	uint64_t packets, bytes, drops;
+	struct remote_counters c;
 	json_t *o;
 
 	ip_addr_format(&r->address, address);
@@ -33,10 +33,10 @@ static json_t *remote_to_json(struct vswitch *sw, const struct remote *r)
 		json_object_set_new(o, "mac", json_string(mac));
 	}
 	json_object_set_new(o, "mtu", json_integer(a->mtu));
-	remote_count(sw, r, &packets, &bytes, &drops);
-	json_object_set_new(o, "packets", json_integer((json_int_t)packets));
-	json_object_set_new(o, "bytes", json_integer((json_int_t)bytes));
-	json_object_set_new(o, "drops", json_integer((json_int_t)drops));
+	c = remote_count(sw, r);
+	json_object_set_new(o, "packets", json_integer((json_int_t)c.packets));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)c.bytes));
+	json_object_set_new(o, "drops", json_integer((json_int_t)c.drops));
 	return o;
 }
 

@@ -8,8 +8,6 @@
 
 #include <rte_tailq.h>
 
-#include "vswitch/wire.h"
-
 static void on_change(void *ctx, struct underlay_path *path)
 {
 	struct tunnel *t = ctx;

@@ -14,6 +14,7 @@
 #include "tunnel/underlay.h"
 #include "tunnel/uplink.h"
 #include "vswitch/limits.h"
+#include "vswitch/wire.h"
 
 struct network;
 struct vswitch;
@@ -161,8 +162,7 @@ void remotes_rejoin(struct vswitch *sw);
 /* Forgets all remotes of a VTEP that no network uses any more. */
 void remotes_forget_of(struct vswitch *sw, const struct vtep *v);
 /* Packets to it, and what became of them, summed over all workers. */
-void remote_count(struct vswitch *sw, const struct remote *r, uint64_t *packets, uint64_t *bytes,
-		  uint64_t *drops);
+struct remote_counters remote_count(const struct vswitch *sw, const struct remote *r);
 /* Notes that a remote has to be published anew, because its way or its uplink changed. */
 void remote_mark(struct vswitch *sw, struct remote *r);
 /* Has the workers know what has changed of remotes: those that came, went or were marked, with few
