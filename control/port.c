@@ -129,11 +129,27 @@ void port_set_mac(struct port *port, uint64_t mac, bool guard)
 	port_set_stages(port);
 }
 
+static int check_socket(struct vswitch *sw, const char *socket, struct err *e)
+{
+	const struct port *port;
+
+	if (socket[0] != '/')
+		return err_set(e, ERR_INVALID, "socket", "socket '%s': not an absolute path",
+			       socket);
+	if (strlen(socket) >= GATE_PATH_SIZE)
+		return err_set(e, ERR_INVALID, "socket", "socket '%s': longer than %d bytes",
+			       socket, GATE_PATH_SIZE - 1);
+	TAILQ_FOREACH (port, &sw->ports, link)
+		if (strcmp(port->conf.socket.path, socket) == 0)
+			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'", socket,
+				       port->name);
+	return 0;
+}
+
 static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
 	const struct network *net = network_find(sw, conf->network);
 	const struct vm *vm = vm_find(sw, conf->vm);
-	const struct port *port;
 
 	if (switch_check_name("name", conf->name, e) < 0)
 		return -EINVAL;
@@ -144,18 +160,8 @@ static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e
 	if (!net)
 		return err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
 			       conf->network);
-	if (check_owner(net, vm, e) < 0)
+	if (check_owner(net, vm, e) < 0 || check_socket(sw, conf->socket, e) < 0)
 		return -EINVAL;
-	if (conf->socket[0] != '/')
-		return err_set(e, ERR_INVALID, "socket", "socket '%s': not an absolute path",
-			       conf->socket);
-	if (strlen(conf->socket) >= GATE_PATH_SIZE)
-		return err_set(e, ERR_INVALID, "socket", "socket '%s': longer than %d bytes",
-			       conf->socket, GATE_PATH_SIZE - 1);
-	TAILQ_FOREACH (port, &sw->ports, link)
-		if (strcmp(port->conf.socket.path, conf->socket) == 0)
-			return err_set(e, ERR_EXISTS, "socket", "socket '%s' is port '%s'",
-				       conf->socket, port->name);
 	return port_check_mac(conf->mac, conf->mac_guard, e);
 }
 

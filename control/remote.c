@@ -144,14 +144,13 @@ struct remote *remote_at(const struct vswitch *sw, uint16_t dest)
 	return sw->tunnel ? sw->tunnel->remote_slot[dest - DEST_FIRST_REMOTE] : NULL;
 }
 
-static int check(struct vswitch *sw, const struct vtep *v, const char *field, const char *text,
-		 struct ip_addr *a, struct err *e)
+static int check(struct vswitch *sw, const struct vtep *v, const struct ip_addr *a,
+		 const char *field, struct err *e)
 {
+	char text[IP_ADDR_TEXT_SIZE];
 	const struct vtep *own;
 
-	if (!ip_addr_parse(text, a) || !(ip_addr_is_host(a) || ip_addr_is_group(a)))
-		return err_set(e, ERR_INVALID, field,
-			       "%s '%s': not the IP address of a host or a group", field, text);
+	ip_addr_format(a, text);
 	if (a->is_v6 != v->address.is_v6)
 		return err_set(e, ERR_INVALID, field, "%s '%s': vtep '%s' is of IPv%d", field, text,
 			       v->name, v->address.is_v6 ? 6 : 4);
@@ -320,10 +319,13 @@ struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 	struct ip_addr a;
 	struct remote *r;
 
-	if (check(sw, v, field, address, &a, e) < 0)
+	if (!ip_addr_parse(address, &a) || !(ip_addr_is_host(&a) || ip_addr_is_group(&a))) {
+		err_set(e, ERR_INVALID, field, "%s '%s': not the IP address of a host or a group",
+			field, address);
 		return NULL;
+	}
 	r = remote_find(sw, v, &a);
-	if (!r)
+	if (!r && check(sw, v, &a, field, e) == 0)
 		r = make(sw, v, &a, field, e);
 	if (!r)
 		return NULL;
@@ -335,15 +337,9 @@ struct remote *remote_get(struct vswitch *sw, struct vtep *v, const char *field,
 
 void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a)
 {
-	char text[IP_ADDR_TEXT_SIZE];
-	struct ip_addr same;
-	struct err e;
-
-	ip_addr_format(a, text);
-	if (sw->tunnel->n_remotes >= LEARN_UP_TO || !ip_addr_is_host(a) || remote_find(sw, v, a) ||
-	    check(sw, v, "address", text, &same, &e) < 0)
-		return;
-	make(sw, v, a, "address", &e);
+	if (sw->tunnel->n_remotes < LEARN_UP_TO && ip_addr_is_host(a) && !remote_find(sw, v, a) &&
+	    check(sw, v, a, "address", NULL) == 0)
+		make(sw, v, a, "address", NULL);
 }
 
 bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest)

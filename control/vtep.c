@@ -70,15 +70,13 @@ static int take_ports(struct vswitch *sw, const struct uplink *u, struct err *e)
 	return uplink_set_ports(u->dev, ports, n, e);
 }
 
-static int check_address(struct vswitch *sw, const struct uplink *u, const struct vtep_params *p,
-			 struct ip_addr *a, struct err *e)
+/* Whether the address is another VTEP's, of this host or of another one. */
+static int check_others(struct vswitch *sw, const struct vtep_params *p, const struct ip_addr *a,
+			struct err *e)
 {
 	const struct remote *r;
 	const struct vtep *v;
 
-	if (!ip_addr_parse(p->address, a) || !ip_addr_is_host(a))
-		return err_set(e, ERR_INVALID, "address", "address '%s': not a host's IP address",
-			       p->address);
 	TAILQ_FOREACH (v, &sw->tunnel->vteps, link)
 		if (ip_addr_equal(&v->address, a) && v->port == p->port)
 			return err_set(e, ERR_EXISTS, "address",
@@ -89,6 +87,17 @@ static int check_address(struct vswitch *sw, const struct uplink *u, const struc
 			return err_set(e, ERR_INVALID, "address",
 				       "address '%s': is a remote of vtep '%s'", p->address,
 				       r->vtep->name);
+	return 0;
+}
+
+static int check_address(struct vswitch *sw, const struct uplink *u, const struct vtep_params *p,
+			 struct ip_addr *a, struct err *e)
+{
+	if (!ip_addr_parse(p->address, a) || !ip_addr_is_host(a))
+		return err_set(e, ERR_INVALID, "address", "address '%s': not a host's IP address",
+			       p->address);
+	if (check_others(sw, p, a, e) < 0)
+		return -EINVAL;
 	if (!p->may_lack_address && underlay_find_address(sw->tunnel->underlay, a) == 0)
 		return err_set(e, ERR_INVALID, "address",
 			       "address '%s': no interface of this host has it (uplink '%s' is %s)",
@@ -115,46 +124,52 @@ static struct uplink *check(struct vswitch *sw, const struct vtep_params *p, str
 	return check_address(sw, u, p, a, e) < 0 ? NULL : u;
 }
 
-struct vtep *vtep_create(struct vswitch *sw, const struct vtep_params *p, struct err *e)
+static struct vtep *vtep_alloc(struct vswitch *sw, const struct vtep_params *p, struct uplink *u,
+			       const struct ip_addr *address, struct err *e)
 {
-	struct ip_addr address;
-	struct uplink *u = check(sw, p, &address, e);
-	struct vtep *v;
-	int slot;
+	int slot = switch_free_slot((void *const *)sw->tunnel->vtep_slot, VTEP_MAX);
+	struct vtep *v = slot < 0 ? NULL : calloc(1, sizeof(*v));
 
-	if (!u)
-		return NULL;
-	if (underlay_hold_port(sw->tunnel->underlay, p->port, e) < 0) {
-		err_name_field(e, "port");
-		return NULL;
-	}
-	slot = switch_free_slot((void *const *)sw->tunnel->vtep_slot, VTEP_MAX);
-	v = slot < 0 ? NULL : calloc(1, sizeof(*v));
 	if (!v) {
-		underlay_release_port(sw->tunnel->underlay, p->port);
 		err_set(e, ERR_NO_SPACE, "name", "vtep '%s': no room (at most %d)", p->name,
 			VTEP_MAX);
 		return NULL;
 	}
 	v->id = (uint8_t)slot;
 	v->uplink = u;
-	v->address = address;
+	v->address = *address;
 	v->port = p->port;
 	v->ttl = p->ttl;
 	v->dscp = p->dscp;
 	v->sum = p->sum;
 	v->accept_zero_sum = p->accept_zero_sum;
 	snprintf(v->name, sizeof(v->name), "%s", p->name);
-	TAILQ_INSERT_TAIL(&sw->tunnel->vteps, v, link);
-	if (take_ports(sw, u, e) < 0 || publish(sw, e) < 0) {
-		TAILQ_REMOVE(&sw->tunnel->vteps, v, link);
-		take_ports(sw, u, NULL);
-		underlay_release_port(sw->tunnel->underlay, p->port);
+	return v;
+}
+
+struct vtep *vtep_create(struct vswitch *sw, const struct vtep_params *p, struct err *e)
+{
+	struct ip_addr address;
+	struct uplink *u = check(sw, p, &address, e);
+	struct vtep *v = u ? vtep_alloc(sw, p, u, &address, e) : NULL;
+
+	if (!v)
+		return NULL;
+	if (underlay_hold_port(sw->tunnel->underlay, v->port, e) < 0) {
+		err_name_field(e, "port");
 		free(v);
-		err_name_field(e, "uplink");
 		return NULL;
 	}
-	sw->tunnel->vtep_slot[slot] = v;
+	TAILQ_INSERT_TAIL(&sw->tunnel->vteps, v, link);
+	if (take_ports(sw, u, e) < 0 || publish(sw, e) < 0) {
+		err_name_field(e, "uplink");
+		TAILQ_REMOVE(&sw->tunnel->vteps, v, link);
+		take_ports(sw, u, NULL);
+		underlay_release_port(sw->tunnel->underlay, v->port);
+		free(v);
+		return NULL;
+	}
+	sw->tunnel->vtep_slot[v->id] = v;
 	u->n_vteps++;
 	return v;
 }
