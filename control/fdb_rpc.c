@@ -209,26 +209,10 @@ json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, str
 	return entry_to_json(net, &place, &entry);
 }
 
-/* The remote that a static address is behind, NULL for any other. */
-struct search {
-	struct vswitch *sw;
-	uint64_t mac;
-	struct remote *remote;
-};
-
-static bool look(void *ctx, const struct fdb_entry *entry)
-{
-	struct search *s = ctx;
-
-	if (entry->mac == s->mac && entry->is_static && dest_is_remote(entry->port))
-		s->remote = remote_at(s->sw, entry->port);
-	return false;
-}
-
 json_t *rpc_handle_fdb_delete(struct rpc_ctx *ctx, const struct rpc_fdb_delete *p, struct err *e)
 {
 	struct network *net = network_find(ctx->sw, p->network);
-	struct search search = {.sw = ctx->sw};
+	struct fdb_entry was;
 	uint64_t mac;
 
 	if (forget_refused(ctx, p->network, p->mac))
@@ -239,16 +223,13 @@ json_t *rpc_handle_fdb_delete(struct rpc_ctx *ctx, const struct rpc_fdb_delete *
 	}
 	if (mac_parse("mac", p->mac, &mac, e) < 0)
 		return NULL;
-	search.mac = mac;
-	if (net->vtep)
-		fdb_sweep(net->bridge.fdb, look, &search);
-	if (fdb_remove(net->bridge.fdb, mac) < 0) {
+	if (fdb_remove(net->bridge.fdb, mac, &was) < 0) {
 		err_set(e, ERR_NOT_FOUND, "mac", "mac '%s' is not known in network '%s'", p->mac,
 			p->network);
 		return NULL;
 	}
-	if (search.remote) {
-		remote_put(ctx->sw, search.remote);
+	if (was.is_static && dest_is_remote(was.port)) {
+		remote_put(ctx->sw, remote_at(ctx->sw, was.port));
 		remotes_publish(ctx->sw);
 	}
 	return json_true();

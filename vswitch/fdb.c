@@ -209,7 +209,19 @@ int fdb_add_static(struct fdb *f, uint64_t mac, uint16_t port)
 	return 0;
 }
 
-int fdb_remove(struct fdb *f, uint64_t mac)
+/* What the word in a way of a bucket says. */
+static struct fdb_entry entry_of(const struct fdb *f, uint32_t bucket, int way, uint64_t e)
+{
+	return (struct fdb_entry){
+		.mac = e & MAC_MASK,
+		.port = entry_port(e),
+		.is_static = e & STATIC,
+		.seen_s = atomic_load_explicit(&f->seen_s[bucket * WAYS + (uint32_t)way],
+					       memory_order_relaxed),
+	};
+}
+
+int fdb_remove(struct fdb *f, uint64_t mac, struct fdb_entry *was)
 {
 	uint32_t bucket = bucket_of(f, mac);
 	uint64_t e;
@@ -220,7 +232,8 @@ int fdb_remove(struct fdb *f, uint64_t mac)
 		if (way < 0)
 			return -ENOENT;
 		e = load(&f->bucket[bucket].way[way]);
-	} while ((e & MAC_MASK) != mac || !swap(f, bucket, way, e, 0, 0));
+		*was = entry_of(f, bucket, way, e);
+	} while (was->mac != mac || !swap(f, bucket, way, e, 0, 0));
 	return 0;
 }
 
@@ -229,13 +242,7 @@ void fdb_sweep(struct fdb *f, bool (*fn)(void *ctx, const struct fdb_entry *e), 
 	for (uint32_t b = 0; b <= f->mask; b++) {
 		for (int i = 0; i < WAYS; i++) {
 			uint64_t e = load(&f->bucket[b].way[i]);
-			struct fdb_entry entry = {
-				.mac = e & MAC_MASK,
-				.port = entry_port(e),
-				.is_static = e & STATIC,
-				.seen_s = atomic_load_explicit(&f->seen_s[b * WAYS + (uint32_t)i],
-							       memory_order_relaxed),
-			};
+			struct fdb_entry entry = entry_of(f, b, i, e);
 
 			if (e && fn(ctx, &entry))
 				swap(f, b, i, e, 0, 0);

@@ -74,15 +74,15 @@ enum fdb_learned fdb_learn(struct fdb *f, uint64_t mac, uint16_t port, uint32_t 
  * bucket is full of static ones. [control] */
 int fdb_add_static(struct fdb *f, uint64_t mac, uint16_t port);
 
-/* Removes an address of either kind. -ENOENT. [control] */
-int fdb_remove(struct fdb *f, uint64_t mac);
-
 struct fdb_entry {
 	uint64_t mac;
 	uint16_t port;
 	bool is_static;
 	uint32_t seen_s; /* when it was last seen as a source, in the worker's seconds */
 };
+
+/* Removes an address of either kind. *was is what it was. -ENOENT. [control] */
+int fdb_remove(struct fdb *f, uint64_t mac, struct fdb_entry *was);
 
 /* Calls `fn` for every entry, and removes the entry where it returns true. [control] */
 void fdb_sweep(struct fdb *f, bool (*fn)(void *ctx, const struct fdb_entry *e), void *ctx);

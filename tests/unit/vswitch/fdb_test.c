@@ -77,6 +77,7 @@ static void test_a_port_at_its_limit_learns_nothing(void **state)
 static void test_static_entries_stay(void **state)
 {
 	struct fdb *f = fdb_create(64);
+	struct fdb_entry was;
 
 	(void)state;
 	fdb_learn(f, mac_number(1), 7, 100, true, &loser);
@@ -84,8 +85,11 @@ static void test_static_entries_stay(void **state)
 	assert_int_equal(fdb_add_static(f, mac_number(1), 9), -EEXIST);
 	assert_int_equal(fdb_learn(f, mac_number(1), 7, 100, true, &loser), FDB_STATIC);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), 9);
-	assert_int_equal(fdb_remove(f, mac_number(1)), 0);
-	assert_int_equal(fdb_remove(f, mac_number(1)), -ENOENT);
+	assert_int_equal(fdb_remove(f, mac_number(1), &was), 0);
+	assert_int_equal(was.mac, mac_number(1));
+	assert_int_equal(was.port, 9);
+	assert_true(was.is_static);
+	assert_int_equal(fdb_remove(f, mac_number(1), &was), -ENOENT);
 	assert_int_equal(fdb_lookup(f, mac_number(1)), FDB_NO_PORT);
 	fdb_destroy(f);
 }
