@@ -273,7 +273,7 @@ static int put_in(struct vswitch *sw, struct remote *r)
 	t->remote_slot[r->id] = r;
 	r->vtep->n_remotes++;
 	t->n_remotes++;
-	r->named_s = switch_now_s();
+	r->known_s = switch_now_s();
 	TAILQ_INSERT_TAIL(&t->remotes, r, link);
 	atomic_store(&t->tables->adjacency[r->id], a);
 	t->has_changes = t->has_new_sources = true;
@@ -342,12 +342,12 @@ void remote_learn(struct vswitch *sw, struct vtep *v, const struct ip_addr *a)
 		make(sw, v, a, "address", NULL);
 }
 
-bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest)
+bool remote_refresh(struct vswitch *sw, const struct network *net, uint16_t dest)
 {
 	struct remote *r = net->vtep ? remote_at(sw, dest) : NULL;
 
 	if (r)
-		r->named_s = switch_now_s();
+		r->known_s = switch_now_s();
 	return r;
 }
 
@@ -357,7 +357,7 @@ void remotes_forget(struct vswitch *sw)
 	void *next;
 
 	RTE_TAILQ_FOREACH_SAFE (r, &sw->tunnel->remotes, link, next)
-		if (r->refs == 0 && switch_now_s() - r->named_s > FORGET_AFTER)
+		if (r->refs == 0 && switch_now_s() - r->known_s > FORGET_AFTER)
 			take_out(sw, r);
 }
 
@@ -375,7 +375,7 @@ void remotes_forget_of(struct vswitch *sw, const struct vtep *v)
 void remote_put(struct vswitch *sw, struct remote *r)
 {
 	/* Addresses may be known behind it still. */
-	r->named_s = switch_now_s();
+	r->known_s = switch_now_s();
 	if (--r->refs > 0)
 		return;
 	r->is_released = true;

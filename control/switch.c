@@ -221,7 +221,7 @@ static bool sweep_remote(struct sweep *s, const struct fdb_entry *entry)
 {
 	if (entry->is_static)
 		return false;
-	if (is_old(s, entry) || !remote_note_address(s->sw, s->net, entry->port))
+	if (is_old(s, entry) || !remote_refresh(s->sw, s->net, entry->port))
 		return true;
 	s->wire_macs++;
 	return false;

@@ -228,9 +228,9 @@ bool switch_receives(const struct vswitch *sw, unsigned worker);
 void tunnel_destroy(struct vswitch *sw);
 /* Forgets learned neighbours that nothing has told of for the network's mac_ageing_s. */
 void neighbour_age(struct network *net, uint32_t now_s);
-/* Notes that an address of the network is known behind a remote (vswitch/batch.h). False when that
- * is gone. */
-bool remote_note_address(struct vswitch *sw, const struct network *net, uint16_t dest);
+/* Keeps a remote (a destination of vswitch/batch.h) known for another while, because an address of
+ * the network is behind it. False when the remote is gone. */
+bool remote_refresh(struct vswitch *sw, const struct network *net, uint16_t dest);
 
 /* Sets the port that workers find under an id. Workers that found the one before may use it until
  * switch_quiesce(). */

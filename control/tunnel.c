@@ -95,14 +95,14 @@ void tunnel_read(struct vswitch *sw)
 }
 
 /* Hosts that workers got packets from and do not know. */
-struct strangers {
+struct unknown_hosts {
 	unsigned n;
 	struct stranger at[WIRE_STRANGERS];
 };
 
-static void take_strangers(struct worker *w, void *arg)
+static void take_unknown_hosts(struct worker *w, void *arg)
 {
-	struct strangers *s = arg;
+	struct unknown_hosts *s = arg;
 
 	s->n = w->wire->n_strangers;
 	memcpy(s->at, w->wire->stranger, s->n * sizeof(s->at[0]));
@@ -112,11 +112,11 @@ static void take_strangers(struct worker *w, void *arg)
 static void learn_remotes(struct vswitch *sw)
 {
 	for (unsigned i = 0; i < sw->n_workers; i++) {
-		struct strangers s = {0};
+		struct unknown_hosts s = {0};
 
 		if (!sw->worker[i]->wire || sw->worker[i]->wire->n_strangers == 0)
 			continue;
-		worker_call(sw->worker[i], take_strangers, &s);
+		worker_call(sw->worker[i], take_unknown_hosts, &s);
 		for (unsigned k = 0; k < s.n; k++)
 			if (sw->tunnel->vtep_slot[s.at[k].vtep])
 				remote_learn(sw, sw->tunnel->vtep_slot[s.at[k].vtep],

@@ -65,7 +65,7 @@ struct remote {
 	struct underlay_path *path;
 	unsigned group_ifindex; /* where the host has joined the group, if it is one */
 	uint32_t refs;          /* lists of networks, and static addresses, that name it */
-	uint32_t named_s;       /* when an address behind it was last known: see remotes_forget() */
+	uint32_t known_s;       /* when an address behind it was last known: see remotes_forget() */
 	bool is_changed;        /* to be published anew */
 	bool is_released;       /* was put back: to be taken out, unless addresses are behind it */
 	struct adjacency *withdrawn; /* of one that is gone; workers may use it */
