@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Networks that span hosts: their VTEP, and the remotes that their floods go to. */
+/* Networks that span hosts: their VTEP, and the remotes that their floods go to. Apart from
+ * network.c, because all of it is about the tunnel, which most switches do without.
+ *
+ * Owns the lists of remotes, each of which keeps its remotes known, and the table by VNI. Each is
+ * replaced as a whole and freed when no worker can see it any more. Called by the control thread.
+ * Memory: a number for each remote of a network, and two tables of MAX_NETWORKS networks. */
+#include "control/tunnel.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/neighbour.h"
 #include "control/switch.h"
-#include "control/tunnel.h"
 #include "vswitch/batch.h"
 #include "vswitch/neigh_table.h"
 

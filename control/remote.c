@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Remotes: other hosts' VTEPs, and how the underlay gets to them. */
+/* Remotes: other hosts' VTEPs, and how the underlay gets to them. Workers see a remote as a number,
+ * as an adjacency, and by its address in the table of sources.
+ *
+ * Owns remotes, from the first network or static address that needs one, or the first packet of a
+ * host that may be learned, to the last. Changes are gathered, and remotes_publish() makes them
+ * known to the workers together, since each wait for the workers, and each table of all sources,
+ * takes its time. Called by the control thread. Memory: REMOTE_MAX remotes, of which LEARN_UP_TO
+ * can be made by packets of others. */
+#include "control/tunnel.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +17,6 @@
 
 #include "base/counter.h"
 #include "control/switch.h"
-#include "control/tunnel.h"
 #include "pkt/drops.h"
 #include "vswitch/batch.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The tunnel as control sees it: its creation and once-a-second chores. */
-#include "control/switch.h"
 #include "control/tunnel.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_tailq.h>
+
+#include "control/switch.h"
 
 static void on_change(void *ctx, struct underlay_path *path)
 {

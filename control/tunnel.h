@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The tunnel as control sees it: uplinks, VTEPs, and remotes, which are other hosts' VTEPs. Part of
- * the switch (control/switch.h), and under the same rules. */
+ * the switch (control/switch.h), and under the same rules: all of it is the control thread's, a
+ * refusal names the field at fault and changes nothing. In a header of its own, since a switch
+ * without uplinks has none of it. */
 #ifndef CONTROL_TUNNEL_H
 #define CONTROL_TUNNEL_H
 

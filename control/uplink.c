@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Uplinks: devices that lead to other hosts. */
+/* Uplinks: devices that lead to other hosts, as operators make and remove them while workers run.
+ * The device itself is tunnel/uplink.c's; here it gets its name, its place among the workers'
+ * queues, and the kernel's interface that its routes lead through.
+ *
+ * Owns uplinks, and each worker's part of the wire, which is made with the first uplink. Called by
+ * the control thread. Memory: UPLINK_MAX uplinks. */
+#include "control/tunnel.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +15,6 @@
 
 #include "base/core_list.h"
 #include "control/switch.h"
-#include "control/tunnel.h"
 #include "vswitch/ingress.h"
 #include "vswitch/staging.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* JSON-RPC methods of uplinks and VTEPs. */
+/* JSON-RPC methods of uplinks and VTEPs: parameters in, what there is in JSON out. Both kinds are
+ * in one file, since each VTEP needs an uplink and there are few of either.
+ *
+ * Owns nothing. Called by the control thread, one call at a time. Memory: the answer. */
 #include "control/uplink_rpc.h"
 
 #include <stdio.h>

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* VTEPs: addresses of this host that packets of other hosts come to. */
+/* VTEPs: addresses of this host, each with a UDP port, that packets of other hosts come to. What a
+ * VTEP needs of others is held while it exists: the port in the kernel, and its uplink's taking of
+ * packets to that port.
+ *
+ * Owns VTEPs and the table of them that workers see. Called by the control thread. Memory: VTEP_MAX
+ * VTEPs. */
+#include "control/tunnel.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +14,6 @@
 
 #include "base/log.h"
 #include "control/switch.h"
-#include "control/tunnel.h"
 
 struct vtep *vtep_find(struct vswitch *sw, const char *name)
 {
