@@ -344,6 +344,32 @@ def learns_hosts():
         assert d.call('remote_list') == []
 
 
+def moves_to_another_vtep():
+    """A network that changes its VTEP drops its remotes and the static addresses behind them; those that another
+    network has at the old VTEP stay."""
+    with Wire() as w:
+        d = w.d
+        d.call('vtep_create', name='t2', uplink='up0', address=w.ours, port=4790)
+        d.call('network_create', name='red', tenant='acme', vni=200, mtu=1400, vtep='t')
+        d.call('network_add_remote', network='red', address=w.theirs)
+        for i in range(100, 200):
+            d.call('network_add_remote', network='blue', address=f'10.9.0.{i}')
+        d.call('fdb_add', network='blue', mac='52:54:00:00:00:02', remote=w.theirs)
+        d.call('fdb_add', network='blue', mac='52:54:00:00:00:03', remote='10.9.0.3')
+        d.call('network_set', name='blue', vtep='t2')
+        assert [(r['address'], r['vtep']) for r in d.call('remote_list')] == [(w.theirs, 't')], d.call('remote_list')
+        assert not [e for e in d.call('fdb_list') if 'remote' in e], d.call('fdb_list')
+        d.call('network_add_remote', network='blue', address=w.theirs)
+        d.call('network_delete', name='red')
+        assert [r['vtep'] for r in d.call('remote_list')] == ['t2'], d.call('remote_list')
+        d.call('vtep_delete', name='t')
+        w.peer.ip(f'link add vx mtu 1450 type vxlan id 100 dstport 4790 local {w.theirs} remote {w.ours}')
+        w.peer.add('192.168.7.2/24', 'vx')
+        w.peer.ip('link set vx up')
+        w.wait_up()
+        w.guest.net.wait_ping('192.168.7.2')
+
+
 def groups_follow_the_address():
     """The host is a member of a group where the VTEP's address is, wherever that goes."""
     with Wire() as w:
@@ -371,7 +397,6 @@ def groups_follow_the_address():
 
 if __name__ == '__main__':
     sys.exit(run_tests([without_uplinks, is_refused, survives_a_restart, refused_parts_can_be_deleted,
-                        starts_before_its_address,
-                        follows_the_underlay,
-                        learns_the_mtu_of_a_path, keeps_tenants_out_of_the_host, comes_and_goes,
-                        receives_where_it_is_told, learns_hosts, groups_follow_the_address]))
+                        starts_before_its_address, follows_the_underlay, learns_the_mtu_of_a_path,
+                        keeps_tenants_out_of_the_host, comes_and_goes, receives_where_it_is_told, learns_hosts,
+                        moves_to_another_vtep, groups_follow_the_address]))
