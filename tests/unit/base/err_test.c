@@ -28,6 +28,19 @@ static void test_nobody_need_want_it(void **state)
 	assert_int_equal(err_set(NULL, ERR_BUSY, NULL, "x"), -EBUSY);
 }
 
+static void test_a_field_is_named_once(void **state)
+{
+	struct err e;
+
+	(void)state;
+	err_set(&e, ERR_BUSY, NULL, "in use");
+	err_name_field(&e, "port");
+	assert_string_equal(e.field, "port");
+	err_name_field(&e, "uplink");
+	assert_string_equal(e.field, "port");
+	err_name_field(NULL, "port");
+}
+
 static void test_long_text_is_cut(void **state)
 {
 	char text[1000];
@@ -56,6 +69,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set_fills_and_answers_errno),
 		cmocka_unit_test(test_nobody_need_want_it),
+		cmocka_unit_test(test_a_field_is_named_once),
 		cmocka_unit_test(test_long_text_is_cut),
 		cmocka_unit_test(test_codes_differ),
 	};
