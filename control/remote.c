@@ -16,6 +16,7 @@
 #include <rte_tailq.h>
 
 #include "base/counter.h"
+#include "base/log.h"
 #include "control/switch.h"
 #include "pkt/drops.h"
 #include "vswitch/batch.h"
@@ -226,11 +227,17 @@ static void leave(struct vswitch *sw, struct remote *r)
 static void rejoin(struct vswitch *sw, struct remote *r, unsigned ifindex)
 {
 	struct underlay *u = sw->tunnel->underlay;
+	struct err e;
 
-	if (underlay_join(u, &r->address, ifindex, NULL) < 0)
+	if (underlay_join(u, &r->address, ifindex, &e) < 0) {
+		if (!r->group_failed)
+			log_warn("vtep %s: %s", r->vtep->name, e.text);
+		r->group_failed = true;
 		return;
+	}
 	underlay_leave(u, &r->address, r->group_ifindex);
 	r->group_ifindex = ifindex;
+	r->group_failed = false;
 }
 
 void remotes_rejoin(struct vswitch *sw)

@@ -66,6 +66,7 @@ struct remote {
 	struct ip_addr address;
 	struct underlay_path *path;
 	unsigned group_ifindex; /* where the host has joined the group, if it is one */
+	bool group_failed;      /* to be joined elsewhere, which has been logged */
 	uint32_t refs;          /* lists of networks, and static addresses, that name it */
 	uint32_t known_s;       /* when an address behind it was last known: see remotes_forget() */
 	bool is_changed;        /* to be published anew */
