@@ -309,6 +309,7 @@ static void test_a_station_moves(void **state)
 {
 	struct wire_scene *ws = *state;
 	uint8_t frame[NEIGH_FRAME_MAX], mac[6];
+	struct fdb_entry was;
 	struct wire_sent sent;
 
 	wire_introduce_guest(ws, 0);
@@ -322,7 +323,7 @@ static void test_a_station_moves(void **state)
 	assert_int_equal(scene_counters(ws->s, 0)->suppressed, 1);
 	assert_false(wire_take(ws, &sent));
 	/* And when it is not known where it is, all are asked. */
-	assert_int_equal(fdb_remove(ws->s->net[0].fdb, fdb_mac(mac)), 0);
+	assert_int_equal(fdb_remove(ws->s->net[0].fdb, fdb_mac(mac), &was), 0);
 	suppress_ask(ws, 0, false, GUEST_IP, LOCAL_IP);
 	suppress_assert_all_were_asked(ws);
 }
