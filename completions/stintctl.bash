@@ -39,6 +39,7 @@ _stintctl_values() {
 	remote_list:network) _stintctl_names network_list name ;;
 	vtep_create:sum) echo auto on off ;;
 	vtep_create:zero-sum|vtep_create:zero_sum) echo off on ;;
+	vtep_create:strict-reserved|vtep_create:strict_reserved) echo off on ;;
 	port_create:vm) _stintctl_names vm_list name ;;
 	port_create:network) _stintctl_names network_list name ;;
 	port_create:mode) echo server client ;;
@@ -150,9 +151,9 @@ _stintctl() {
 	"vm delete") method=vm_delete options="" positional=(name) ;;
 	"vm set") method=vm_set options="--worker --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
 	"vm list") method=vm_list options="" positional=(name) ;;
-	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress" positional=(name) ;;
+	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress --flood-pps" positional=(name) ;;
 	"network delete") method=network_delete options="" positional=(name) ;;
-	"network set") method=network_set options="--mtu --mac-ageing-s --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress" positional=(name) ;;
+	"network set") method=network_set options="--mtu --mac-ageing-s --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress --flood-pps" positional=(name) ;;
 	"network list") method=network_list options="" positional=(name) ;;
 	"network add-remote") method=network_add_remote options="" positional=(network address) ;;
 	"network remove-remote") method=network_remove_remote options="" positional=(network address) ;;
@@ -161,12 +162,12 @@ _stintctl() {
 	"uplink delete") method=uplink_delete options="" positional=(name) ;;
 	"uplink list") method=uplink_list options="" positional=(name) ;;
 	"stats uplinks") method=stats_uplinks options="" positional=(uplink) ;;
-	"vtep create") method=vtep_create options="--uplink --address --port --ttl --dscp --sum --zero-sum" positional=(name) ;;
+	"vtep create") method=vtep_create options="--uplink --address --port --ttl --dscp --sum --zero-sum --strict-reserved" positional=(name) ;;
 	"vtep delete") method=vtep_delete options="" positional=(name) ;;
 	"vtep list") method=vtep_list options="" positional=(name) ;;
-	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --mac --mac-guard --offloads --coalesce" positional=(name) ;;
+	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --bum-pps --mac --mac-guard --offloads --coalesce" positional=(name) ;;
 	"port delete") method=port_delete options="" positional=(name) ;;
-	"port set") method=port_set options="--network --mac-limit --mac --mac-guard --coalesce" positional=(name) ;;
+	"port set") method=port_set options="--network --mac-limit --bum-pps --mac --mac-guard --coalesce" positional=(name) ;;
 	"port list") method=port_list options="--vm --network" positional=(name) ;;
 	"fdb list") method=fdb_list options="--port" positional=(network) ;;
 	"fdb add") method=fdb_add options="--remote" positional=(network mac port) ;;

@@ -36,6 +36,7 @@ json_t *network_conf_to_json(struct network *net)
 	json_object_set_new(o, "inner_vlan", json_string(b->drop_inner_vlan ? "drop" : "pass"));
 	json_object_set_new(o, "mss_clamp", json_string(on_off(b->clamps_mss)));
 	json_object_set_new(o, "suppress", json_string(suppress_text(b->suppress)));
+	json_object_set_new(o, "flood_pps", json_integer(atomic_load(&b->floods.limit)));
 	return o;
 }
 
@@ -78,6 +79,7 @@ json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_
 		.flood_unknown = p->flood_unknown == RPC_SWITCHED_ON,
 		.drop_inner_vlan = p->inner_vlan == RPC_INNER_VLAN_DROP,
 		.clamps_mss = p->mss_clamp == RPC_SWITCHED_ON,
+		.flood_pps = (uint32_t)p->flood_pps,
 	};
 	struct network *net = network_create(ctx->sw, &conf, e);
 
@@ -111,6 +113,8 @@ static int set_wire(struct vswitch *sw, struct network *net, const struct rpc_ne
 		.drop_inner_vlan = p->has_inner_vlan ? p->inner_vlan == RPC_INNER_VLAN_DROP
 						     : b->drop_inner_vlan,
 		.clamps_mss = p->has_mss_clamp ? p->mss_clamp == RPC_SWITCHED_ON : b->clamps_mss,
+		.flood_pps = p->has_flood_pps ? (uint32_t)p->flood_pps
+					      : atomic_load(&b->floods.limit),
 	};
 
 	return network_set_wire(sw, net, &wire, e);

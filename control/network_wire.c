@@ -212,6 +212,7 @@ int network_set_wire(struct vswitch *sw, struct network *net, const struct netwo
 	atomic_store(&net->bridge.flood_unknown, p->flood_unknown);
 	atomic_store(&net->bridge.drop_inner_vlan, p->drop_inner_vlan);
 	atomic_store(&net->bridge.clamps_mss, p->clamps_mss);
+	pps_set(&net->bridge.floods, p->flood_pps);
 	if (v && v != net->vtep)
 		join_vtep(sw, net, v);
 	return 0;

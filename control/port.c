@@ -197,6 +197,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->vport.bridge = &port->net->bridge;
 	port->vport.worker = port->vm->worker;
 	atomic_store(&port->vport.mac_limit, conf->mac_limit);
+	pps_set(&port->vport.floods, conf->bum_pps);
 	port_set_mac(port, conf->mac, conf->mac_guard);
 	port->reported = VDEV_STATE_COUNT;
 	pthread_mutex_init(&port->handover, NULL);

@@ -52,6 +52,7 @@ json_t *port_conf_to_json(const struct port *port)
 	}
 	json_object_set_new(o, "queue_pairs", json_integer(port->conf.max_pairs));
 	json_object_set_new(o, "mac_limit", json_integer(atomic_load(&port->vport.mac_limit)));
+	json_object_set_new(o, "bum_pps", json_integer(atomic_load(&port->vport.floods.limit)));
 	if (port->mac) {
 		mac_format(port->mac, text);
 		json_object_set_new(o, "mac", json_string(text));
@@ -121,6 +122,7 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.mode = p->socket_mode ? (mode_t)strtoul(p->socket_mode, NULL, 8) : 0,
 		.queue_pairs = (uint16_t)p->queue_pairs,
 		.mac_limit = (uint32_t)p->mac_limit,
+		.bum_pps = (uint32_t)p->bum_pps,
 		.mac_guard = p->mac_guard == RPC_SWITCHED_ON,
 		.offloads = (enum vdev_net_offloads)p->offloads,
 		.coalesces = p->coalesce == RPC_SWITCHED_ON,
@@ -162,6 +164,8 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	port_set_mac(port, mac, guard);
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
+	if (p->has_bum_pps)
+		pps_set(&port->vport.floods, (uint32_t)p->bum_pps);
 	if (p->has_coalesce)
 		atomic_store(&port->vport.coalesces, p->coalesce == RPC_SWITCHED_ON);
 	return port_to_json(port);

@@ -194,6 +194,7 @@ struct port_conf {
 	mode_t mode;       /* 0: unchanged */
 	uint16_t queue_pairs;
 	uint32_t mac_limit;
+	uint32_t bum_pps;
 	uint64_t mac; /* 0: none */
 	bool mac_guard;
 	enum vdev_net_offloads offloads;

@@ -54,6 +54,7 @@ struct vtep {
 	int dscp; /* -1: that of the inner packet */
 	enum vtep_sum sum;
 	bool accept_zero_sum;
+	bool strict_reserved;
 	uint32_t n_networks;
 	uint32_t n_remotes;
 	uint32_t n_groups; /* of these, multicast groups */
@@ -132,6 +133,7 @@ struct vtep_params {
 	int dscp;
 	enum vtep_sum sum;
 	bool accept_zero_sum;
+	bool strict_reserved;
 	bool may_lack_address; /* the host need not have the address now */
 };
 
@@ -180,6 +182,7 @@ struct network_wire {
 	bool known_vteps_only;
 	bool learn;
 	bool flood_unknown;
+	uint32_t flood_pps;
 	bool drop_inner_vlan;
 	bool clamps_mss;
 };

@@ -205,10 +205,10 @@ json_t *vtep_conf_to_json(const struct vtep *v)
 	char address[IP_ADDR_TEXT_SIZE];
 
 	ip_addr_format(&v->address, address);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "name", v->name, "uplink",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s}", "name", v->name, "uplink",
 			 v->uplink->name, "address", address, "port", (int)v->port, "ttl",
 			 (int)v->ttl, "dscp", v->dscp, "sum", sums[v->sum], "zero_sum",
-			 on_off(v->accept_zero_sum));
+			 on_off(v->accept_zero_sum), "strict_reserved", on_off(v->strict_reserved));
 }
 
 static json_t *vtep_to_json(const struct vtep *v)
@@ -241,6 +241,7 @@ json_t *rpc_handle_vtep_create(struct rpc_ctx *ctx, const struct rpc_vtep_create
 		.dscp = (int)p->dscp,
 		.sum = (enum vtep_sum)p->sum,
 		.accept_zero_sum = p->zero_sum == RPC_SWITCHED_ON,
+		.strict_reserved = p->strict_reserved == RPC_SWITCHED_ON,
 		/* It may come later than the daemon; until then remotes say that it is not there.
 		 */
 		.may_lack_address = ctx->is_replaying,

@@ -51,7 +51,8 @@ static int publish(struct vswitch *sw, struct err *e)
 		t->at[t->n++] = (struct vtep_entry){.address = v->address,
 						    .port = v->port,
 						    .id = v->id,
-						    .accept_zero_sum = v->accept_zero_sum};
+						    .accept_zero_sum = v->accept_zero_sum,
+						    .strict_reserved = v->strict_reserved};
 	old = atomic_exchange(&sw->tunnel->tables->vteps, t);
 	switch_quiesce(sw);
 	free(old);
@@ -149,6 +150,7 @@ static struct vtep *vtep_alloc(struct vswitch *sw, const struct vtep_params *p, 
 	v->dscp = p->dscp;
 	v->sum = p->sum;
 	v->accept_zero_sum = p->accept_zero_sum;
+	v->strict_reserved = p->strict_reserved;
 	snprintf(v->name, sizeof(v->name), "%s", p->name);
 	return v;
 }

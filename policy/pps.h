@@ -16,9 +16,11 @@ struct pps {
 	_Atomic uint64_t until; /* cycles: the time that events so far have used up */
 };
 
-/* Changes the limit. What was taken before is forgotten. [control] */
+/* Sets the limit. When it changes, what was taken before is forgotten. [control] */
 static inline void pps_set(struct pps *p, uint32_t limit)
 {
+	if (limit == atomic_load(&p->limit))
+		return;
 	atomic_store(&p->limit, limit);
 	atomic_store(&p->until, 0);
 }

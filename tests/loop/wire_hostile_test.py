@@ -309,5 +309,42 @@ def is_the_receivers_expense():
         assert d.memory_kb() < before + MEMORY_KB, (before, d.memory_kb())
 
 
+def floods_have_limits():
+    """What is for all ports is limited by the network's rate where it comes from the wire, and by the port's where a
+    guest sends it; what is for one is not."""
+    with Wire(driver='af_packet') as w:
+        a = Attacker(w)
+        d = w.d
+        d.call('network_set', name='blue', flood_pps=10)
+
+        def are_limited():
+            for _ in range(20):
+                a.tap.send(a.wrapped(a.inner(dst=BROADCAST)))
+            return a.drops().get('flood_limit', 0) > 10
+        wait_for(are_limited, 60, 'floods from the wire are limited')
+        a.expect_reached(lambda: a.wrapped(a.inner()))
+        assert d.call('network_list', name='blue')[0]['flood_pps'] == 10
+        d.call('port_set', name='p', bum_pps=10)
+
+        def is_limited():
+            for i in range(20):
+                a.guest.send(ether(BROADCAST, MAC, a.mark + struct.pack('!I', i)))
+            return d.counters('p')['drops'].get('flood_limit', 0) > 10
+        wait_for(is_limited, 60, 'floods of the guest are limited')
+        assert d.port('p')['bum_pps'] == 10
+        a.expect_reached(lambda: a.wrapped(a.inner()))
+        a.check()
+
+
+def reserved_bits_may_be_refused():
+    with Wire(driver='af_packet', vtep={'strict_reserved': 'on'}) as w:
+        a = Attacker(w)
+        a.expect('vxlan_malformed', [a.wrapped(a.bad(), flags=flags) for flags in (0x08000001, 0x0c000000)])
+        a.expect('vxlan_malformed', [a.wrapped(a.bad(), reserved=1)])
+        a.expect_reached(lambda: a.wrapped(a.inner()))
+        a.check()
+
+
 if __name__ == '__main__':
-    sys.exit(run_tests([over_ipv4, over_ipv6, through_the_filter, is_the_receivers_expense]))
+    sys.exit(run_tests([over_ipv4, over_ipv6, through_the_filter, is_the_receivers_expense, floods_have_limits,
+                        reserved_bits_may_be_refused]))
