@@ -328,7 +328,7 @@ def floods_have_limits():
 
         def is_limited():
             for i in range(20):
-                a.guest.send(ether(BROADCAST, MAC, a.mark + struct.pack('!I', i)))
+                a.guest.send(ether(BROADCAST, MAC, struct.pack('!I', i) + bytes(40)))
             return d.counters('p')['drops'].get('flood_limit', 0) > 10
         wait_for(is_limited, 60, 'floods of the guest are limited')
         assert d.port('p')['bum_pps'] == 10
