@@ -95,6 +95,11 @@ static int way_of(const struct fdb_bucket *b, uint64_t mac)
 	return -1;
 }
 
+void fdb_prefetch(const struct fdb *f, uint64_t mac)
+{
+	__builtin_prefetch(&f->bucket[bucket_of(f, mac)]);
+}
+
 uint16_t fdb_lookup(const struct fdb *f, uint64_t mac)
 {
 	const struct fdb_bucket *b = &f->bucket[bucket_of(f, mac)];

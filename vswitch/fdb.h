@@ -52,6 +52,9 @@ static inline bool fdb_mac_is_reserved(uint64_t mac)
 	return (mac & 0xf0ffffffffffULL) == 0x000000c28001ULL;
 }
 
+/* Begins to load what fdb_lookup() of the address will read. [worker] */
+void fdb_prefetch(const struct fdb *f, uint64_t mac);
+
 /* The port behind an address, or FDB_NO_PORT. [any] */
 uint16_t fdb_lookup(const struct fdb *f, uint64_t mac);
 

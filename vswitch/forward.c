@@ -17,6 +17,10 @@
 /* No station's address: has more than 48 bits. */
 #define NO_MAC UINT64_MAX
 
+/* Where packets differ in their addresses, the table's lines for those ahead are loaded meanwhile.
+ */
+#define LOOKUP_AHEAD 4
+
 /* --- deciding ----------------------------------------------------------------------------------
  */
 
@@ -88,6 +92,17 @@ static void run_stages(struct worker *w, struct batch *b, uint32_t stages)
 #undef X
 }
 
+/* Begins to load what the lookup for a packet will read. */
+static void prefetch_lookup(const struct batch *b, uint16_t i)
+{
+	const struct rte_ether_hdr *eth;
+
+	if (i >= b->n)
+		return;
+	eth = rte_pktmbuf_mtod(b->pkt[i].m, const struct rte_ether_hdr *);
+	fdb_prefetch(b->from->bridge->fdb, fdb_mac(eth->dst_addr.addr_bytes));
+}
+
 /* Packets come in runs with the same addresses: the lookup of one holds for the next as well. */
 static void classify(struct worker *w, struct batch *b)
 {
@@ -122,6 +137,7 @@ static void classify(struct worker *w, struct batch *b)
 			p->reason = DROP_OVER_MTU;
 			continue;
 		}
+		prefetch_lookup(b, i + LOOKUP_AHEAD);
 		look_up(w, from, dst, p);
 		if (unlikely(p->verdict != PKT_FORWARD || p->dest == DEST_FLOOD))
 			continue;

@@ -25,7 +25,7 @@ MTU = 1500
 RING = 1024  # of the uplink
 BATCH = 256  # calls at once
 HOSTS = 256  # of OTHERS, at most
-TABLE_SIZE = 65536
+TABLE_SIZE = 131072
 
 
 def load_netns():
