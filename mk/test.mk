@@ -18,11 +18,14 @@ test-loop: build loop-bins ## Only the loop tier: virtio-user front ends against
 test-guest: build images ## Only the guest tier: libvirt domains in QEMU
 	@scripts/run-tests --build $(BUILD) guest
 
+# Freed memory is kept from use for a while, but less of it than tests of a limit allow stintd to grow.
+ASAN_ENV := ASAN_OPTIONS=detect_leaks=1:halt_on_error=1:quarantine_size_mb=8 UBSAN_OPTIONS=print_stacktrace=1 \
+	LSAN_OPTIONS="suppressions=$(CURDIR)/tests/lsan.supp print_suppressions=0"
+
 .PHONY: asan
 asan: ## Unit and loop tiers under ASan and UBSan
 	@$(MAKE) --no-print-directory SAN=1 build unit-tests loop-bins
-	@ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
-		scripts/run-tests --build build/asan unit loop
+	@$(ASAN_ENV) scripts/run-tests --build build/asan unit loop
 
 # Reports become the exit status of what was run, stintd's too.
 TSAN_ENV := TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp exitcode=66"

@@ -121,8 +121,8 @@ static void classify(struct worker *w, struct batch *b)
 
 		/* The common case, in one store. */
 		if (likely(src == last_src && dst == last_dst &&
-			   (dest_is_remote(last_dest) ? mtu_fits_path(p->m, last_mtu)
-						      : mtu_fits(p->m, last_mtu)))) {
+			   (likely(mtu_holds(p->m, last_mtu)) ||
+			    (!dest_is_remote(last_dest) && mtu_fits(p->m, last_mtu))))) {
 			pkt_set_plain(p, last_dest);
 			continue;
 		}

@@ -45,13 +45,6 @@
 static int tap[QUEUES];
 static unsigned ifindex;
 
-/* The driver frees neither what libbpf and libxdp have of a removed device. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:librte_net_af_xdp\nleak:libxdp\nleak:libbpf\n";
-}
-
 static void configure(unsigned long what, struct ifreq *ifr)
 {
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
