@@ -97,7 +97,9 @@ static void test_a_limit_changes(void **state)
 	assert_in_range(take_for_a_second(&p, now, 1000000, 1), 9, 12);
 	assert_true(pps_take(&p, 1000, now + HZ, HZ));
 	assert_false(pps_take(&p, 1, now + 2 * HZ, HZ));
-	pps_set(&p, 10);
+	pps_set(&p, 10); /* as it was */
+	assert_false(pps_take(&p, 1, now + 2 * HZ, HZ));
+	pps_set(&p, 11);
 	assert_true(pps_take(&p, 1, now + 2 * HZ, HZ));
 	pps_set(&p, 0);
 	assert_int_equal(take_for_a_second(&p, now + 2 * HZ, 1000, 1), 1000);
