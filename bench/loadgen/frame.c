@@ -77,17 +77,30 @@ static size_t tag_end(const struct frame_tag *tag, struct rte_mbuf *m)
 	return (size_t)((const uint8_t *)(tag + 1) - rte_pktmbuf_mtod(m, const uint8_t *));
 }
 
+/* A checksum of bytes anywhere: rte_hash_crc() takes aligned ones. */
+static uint32_t add_bytes(uint32_t sum, const uint8_t *at, size_t len)
+{
+	uint64_t word = 0;
+
+	for (; len >= sizeof(word); at += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		sum = rte_hash_crc_8byte(word, sum);
+	}
+	word = 0;
+	memcpy(&word, at, len);
+	return len > 0 ? rte_hash_crc_8byte(word, sum) : sum;
+}
+
 /* Checksum of the head up to the sum field, and of what follows the tag, over all segments. */
 static uint32_t frame_sum(struct rte_mbuf *m, const struct frame_tag *tag)
 {
 	size_t end = tag_end(tag, m);
-	uint32_t sum =
-		rte_hash_crc(rte_pktmbuf_mtod(m, void *), (uint32_t)(end - sizeof(tag->sum)), 0);
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t sum = add_bytes(0, data, end - sizeof(tag->sum));
 
-	sum = rte_hash_crc(rte_pktmbuf_mtod(m, uint8_t *) + end, (uint32_t)(m->data_len - end),
-			   sum);
+	sum = add_bytes(sum, data + end, m->data_len - end);
 	for (m = m->next; m; m = m->next)
-		sum = rte_hash_crc(rte_pktmbuf_mtod(m, void *), m->data_len, sum);
+		sum = add_bytes(sum, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 	return sum;
 }
 
