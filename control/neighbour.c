@@ -20,9 +20,16 @@ static struct neigh_table *get_table(struct network *net, struct err *e)
 	return t;
 }
 
+static bool is_learned(void *ctx, const struct neigh *n)
+{
+	(void)ctx;
+	return !n->is_static;
+}
+
 int network_set_suppress(struct vswitch *sw, struct network *net, enum suppress_mode mode,
 			 struct err *e)
 {
+	enum suppress_mode before = (enum suppress_mode)atomic_load(&net->bridge.suppress);
 	struct port *port;
 
 	if (mode != SUPPRESS_OFF && !get_table(net, e))
@@ -31,6 +38,11 @@ int network_set_suppress(struct vswitch *sw, struct network *net, enum suppress_
 	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->net == net)
 			port_set_stages(port);
+	/* Nothing would tell what changes from now on, so what was learned is worth nothing. */
+	if (before == SUPPRESS_LEARNED && mode != before) {
+		switch_quiesce(sw);
+		neighbour_each(net, is_learned, NULL);
+	}
 	return 0;
 }
 
@@ -87,8 +99,10 @@ static bool is_old(void *ctx, const struct neigh *n)
 void neighbour_age(struct network *net, uint32_t now_s)
 {
 	struct ageing a = {now_s, net->mac_ageing_s};
+	struct neigh_table *t = atomic_load(&net->bridge.neighbours);
 
-	neighbour_each(net, is_old, &a);
+	if (t && neigh_table_has_learned(t))
+		neigh_table_sweep(t, is_old, &a);
 }
 
 void neighbour_forget(struct network *net, uint16_t origin)

@@ -91,7 +91,7 @@ json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_
 		return NULL;
 	}
 	refused_forget(ctx->refused, "network_create", p->name);
-	refused_forget_network(ctx->refused, p->name);
+	ctx->is_unsaved |= refused_forget_network(ctx->refused, p->name);
 	return network_to_json(net);
 }
 
@@ -132,7 +132,7 @@ json_t *rpc_handle_network_set(struct rpc_ctx *ctx, const struct rpc_network_set
 	    network_set_suppress(ctx->sw, net, (enum suppress_mode)p->suppress, e) < 0)
 		return NULL;
 	if (set_wire(ctx->sw, net, p, e) < 0) {
-		network_set_suppress(ctx->sw, net, before, e);
+		network_set_suppress(ctx->sw, net, before, NULL);
 		return NULL;
 	}
 	network_set(net, p->has_mtu ? (uint32_t)p->mtu : atomic_load(&net->bridge.mtu),
@@ -153,7 +153,7 @@ json_t *rpc_handle_network_delete(struct rpc_ctx *ctx, const struct rpc_network_
 	}
 	if (net && network_delete(sw, net, e) < 0)
 		return NULL;
-	refused_forget_network(ctx->refused, p->name);
+	ctx->is_unsaved |= refused_forget_network(ctx->refused, p->name);
 	return json_true();
 }
 

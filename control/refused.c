@@ -124,10 +124,13 @@ bool refused_forget_in(struct refused *r, const char *method, const char *networ
 					.value2 = value});
 }
 
-void refused_forget_network(struct refused *r, const char *network)
+bool refused_forget_network(struct refused *r, const char *network)
 {
 	static const char *const methods[] = {"network_add_remote", "fdb_add", "neighbour_add"};
+	bool did = false;
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		forget(r, &(struct what){.method = methods[i], .key = "network", .value = network});
+		did |= forget(r, &(struct what){
+					 .method = methods[i], .key = "network", .value = network});
+	return did;
 }

@@ -30,8 +30,8 @@ bool refused_forget_in(struct refused *r, const char *method, const char *networ
 		       const char *value);
 
 /* Forgets what was to be added to a network: it goes with the network, and is not for another one
- * of that name. */
-void refused_forget_network(struct refused *r, const char *network);
+ * of that name. True when there was any: then the journal does not tell it. */
+bool refused_forget_network(struct refused *r, const char *network);
 
 size_t refused_count(const struct refused *r);
 

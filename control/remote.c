@@ -229,6 +229,10 @@ static void rejoin(struct vswitch *sw, struct remote *r, unsigned ifindex)
 	struct underlay *u = sw->tunnel->underlay;
 	struct err e;
 
+	if (r->group_ifindex == ifindex) {
+		r->group_failed = false;
+		return;
+	}
 	if (underlay_join(u, &r->address, ifindex, &e) < 0) {
 		if (!r->group_failed)
 			log_warn("vtep %s: %s", r->vtep->name, e.text);
@@ -251,8 +255,7 @@ void remotes_rejoin(struct vswitch *sw)
 		if (!ifindex)
 			continue;
 		TAILQ_FOREACH (r, &sw->tunnel->remotes, link)
-			if (r->vtep == v && ip_addr_is_group(&r->address) &&
-			    r->group_ifindex != ifindex)
+			if (r->vtep == v && ip_addr_is_group(&r->address))
 				rejoin(sw, r, ifindex);
 	}
 }

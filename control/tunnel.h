@@ -112,6 +112,7 @@ struct uplink_params {
 	uint16_t mtu;
 	uint32_t tx_wait_us;
 	const char *rx_workers; /* cores, as base/core_list.h reads them; NULL: all workers' */
+	bool may_lack_workers;  /* cores that have no worker now are left out */
 };
 
 struct uplink *uplink_find(struct vswitch *sw, const char *name);

@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 
 #include "base/core_list.h"
+#include "base/log.h"
 #include "control/switch.h"
 #include "vswitch/ingress.h"
 #include "vswitch/staging.h"
@@ -160,6 +161,7 @@ static int find_interface(struct uplink *u, const struct uplink_params *p, struc
 struct choice {
 	const struct vswitch *sw;
 	struct uplink *u;
+	bool may_lack_workers;
 };
 
 static int add_rx_worker(void *ctx, unsigned core, struct err *e)
@@ -170,6 +172,8 @@ static int add_rx_worker(void *ctx, unsigned core, struct err *e)
 
 	while (index < c->sw->n_workers && c->sw->worker[index]->core != core)
 		index++;
+	if (index == c->sw->n_workers && c->may_lack_workers)
+		return 0;
 	if (index == c->sw->n_workers)
 		return err_set(e, ERR_INVALID, "rx_workers", "rx_workers: core %u has no worker",
 			       core);
@@ -181,19 +185,24 @@ static int add_rx_worker(void *ctx, unsigned core, struct err *e)
 	return 0;
 }
 
-static int choose_rx_workers(const struct vswitch *sw, struct uplink *u, const char *text,
-			     struct err *e)
+static int choose_rx_workers(const struct vswitch *sw, struct uplink *u,
+			     const struct uplink_params *p, struct err *e)
 {
-	struct choice c = {sw, u};
+	struct choice c = {sw, u, p->may_lack_workers};
+	const char *text = p->rx_workers;
 
 	if (text && strlen(text) >= sizeof(u->rx_workers))
 		return err_set(e, ERR_INVALID, "rx_workers",
-			       "rx_workers '%.80s...': longer than "
-			       "%zu bytes",
-			       text, sizeof(u->rx_workers) - 1);
+			       "rx_workers '%.80s...': longer than %zu bytes", text,
+			       sizeof(u->rx_workers) - 1);
 	if (text) {
 		snprintf(u->rx_workers, sizeof(u->rx_workers), "%s", text);
-		return core_list_parse(text, "rx_workers", add_rx_worker, &c, e);
+		if (core_list_parse(text, "rx_workers", add_rx_worker, &c, e) < 0)
+			return -EINVAL;
+		if (u->n_rx_workers > 0)
+			return 0;
+		log_warn("uplink %s: none of rx_workers '%s' is there, so all workers receive",
+			 u->name, text);
 	}
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		u->rx_worker[u->n_rx_workers++] = (uint16_t)i;
@@ -250,7 +259,7 @@ struct uplink *uplink_create(struct vswitch *sw, const struct uplink_params *p, 
 	u->tx_wait_us = p->tx_wait_us;
 	snprintf(u->name, sizeof(u->name), "%s", p->name);
 	snprintf(u->device, sizeof(u->device), "%s", p->device);
-	if (choose_rx_workers(sw, u, p->rx_workers, e) < 0 || check_guarantees(sw, u, e) < 0) {
+	if (choose_rx_workers(sw, u, p, e) < 0 || check_guarantees(sw, u, e) < 0) {
 		free(u);
 		return NULL;
 	}

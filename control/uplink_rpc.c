@@ -86,6 +86,8 @@ json_t *rpc_handle_uplink_create(struct rpc_ctx *ctx, const struct rpc_uplink_cr
 		.mtu = (uint16_t)p->mtu,
 		.tx_wait_us = (uint32_t)p->tx_wait_us,
 		.rx_workers = p->rx_workers,
+		/* The daemon may have been started with others: the tunnel is worth more. */
+		.may_lack_workers = ctx->is_replaying,
 	};
 	struct uplink *u = uplink_create(ctx->sw, &params, e);
 

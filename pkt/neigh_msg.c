@@ -107,6 +107,9 @@ static struct rte_mbuf *answer_arp(const struct neigh_msg *msg, const uint8_t ma
 /* --- neighbour discovery -----------------------------------------------------------------------
  */
 
+/* Bytes of options that are read: hosts send two, of 8 bytes each. */
+#define MAX_OPTIONS 64
+
 /* What options there are. */
 struct nd_options {
 	bool has_mac;   /* the sender's own */
@@ -155,6 +158,7 @@ static bool parse_solicitation(const struct rte_ipv6_hdr *ip, const struct nd_ms
 		return !found.has_mac && ip_addr_is_host(&msg->target);
 	}
 	msg->kind = NEIGH_QUESTION;
+	msg->hints = true;
 	return !found.has_other && ip_addr_is_host(&msg->sender) && ip_addr_is_host(&msg->target);
 }
 
@@ -191,7 +195,8 @@ static bool parse_nd(const uint8_t *frame, uint32_t len, struct neigh_msg *msg)
 	n = rte_be_to_cpu_16(ip.payload_len);
 	if ((ip.vtc_flow & RTE_BE32(0xf0000000)) != RTE_BE32(0x60000000) ||
 	    ip.proto != IPPROTO_ICMPV6 || ip.hop_limits != HOP_LIMIT || nd.code != 0 ||
-	    n < sizeof(nd) || n > len - RTE_ETHER_HDR_LEN - sizeof(ip) ||
+	    n < sizeof(nd) || n > sizeof(nd) + MAX_OPTIONS ||
+	    n > len - RTE_ETHER_HDR_LEN - sizeof(ip) ||
 	    (nd.type != ND_NEIGHBOR_SOLICIT && nd.type != ND_NEIGHBOR_ADVERT))
 		return false;
 	if (rte_ipv6_udptcp_cksum_verify(&ip, at) != 0)

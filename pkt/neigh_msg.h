@@ -29,6 +29,7 @@ enum neigh_flag {
 struct neigh_msg {
 	uint8_t kind;          /* enum neigh_kind */
 	bool claims;           /* `sender` is at `mac`, it says */
+	bool hints;            /* it looks so, but that is not enough to answer for `sender` */
 	uint8_t flags;         /* enum neigh_flag, of the claim */
 	uint8_t mac[6];        /* the frame's source address */
 	struct ip_addr sender; /* a question's, or the address that is claimed */
@@ -49,8 +50,8 @@ static inline bool neigh_msg_may_be(const struct rte_mbuf *m)
 
 /* Reads a message. False when the frame is none, or one that is better not relied upon: malformed,
  * with a wrong checksum, with a MAC address that is not the frame's source, with options that only
- * the neighbour itself can answer (RFC 9161, 3.4), about an address that no host has. Only the
- * first segment is read, which no guest can change any more. [worker] */
+ * the neighbour itself can answer (RFC 9161, 3.4), unless it is a probe, about an address that no
+ * host has. Only the first segment is read, which no guest can change any more. [worker] */
 bool neigh_msg_parse(const struct rte_mbuf *m, struct neigh_msg *msg);
 
 /* Makes the answer to a question: `target` is at `mac`, with these flags (enum neigh_flag). It

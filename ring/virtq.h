@@ -167,8 +167,8 @@ static inline uint32_t virtq_pending(const struct virtq *q)
 	return virtq_is_available(q, q->avail_at, q->avail_wrap);
 }
 
-/* Whether `n` chains are available that were not taken, n > 0; in packed rings, descriptors, since
- * they become available in order. [worker] */
+/* Whether `n` chains are available that were not taken, n > 0. In packed rings this is a guess: it
+ * looks at descriptors, of which a chain may have several. [worker] */
 static inline bool virtq_has(const struct virtq *q, uint16_t n)
 {
 	uint32_t at = (uint32_t)q->avail_at + n - 1;

@@ -95,6 +95,16 @@ static bool is_sound_ipv4(const struct offered *o)
 	       rte_raw_cksum(o->l3, o->info.l3_len) == UINT16_MAX;
 }
 
+/* Whether others refer to any part of the packet. All parts are looked at: one that lets go of a
+ * packet gives up its first part before it has read where the next one is. */
+static bool is_shared(const struct rte_mbuf *m)
+{
+	for (; m; m = m->next)
+		if (RTE_MBUF_CLONED(m) || rte_mbuf_refcnt_read(m) != 1)
+			return true;
+	return false;
+}
+
 /* Whether a packet can be part of a large one at all. */
 static bool is_mergeable(const struct offered *o)
 {
@@ -107,7 +117,7 @@ static bool is_mergeable(const struct offered *o)
 	    o->m->pkt_len != (uint32_t)o->info.l2_len + o->info.ip_len)
 		return false;
 	/* Others see the bytes of what is referred to more than once. */
-	if (RTE_MBUF_CLONED(o->m) || rte_mbuf_refcnt_read(o->m) != 1)
+	if (is_shared(o->m))
 		return false;
 	return o->is_v6 || is_sound_ipv4(o);
 }

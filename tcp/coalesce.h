@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Coalescing of TCP segments into large packets, the reverse of tcp/segment.h (generic receive
  * offload): a receiver has one packet to look at instead of many. What is merged is known to be
- * right, and a large packet that is segmented again gives the segments that came.
+ * right, and a large packet that is segmented again gives the segments that came, but for the
+ * identification of those that must not be fragmented (RFC 6864).
  *
  * Packets are offered one by one, in their order, and the packets of one flow keep it. A coalescer
  * is a matter of one service: it has no timers, and nothing of it stays, so there is no memory of
@@ -14,9 +15,10 @@
 
 struct rte_mbuf;
 
-#define COALESCE_MAX_PACKETS  64 /* that may begin a large packet; those behind them stay alone */
-#define COALESCE_WINDOW       16 /* of those, the last ones that others may still join */
-#define COALESCE_MAX_SEGMENTS 44 /* of a large packet: 64 KiB with an MTU of 1500 */
+#define COALESCE_MAX_PACKETS 64 /* that may begin a large packet; those behind them stay alone */
+#define COALESCE_WINDOW      16 /* of those, the last ones that others may still join */
+/* Segments of a large packet: 64 KiB with an MTU of 1500. A part of a service has fewer. */
+#define COALESCE_MAX_SEGMENTS 44
 /* Shorter payloads begin nothing: they would be the segment size of a large packet, and who gets it
  * and passes it on is refused with a smaller one (Linux' smallest MSS is 48). */
 #define COALESCE_LEAST_PAYLOAD 48

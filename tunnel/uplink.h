@@ -23,7 +23,7 @@ struct rte_mempool;
 #define UPLINK_DEVICE_SIZE 256
 #define UPLINK_RX_PACKETS  8191 /* buffers of a receive queue: in its ring, and staged for VMs */
 
-/* Written by the queue's worker only. */
+/* What is sent is counted by the worker that sends, what is received by the one that receives. */
 struct uplink_counters {
 	uint64_t tx_packets;
 	uint64_t tx_bytes;
@@ -34,7 +34,8 @@ struct uplink_counters {
 	uint64_t rx_drops[WIRE_DROP_COUNT];
 };
 
-/* A transmit and a receive queue of one worker. Others' are not in its cache lines. */
+/* A transmit queue of one worker, and a receive queue, of the same one or of another. Other queues
+ * are not in its cache lines. */
 struct uplink_queue {
 	uint16_t port_id; /* of the ethdev */
 	uint16_t queue;

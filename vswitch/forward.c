@@ -385,6 +385,7 @@ void forward_put_off(struct worker *w, struct batch *b)
 {
 	struct port_counters *c = &w->counters[b->from->id];
 	enum drop_reason why;
+	bool has_new_src;
 
 	for (; b->next < b->n; b->next++) {
 		struct pkt *p = &b->pkt[b->next];
@@ -397,8 +398,8 @@ void forward_put_off(struct worker *w, struct batch *b)
 			counter_add(&c->drops[DROP_FLOOD_LIMIT], 1);
 			continue;
 		}
-		if (p->has_new_src)
-			learn_from_port(w, b->from, p->m);
+		has_new_src = p->has_new_src;
+		learn(w, b->from, p, &has_new_src);
 		if (p->dest == DEST_FLOOD)
 			counter_add(&c->flooded, 1);
 		why = put_off(w, b->from, b->pair, p, 0);

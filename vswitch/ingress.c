@@ -51,8 +51,6 @@ static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const 
 		atomic_load_explicit(&from->bridge->members, memory_order_acquire);
 	uint32_t n = 0;
 
-	if (unlikely(!pps_take(&from->bridge->floods, members->n, worker_now(w), w->tsc_hz)))
-		return WIRE_DROP_FLOOD_LIMIT;
 	for (uint32_t i = 0; i < members->n; i++) {
 		struct vport *to = members->port[i];
 
@@ -91,6 +89,19 @@ static struct vport *find_receiver(struct worker *w, const struct bridge *bridge
 	return NULL;
 }
 
+/* Why a packet cannot go to all ports of its network; WIRE_DROP_COUNT when it can. */
+static enum wire_drop why_no_flood(struct worker *w, struct bridge *bridge)
+{
+	const struct members *members =
+		atomic_load_explicit(&bridge->members, memory_order_acquire);
+
+	if (unlikely(members->n == 0))
+		return WIRE_DROP_NO_RECEIVER;
+	return likely(pps_take(&bridge->floods, members->n, worker_now(w), w->tsc_hz))
+		       ? WIRE_DROP_COUNT
+		       : WIRE_DROP_FLOOD_LIMIT;
+}
+
 /* Learns the source address, which is of the receiver's network. */
 static void learn(struct worker *w, struct origin *from, uint64_t src, const struct rte_mbuf *m)
 {
@@ -118,6 +129,8 @@ static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, struct origin 
 	if (unlikely(!from->to || dst != from->dst)) {
 		from->to = find_receiver(w, from->bridge, dst, &why);
 		from->dst = from->to ? dst : ORIGIN_NO_MAC;
+		if (unlikely(!from->to && why == WIRE_DROP_COUNT))
+			why = why_no_flood(w, from->bridge);
 		if (unlikely(why != WIRE_DROP_COUNT))
 			return why;
 	}
@@ -210,19 +223,18 @@ static void take_burst(struct worker *w)
 static bool take_bursts(struct worker *w)
 {
 	struct wire *wire = w->wire;
-	uint16_t n_empty = 0;
-	bool did = false;
+	uint16_t n_empty = 0, n_taken = 0;
 
 	wire->budget = RTE_MIN(wire->budget + STAGED_PER_TURN, STAGED_PER_TURN);
-	for (unsigned i = 0; i < BURSTS_PER_TURN && n_empty < wire->n_rx && wire->budget > 0; i++) {
+	while (n_taken < BURSTS_PER_TURN && n_empty < wire->n_rx && wire->budget > 0) {
 		if (poll_next(w)) {
 			take_burst(w);
-			did = true;
+			n_taken++;
 		} else {
 			n_empty++;
 		}
 	}
-	return did || wire->budget <= 0;
+	return n_taken > 0 || wire->budget <= 0;
 }
 
 /* Takes over what other workers staged for VMs of this one. */

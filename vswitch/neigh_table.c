@@ -12,7 +12,7 @@
 #include <rte_pause.h>
 
 #define WAYS  6
-#define TRIES 100 /* of a worker, for a bucket's lock */
+#define TRIES 10 /* of a worker, for a bucket's lock */
 
 struct entry {
 	uint8_t ip[16]; /* of IPv4: mapped into IPv6 */
@@ -32,9 +32,10 @@ _Static_assert(sizeof(struct bucket) == 256, "a bucket is four cache lines");
 
 struct neigh_table {
 	uint32_t mask;    /* buckets - 1 */
-	uint64_t seed[2]; /* secret, odd: a guest cannot choose addresses that share a bucket */
+	uint64_t seed[2]; /* secret: a guest cannot choose addresses that share a bucket */
 	struct bucket *bucket;
-	_Atomic uint32_t learned[NEIGH_FROM_WIRE + 1]; /* from each origin, in the table now */
+	_Atomic uint32_t learned[NEIGH_FROM_WIRE + 1]; /* from each origin, in the table now, */
+	_Atomic uint32_t n_learned;                    /* and from all */
 };
 
 /* --- buckets -----------------------------------------------------------------------------------
@@ -135,10 +136,8 @@ static void count(struct neigh_table *t, const struct entry *e, bool is_more)
 {
 	if (e->mac == 0 || e->is_static)
 		return;
-	if (is_more)
-		atomic_fetch_add_explicit(&t->learned[e->origin], 1, memory_order_relaxed);
-	else
-		atomic_fetch_sub_explicit(&t->learned[e->origin], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->learned[e->origin], is_more ? 1u : -1u, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->n_learned, is_more ? 1u : -1u, memory_order_relaxed);
 }
 
 static void replace(struct neigh_table *t, struct entry *e, const struct entry *by)
@@ -361,5 +360,11 @@ static bool is_from(void *ctx, const struct neigh *n)
 
 void neigh_table_forget(struct neigh_table *t, uint16_t origin)
 {
-	neigh_table_sweep(t, is_from, &origin);
+	if (atomic_load(&t->learned[origin]) > 0)
+		neigh_table_sweep(t, is_from, &origin);
+}
+
+bool neigh_table_has_learned(const struct neigh_table *t)
+{
+	return atomic_load(&t->n_learned) > 0;
 }

@@ -69,4 +69,7 @@ void neigh_table_sweep(struct neigh_table *t, bool (*fn)(void *ctx, const struct
 /* Forgets what was learned from an origin. [control] */
 void neigh_table_forget(struct neigh_table *t, uint16_t origin);
 
+/* Whether there are any that are not static. [any] */
+bool neigh_table_has_learned(const struct neigh_table *t);
+
 #endif

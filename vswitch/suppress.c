@@ -53,7 +53,7 @@ static void look(const struct worker *w, const struct vport *from, struct pkt *p
 
 	if (!neigh_msg_parse(p->m, &msg))
 		return;
-	p->tells = learns(from->bridge) && (msg.claims || msg.kind == NEIGH_PROBE);
+	p->tells = learns(from->bridge) && (msg.claims || msg.hints || msg.kind == NEIGH_PROBE);
 	/* A question to one station checks whether it is still there. */
 	if (msg.kind != NEIGH_QUESTION || p->dest != DEST_FLOOD ||
 	    !fdb_mac_is_group(fdb_mac(pkt_data(p))))
@@ -119,8 +119,9 @@ bool suppress_answer(struct worker *w, struct batch *b, const struct pkt *p)
 /* --- learning ----------------------------------------------------------------------------------
  */
 
-/* Learns from a packet that came from `dest`. A claim counts only if the forwarding database, with
- * its guards and limits, has the MAC address there. */
+/* Learns from a packet that came from `dest`, DEST_FLOOD if that is not known. A claim counts only
+ * if the forwarding database, with its guards and limits, has the MAC address there. Otherwise it
+ * casts doubt on what is known: so an owner that could not be learned is heard all the same. */
 static void learn(const struct worker *w, const struct bridge *bridge, uint16_t dest,
 		  uint16_t origin, uint32_t limit, const struct rte_mbuf *m)
 {
@@ -138,6 +139,8 @@ static void learn(const struct worker *w, const struct bridge *bridge, uint16_t 
 			.address = msg.sender, .mac = mac, .flags = msg.flags, .origin = origin};
 
 		neigh_table_learn(t, &claim, w->now_s, limit);
+	} else if (msg.claims || msg.hints) {
+		neigh_table_doubt(t, &msg.sender, mac, w->now_s);
 	}
 }
 
@@ -151,6 +154,7 @@ void suppress_learn_from_port(struct worker *w, const struct vport *from, const 
 void suppress_look_at_wire(struct worker *w, const struct bridge *bridge, uint16_t dest,
 			   const struct rte_mbuf *m)
 {
-	if (dest && bridge->learn_from_wire && neigh_msg_may_be(m))
-		learn(w, bridge, dest, NEIGH_FROM_WIRE, SUPPRESS_MAX_FROM_WIRE, m);
+	if (bridge->learn_from_wire && neigh_msg_may_be(m))
+		learn(w, bridge, dest ? dest : DEST_FLOOD, NEIGH_FROM_WIRE, SUPPRESS_MAX_FROM_WIRE,
+		      m);
 }

@@ -19,7 +19,8 @@ struct worker;
 /* A VM whose uplink takes nothing is not served for this long. Its packets wait in its ring. */
 #define WIRE_HOLD_US 10
 
-/* Packets from the wire that wait for one VM at one worker, at most and at least. In between, the
+/* Packets from the wire that wait for one VM at one worker, at most and at least; and once more on
+ * their way there from other workers. In between, the
  * limit is the number of free buffers in the receive pool, or of free places for packets where that
  * is less (dynamic threshold, Choudhury and Hahne 1998), so that as much stays free as one flooded
  * VM takes. */
@@ -81,7 +82,8 @@ struct remote_counters {
 struct wire {
 	struct tunnel_tables *tables;
 	struct uplink_queue *tx[UPLINK_MAX]; /* by uplink, NULL where there is none */
-	struct uplink_queue *rx[UPLINK_MAX]; /* those that this worker polls */
+	/* Those that this worker polls: of each uplink, any number. */
+	struct uplink_queue *rx[UPLINK_MAX * UPLINK_MAX_QUEUES];
 	uint16_t n_rx;
 	uint16_t next_rx;
 	uint16_t n_silent; /* of those, the ones that wake nobody up */

@@ -144,6 +144,11 @@ static void test_a_network_has_a_limit_of_floods(void **state)
 	}
 	scene_turns(s, 5);
 	assert_int_equal(counted(ws, WIRE_DROP_FLOOD_LIMIT), 7);
+	/* What is dropped teaches nothing. */
+	wire_arrive(ws, HOST + 1, WIRE_VNI, scene_all, 1);
+	scene_turns(s, 1);
+	assert_int_equal(counted(ws, WIRE_DROP_FLOOD_LIMIT), 8);
+	assert_int_equal(atomic_load(&s->net[0].wire_macs), 1);
 	assert_int_equal(scene_received(s, 2), 3);
 	assert_int_equal(scene_received(s, 1), 3 + 10);
 	s->now += 5 * 1000000000ULL / 100;

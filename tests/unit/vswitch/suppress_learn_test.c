@@ -16,6 +16,7 @@
 #include "tests/fake/eal.h"
 #include "tests/fake/neigh_frame.h"
 #include "tests/fake/suppress_scene.h"
+#include "vswitch/learn.h"
 #include "vswitch/neigh_table.h"
 
 #define HOST 50
@@ -151,10 +152,11 @@ static void test_strangers_teach_nothing(void **state)
 	scene_receive_all(ws->s);
 }
 
+/* The table is so large that no bucket of it is full. */
 static void test_the_wire_has_a_limit(void **state)
 {
 	struct wire_scene *ws = *state;
-	struct neigh_table *t = neigh_table_create(4 * SUPPRESS_MAX_FROM_WIRE);
+	struct neigh_table *t = neigh_table_create(64 * SUPPRESS_MAX_FROM_WIRE);
 	uint8_t frame[NEIGH_FRAME_MAX], mac[6];
 
 	assert_non_null(t);
@@ -280,6 +282,33 @@ static void test_a_contested_address_is_asked_for(void **state)
 	assert_int_equal(suppress_known(ws, LOCAL_IP, false), guest_mac(2));
 }
 
+/* A station that says what is not learned, for want of room or because it is not enough, is heard
+ * all the same: it casts doubt on another one's claim. */
+static void test_an_owner_that_teaches_nothing_is_heard(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct bridge *net = &ws->s->net[0];
+	uint8_t frame[NEIGH_FRAME_MAX], mac[6];
+
+	wire_introduce_guest(ws, 0);
+	wire_listen(ws);
+	for (int v6 = 0; v6 < 2; v6++) {
+		reply_from(ws, HOST, REMOTE_IP, v6, 0x20);
+		suppress_ask(ws, 0, v6, GUEST_IP, REMOTE_IP);
+		suppress_assert_nobody_was_asked(ws);
+	}
+	scene_receive_all(ws->s);
+	atomic_store(&net->wire_macs, LEARN_MAX_FROM_WIRE);
+	reply_from(ws, HOST + 1, REMOTE_IP, false, 0);
+	suppress_ask(ws, 0, false, GUEST_IP, REMOTE_IP);
+	suppress_assert_all_were_asked(ws);
+	wire_host_mac(HOST + 2, mac);
+	suppress_arrive(ws, HOST + 2, frame, nd_solicitation(frame, mac, REMOTE_IP, GUEST_IP));
+	scene_receive_all(ws->s);
+	suppress_ask(ws, 0, true, GUEST_IP, REMOTE_IP);
+	suppress_assert_all_were_asked(ws);
+}
+
 /* Somebody who would like an address gets to know whether it is taken, and then may take it. */
 static void test_a_probe_is_heard(void **state)
 {
@@ -341,6 +370,7 @@ int main(void)
 		SUPPRESS_CASE(test_liars_teach_nothing),
 		SUPPRESS_CASE(test_a_port_has_a_limit),
 		SUPPRESS_CASE(test_a_contested_address_is_asked_for),
+		SUPPRESS_CASE(test_an_owner_that_teaches_nothing_is_heard),
 		SUPPRESS_CASE(test_a_probe_is_heard),
 		SUPPRESS_CASE(test_a_station_moves),
 	};
