@@ -155,25 +155,26 @@ FLOODED_PERCENT = 5  # of the worker's time, less than all of the flood needs
 
 
 def measure_wire_flood(bench):
-    """Another host floods VM 0, and one sends to VM 1 meanwhile."""
+    """Another host floods VM 0, and one sends to VM 1 meanwhile. In the first phase all begin: until both VMs' rings
+    are up, the generator has packets for them that it sends at once."""
     seen = []
     streams = [f"name=flood from=2 to=0 mode=open rate={FLOOD_PPS} size=64",
                f"name=victim from=3 to=1 mode=open rate={VICTIM_PPS} size=64 check=1"]
     with bench.switch(StintTunnel, 2, far=[f"2-3 {FAR}"]) as switch:
         def begin(phase):
-            switch.call("budget_set", vm="vm0", limit_percent=100 if phase == "free" else FLOODED_PERCENT)
+            switch.call("budget_set", vm="vm0", limit_percent=FLOODED_PERCENT if phase == "limited" else 100)
             seen.append(switch.lost())
 
         vms = [f"0 socket={switch.socket} attack=sink {FLOOD}", f"1 socket={switch.socket}", *switch.far]
-        raw = bench.play_phases(switch, streams, vms, ["free", "limited"], begin, seconds=bench.seconds, warmup=0.1)
+        raw = bench.play_phases(switch, streams, vms, ["begin", "free", "limited"], begin, seconds=bench.seconds, warmup=0.1)
         seen.append(switch.lost())
-    for phase, before, after in zip(("free", "limited"), seen, seen[1:]):
+    for phase, before, after in zip(("free", "limited"), seen[1:], seen[2:]):
         prefix = f"tunnel.wire_flood.{phase}"
         bench.figures.add(f"{prefix}.sent_mpps", raw[f"{phase}.stream.flood.tx_pps"] / 1e6, "Mpps")
         bench.figures.add(f"{prefix}.delivered_mpps", raw[f"{phase}.vm.0.rx_pps"] / 1e6, "Mpps")
         bench.figures.add(f"{prefix}.flooded_dropped", after["port0"] - before["port0"], "packets")
         bench.figures.add(f"{prefix}.victim_p99_us", raw.get(f"{phase}.stream.victim.latency.p99_us"), "us")
-    missing, dropped = raw["stream.victim.missing"], seen[-1]["port1"] - seen[0]["port1"]
+    missing, dropped = raw["stream.victim.missing"], seen[-1]["port1"] - seen[1]["port1"]
     arrived = raw["stream.victim.received"]
     bench.figures.add("tunnel.wire_flood.victim_loss", max(missing, dropped) if arrived else None, "packets")
     bench.say(f"flood of {raw['free.stream.flood.tx_pps'] / 1e6:.2f} Mpps from the wire: of {arrived:.0f} packets to "
