@@ -240,9 +240,18 @@ static bool is_named(const char *names, const char *stream)
 
 static void choose(struct runner *r, const struct phase_spec *phase)
 {
+	struct generator *g = &r->g;
+
 	r->attacking = phase->attacks;
-	for (uint16_t i = 0; i < r->g.spec->n_streams; i++) {
-		struct stream *s = &r->g.streams[i];
+	for (uint32_t i = 0; i < g->n_senders; i++) {
+		struct sender *s = &g->senders[i];
+
+		if (r->sending && !s->stream->active &&
+		    is_named(phase->streams, s->stream->spec->name))
+			sender_resume(g, s, rte_rdtsc());
+	}
+	for (uint16_t i = 0; i < g->spec->n_streams; i++) {
+		struct stream *s = &g->streams[i];
 
 		s->active = is_named(phase->streams, s->spec->name);
 	}

@@ -203,6 +203,11 @@ void sender_run(struct generator *g, struct sender *s, uint64_t now)
 	expire(g, s, now);
 }
 
+void sender_resume(const struct generator *g, struct sender *s, uint64_t now)
+{
+	s->next_due = RTE_MAX(s->next_due, (double)(now - g->start_tsc));
+}
+
 bool senders_done(const struct generator *g)
 {
 	bool any = false;

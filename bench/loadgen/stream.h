@@ -87,6 +87,9 @@ void streams_destroy(struct generator *g);
 /* Sends what sender s has due. */
 void sender_run(struct generator *g, struct sender *s, uint64_t now);
 
+/* Lets a sender go on that had to be silent: what was due meanwhile is not sent. */
+void sender_resume(const struct generator *g, struct sender *s, uint64_t now);
+
 /* True when every sender with a limit has reached it, and there is one. */
 bool senders_done(const struct generator *g);
 
