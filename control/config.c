@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "control/budget_rpc.h"
 #include "control/mac_rpc.h"
+#include "control/neighbour.h"
 #include "control/neighbour_rpc.h"
 #include "control/network_rpc.h"
 #include "control/port_rpc.h"
@@ -180,12 +181,24 @@ static void add_statics(struct vswitch *sw, json_t *calls)
 	}
 }
 
+static bool add_neighbour(void *arg, const struct neigh *n)
+{
+	struct static_entries *s = arg;
+
+	if (n->is_static)
+		add_call(s->calls, "neighbour_add", neighbour_conf_to_json(s->net, n));
+	return false;
+}
+
 static void add_neighbours(struct vswitch *sw, json_t *calls)
 {
 	struct network *net;
 
-	TAILQ_FOREACH (net, &sw->networks, link)
-		neighbour_append_calls(net, calls);
+	TAILQ_FOREACH (net, &sw->networks, link) {
+		struct static_entries s = {sw, net, calls};
+
+		neighbour_each(net, add_neighbour, &s);
+	}
 }
 
 const struct config_kind config_kinds[CONFIG_KINDS] = {

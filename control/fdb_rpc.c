@@ -85,10 +85,9 @@ static int walk(struct walk *w, const char *network, const char *port, struct er
 	if (port && !(w->port = port_find(w->sw, port)))
 		return err_set(e, ERR_NOT_FOUND, "port", "port '%s' does not exist", port);
 	if (network) {
-		net = network_find(w->sw, network);
+		net = network_get(w->sw, "network", network, e);
 		if (!net)
-			return err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
-				       network);
+			return -ENOENT;
 		w->net = net;
 		fdb_sweep(net->bridge.fdb, visit, w);
 		return 0;
@@ -184,14 +183,12 @@ static bool forget_refused(struct rpc_ctx *ctx, const char *network, const char 
 
 json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, struct err *e)
 {
-	struct network *net = network_find(ctx->sw, p->network);
+	struct network *net = network_get(ctx->sw, "network", p->network, e);
 	struct fdb_entry entry = {.is_static = true};
 	struct place place = {0};
 
-	if (!net) {
-		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", p->network);
+	if (!net)
 		return NULL;
-	}
 	if (!p->port == !p->remote) {
 		err_set(e, ERR_INVALID, "port", "exactly one of port and remote has to be given");
 		return NULL;
@@ -211,17 +208,14 @@ json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, str
 
 json_t *rpc_handle_fdb_delete(struct rpc_ctx *ctx, const struct rpc_fdb_delete *p, struct err *e)
 {
-	struct network *net = network_find(ctx->sw, p->network);
+	struct network *net;
 	struct fdb_entry was;
 	uint64_t mac;
 
 	if (forget_refused(ctx, p->network, p->mac))
 		return json_true();
-	if (!net) {
-		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", p->network);
-		return NULL;
-	}
-	if (mac_parse("mac", p->mac, &mac, e) < 0)
+	net = network_get(ctx->sw, "network", p->network, e);
+	if (!net || mac_parse("mac", p->mac, &mac, e) < 0)
 		return NULL;
 	if (fdb_remove(net->bridge.fdb, mac, &was) < 0) {
 		err_set(e, ERR_NOT_FOUND, "mac", "mac '%s' is not known in network '%s'", p->mac,

@@ -9,20 +9,20 @@
 #include "control/refused.h"
 #include "pkt/neigh_msg.h"
 
-/* What a neighbour and the call that adds it have in common. */
-static json_t *names_to_json(const struct network *net, const struct neigh *n)
+json_t *neighbour_conf_to_json(const struct network *net, const struct neigh *n)
 {
 	char address[IP_ADDR_TEXT_SIZE], mac[MAC_TEXT_SIZE];
 
 	ip_addr_format(&n->address, address);
 	mac_format(n->mac, mac);
-	return json_pack("{s:s, s:s, s:s}", "network", net->name, "address", address, "mac", mac);
+	return json_pack("{s:s, s:s, s:s, s:s}", "network", net->name, "address", address, "mac",
+			 mac, "router", on_off(n->flags & NEIGH_ROUTER));
 }
 
 static json_t *neighbour_to_json(const struct network *net, const struct neigh *n)
 {
 	uint32_t now_s = switch_now_s();
-	json_t *o = names_to_json(net, n);
+	json_t *o = neighbour_conf_to_json(net, n);
 
 	json_object_set_new(o, "static", json_boolean(n->is_static));
 	json_object_set_new(o, "router", json_boolean(n->flags & NEIGH_ROUTER));
@@ -30,15 +30,6 @@ static json_t *neighbour_to_json(const struct network *net, const struct neigh *
 		json_object_set_new(o, "age_s",
 				    json_integer(now_s > n->seen_s ? now_s - n->seen_s : 0));
 	return o;
-}
-
-static struct network *find(struct vswitch *sw, const char *name, struct err *e)
-{
-	struct network *net = network_find(sw, name);
-
-	if (!net)
-		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", name);
-	return net;
 }
 
 static bool parse(const char *text, struct ip_addr *address, struct err *e)
@@ -61,7 +52,7 @@ static bool forget_refused(struct rpc_ctx *ctx, const char *network, const struc
 json_t *rpc_handle_neighbour_add(struct rpc_ctx *ctx, const struct rpc_neighbour_add *p,
 				 struct err *e)
 {
-	struct network *net = find(ctx->sw, p->network, e);
+	struct network *net = network_get(ctx->sw, "network", p->network, e);
 	struct neigh n = {.is_static = true, .flags = NEIGH_OVERRIDE};
 
 	if (!net || !parse(p->address, &n.address, e) || mac_parse("mac", p->mac, &n.mac, e) < 0)
@@ -84,35 +75,14 @@ json_t *rpc_handle_neighbour_delete(struct rpc_ctx *ctx, const struct rpc_neighb
 		return NULL;
 	if (forget_refused(ctx, p->network, &address))
 		return json_true();
-	net = find(ctx->sw, p->network, e);
+	net = network_get(ctx->sw, "network", p->network, e);
 	return net && neighbour_delete(net, &address, e) == 0 ? json_true() : NULL;
 }
 
 struct walk {
 	const struct network *net;
-	json_t *list; /* of neighbours, or of calls */
+	json_t *list;
 };
-
-static bool append_call(void *ctx, const struct neigh *n)
-{
-	struct walk *w = ctx;
-	json_t *params;
-
-	if (!n->is_static)
-		return false;
-	params = names_to_json(w->net, n);
-	json_object_set_new(params, "router", json_string(n->flags & NEIGH_ROUTER ? "on" : "off"));
-	json_array_append_new(w->list,
-			      json_pack("{s:s, s:o}", "method", "neighbour_add", "params", params));
-	return false;
-}
-
-void neighbour_append_calls(struct network *net, json_t *calls)
-{
-	struct walk w = {net, calls};
-
-	neighbour_each(net, append_call, &w);
-}
 
 static bool list_one(void *ctx, const struct neigh *n)
 {
@@ -128,7 +98,7 @@ json_t *rpc_handle_neighbour_list(struct rpc_ctx *ctx, const struct rpc_neighbou
 	struct walk w = {.list = json_array()};
 	struct network *net;
 
-	if (p->network && !find(ctx->sw, p->network, e)) {
+	if (p->network && !network_get(ctx->sw, "network", p->network, e)) {
 		json_decref(w.list);
 		return NULL;
 	}

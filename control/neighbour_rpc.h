@@ -5,9 +5,10 @@
 
 #include <jansson.h>
 
+struct neigh;
 struct network;
 
-/* Appends the calls that add a network's static neighbours to an array. [control] */
-void neighbour_append_calls(struct network *net, json_t *calls);
+/* The parameters of the call that adds a static neighbour. New reference. [control] */
+json_t *neighbour_conf_to_json(const struct network *net, const struct neigh *n);
 
 #endif

@@ -21,6 +21,15 @@ struct network *network_find(struct vswitch *sw, const char *name)
 	return NULL;
 }
 
+struct network *network_get(struct vswitch *sw, const char *field, const char *name, struct err *e)
+{
+	struct network *net = network_find(sw, name);
+
+	if (!net)
+		err_set(e, ERR_NOT_FOUND, field, "network '%s' does not exist", name);
+	return net;
+}
+
 static int check(struct vswitch *sw, const struct network_conf *conf, struct err *e)
 {
 	struct network *net;

@@ -51,15 +51,6 @@ static json_t *network_to_json(struct network *net)
 	return o;
 }
 
-static struct network *find(struct vswitch *sw, const char *name, struct err *e)
-{
-	struct network *net = network_find(sw, name);
-
-	if (!net)
-		err_set(e, ERR_NOT_FOUND, "name", "network '%s' does not exist", name);
-	return net;
-}
-
 json_t *rpc_handle_network_create(struct rpc_ctx *ctx, const struct rpc_network_create *p,
 				  struct err *e)
 {
@@ -122,7 +113,7 @@ static int set_wire(struct vswitch *sw, struct network *net, const struct rpc_ne
 
 json_t *rpc_handle_network_set(struct rpc_ctx *ctx, const struct rpc_network_set *p, struct err *e)
 {
-	struct network *net = find(ctx->sw, p->name, e);
+	struct network *net = network_get(ctx->sw, "name", p->name, e);
 	enum suppress_mode before;
 
 	if (!net)
@@ -148,7 +139,7 @@ json_t *rpc_handle_network_delete(struct rpc_ctx *ctx, const struct rpc_network_
 
 	net = network_find(sw, p->name);
 	if (!net && !refused_forget(ctx->refused, "network_create", p->name)) {
-		find(sw, p->name, e);
+		network_get(sw, "name", p->name, e);
 		return NULL;
 	}
 	if (net && network_delete(sw, net, e) < 0)
@@ -167,7 +158,7 @@ json_t *rpc_handle_network_list(struct rpc_ctx *ctx, const struct rpc_network_li
 
 	if (refused_list(ctx, list, "network_create",
 			 json_pack("{s:i, s:i}", "ports", 0, "remotes", 0), filters) == 0 &&
-	    p->name && !find(sw, p->name, e)) {
+	    p->name && !network_get(sw, "name", p->name, e)) {
 		json_decref(list);
 		return NULL;
 	}

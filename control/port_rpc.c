@@ -154,12 +154,8 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	guard = p->has_mac_guard ? p->mac_guard == RPC_SWITCHED_ON : port->mac_guard;
 	if ((p->mac && mac_parse("mac", p->mac, &mac, e) < 0) || port_check_mac(mac, guard, e) < 0)
 		return NULL;
-	net = p->network ? network_find(sw, p->network) : port->net;
-	if (!net) {
-		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", p->network);
-		return NULL;
-	}
-	if (port_set_network(sw, port, net, e) < 0)
+	net = p->network ? network_get(sw, "network", p->network, e) : port->net;
+	if (!net || port_set_network(sw, port, net, e) < 0)
 		return NULL;
 	port_set_mac(port, mac, guard);
 	if (p->has_mac_limit)

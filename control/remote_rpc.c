@@ -40,15 +40,6 @@ static json_t *remote_to_json(struct vswitch *sw, const struct remote *r)
 	return o;
 }
 
-static struct network *find(struct vswitch *sw, const char *name, struct err *e)
-{
-	struct network *net = network_find(sw, name);
-
-	if (!net)
-		err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist", name);
-	return net;
-}
-
 /* Forgets the refused call that would add this remote. The configuration has addresses in one
  * form. */
 static bool forget_refused(struct rpc_ctx *ctx, const char *network, const char *address)
@@ -65,7 +56,7 @@ static bool forget_refused(struct rpc_ctx *ctx, const char *network, const char 
 json_t *rpc_handle_network_add_remote(struct rpc_ctx *ctx, const struct rpc_network_add_remote *p,
 				      struct err *e)
 {
-	struct network *net = find(ctx->sw, p->network, e);
+	struct network *net = network_get(ctx->sw, "network", p->network, e);
 
 	if (!net || network_add_remote(ctx->sw, net, p->address, e) < 0)
 		return NULL;
@@ -80,14 +71,14 @@ json_t *rpc_handle_network_remove_remote(struct rpc_ctx *ctx,
 
 	if (forget_refused(ctx, p->network, p->address))
 		return json_true();
-	net = find(ctx->sw, p->network, e);
+	net = network_get(ctx->sw, "network", p->network, e);
 	return net && network_remove_remote(ctx->sw, net, p->address, e) == 0 ? json_true() : NULL;
 }
 
 json_t *rpc_handle_remote_list(struct rpc_ctx *ctx, const struct rpc_remote_list *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
-	struct network *net = p->network ? find(sw, p->network, e) : NULL;
+	struct network *net = p->network ? network_get(sw, "network", p->network, e) : NULL;
 	const struct remotes *of_net = net ? atomic_load(&net->bridge.remotes) : NULL;
 	const struct remote *r;
 	json_t *list;

@@ -172,6 +172,8 @@ struct network_conf {
 };
 
 struct network *network_find(struct vswitch *sw, const char *name);
+/* The same; *e says that there is none, with the parameter's name. */
+struct network *network_get(struct vswitch *sw, const char *field, const char *name, struct err *e);
 struct network *network_create(struct vswitch *sw, const struct network_conf *conf, struct err *e);
 void network_set(struct network *net, uint32_t mtu, uint32_t mac_ageing_s);
 int network_delete(struct vswitch *sw, struct network *net, struct err *e);
