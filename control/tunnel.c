@@ -98,16 +98,16 @@ void tunnel_read(struct vswitch *sw)
 /* Hosts that workers got packets from and do not know. */
 struct unknown_hosts {
 	unsigned n;
-	struct stranger at[WIRE_STRANGERS];
+	struct unknown_host at[WIRE_UNKNOWN_HOSTS];
 };
 
 static void take_unknown_hosts(struct worker *w, void *arg)
 {
 	struct unknown_hosts *s = arg;
 
-	s->n = w->wire->n_strangers;
-	memcpy(s->at, w->wire->stranger, s->n * sizeof(s->at[0]));
-	w->wire->n_strangers = 0;
+	s->n = w->wire->n_unknown;
+	memcpy(s->at, w->wire->unknown, s->n * sizeof(s->at[0]));
+	w->wire->n_unknown = 0;
 }
 
 static void learn_remotes(struct vswitch *sw)
@@ -115,7 +115,7 @@ static void learn_remotes(struct vswitch *sw)
 	for (unsigned i = 0; i < sw->n_workers; i++) {
 		struct unknown_hosts s = {0};
 
-		if (!sw->worker[i]->wire || sw->worker[i]->wire->n_strangers == 0)
+		if (!sw->worker[i]->wire || sw->worker[i]->wire->n_unknown == 0)
 			continue;
 		worker_call(sw->worker[i], take_unknown_hosts, &s);
 		for (unsigned k = 0; k < s.n; k++)

@@ -15,16 +15,16 @@ static bool has_remote(const struct bridge *bridge, uint16_t dest)
 }
 
 /* Notes a host that a network would learn from, if it knew the host. */
-static void note_stranger(struct wire *wire, const struct ip_addr *address, uint8_t vtep)
+static void note_unknown(struct wire *wire, const struct ip_addr *address, uint8_t vtep)
 {
-	struct stranger *s = wire->stranger;
+	struct unknown_host *s = wire->unknown;
 
-	if (wire->n_strangers == WIRE_STRANGERS)
+	if (wire->n_unknown == WIRE_UNKNOWN_HOSTS)
 		return;
-	for (uint16_t i = 0; i < wire->n_strangers; i++)
+	for (uint16_t i = 0; i < wire->n_unknown; i++)
 		if (s[i].vtep == vtep && ip_addr_equal(&s[i].address, address))
 			return;
-	s[wire->n_strangers++] = (struct stranger){*address, vtep};
+	s[wire->n_unknown++] = (struct unknown_host){*address, vtep};
 }
 
 /* The VTEP of ours that a packet came to. For a group it is that of the packet's network, if the
@@ -95,7 +95,7 @@ static enum wire_drop find_origin(struct worker *w, const struct vxlan_outer *o,
 		     (remote == REMOTE_NONE || !has_remote(bridge, DEST_FIRST_REMOTE + remote))))
 		return WIRE_DROP_UNKNOWN_VTEP;
 	if (unlikely(remote == REMOTE_NONE && bridge->learn_from_wire))
-		note_stranger(w->wire, &o->src, vtep->id);
+		note_unknown(w->wire, &o->src, vtep->id);
 	set_origin(w, from, o, vtep, bridge, remote);
 	return WIRE_DROP_COUNT;
 }

@@ -30,7 +30,7 @@ struct worker;
 #define WIRE_NODES 16384 /* packets staged at one worker */
 #define WIRE_INBOX 4096  /* packets on their way to one worker */
 
-#define WIRE_STRANGERS 64 /* unknown hosts that are noted at once */
+#define WIRE_UNKNOWN_HOSTS 64 /* unknown hosts that are noted at once */
 
 /* Packets of a batch for one uplink. */
 struct wire_out {
@@ -68,7 +68,7 @@ struct intake {
 };
 
 /* A host that packets came from, and that is not known as a remote. */
-struct stranger {
+struct unknown_host {
 	struct ip_addr address;
 	uint8_t vtep; /* that they came to */
 };
@@ -112,8 +112,8 @@ struct wire {
 	uint16_t n_to_wake;
 
 	/* Hosts to get to know. Control takes them once a second, so their number is limited. */
-	struct stranger stranger[WIRE_STRANGERS];
-	_Atomic uint16_t n_strangers;
+	struct unknown_host unknown[WIRE_UNKNOWN_HOSTS];
+	_Atomic uint16_t n_unknown;
 
 	/* Written by other workers too. */
 	struct rte_ring *inbox;         /* struct staged, for this worker's VMs */

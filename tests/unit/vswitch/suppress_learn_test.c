@@ -39,17 +39,24 @@ static uint64_t host_mac(unsigned host)
 	return fdb_mac(mac);
 }
 
-/* Guest i replies to guest 0 that it has an address. */
+/* A reply to guest 0 that `mac` has an address. Returns its length. */
+static uint32_t make_reply(uint8_t frame[NEIGH_FRAME_MAX], const uint8_t mac[6], uint8_t ip,
+			   bool v6, uint8_t flags)
+{
+	uint8_t dst[6];
+
+	scene_mac(0, dst);
+	return v6 ? nd_advertisement(frame, mac, ip, dst, GUEST_IP, flags | 0x40)
+		  : arp_reply(frame, mac, ip, dst, GUEST_IP);
+}
+
+/* Guest i sends one. */
 static void reply(struct wire_scene *ws, unsigned i, uint8_t ip, bool v6, uint8_t flags)
 {
-	uint8_t frame[NEIGH_FRAME_MAX], mac[6], dst[6];
-	uint32_t len;
+	uint8_t frame[NEIGH_FRAME_MAX], mac[6];
 
 	scene_mac(i, mac);
-	scene_mac(0, dst);
-	len = v6 ? nd_advertisement(frame, mac, ip, dst, GUEST_IP, flags | 0x40)
-		 : arp_reply(frame, mac, ip, dst, GUEST_IP);
-	suppress_send(ws, i, frame, len);
+	suppress_send(ws, i, frame, make_reply(frame, mac, ip, v6, flags));
 	scene_receive_all(ws->s);
 	wire_take_all(ws);
 }
@@ -57,14 +64,10 @@ static void reply(struct wire_scene *ws, unsigned i, uint8_t ip, bool v6, uint8_
 /* A station behind a host does. */
 static void reply_from(struct wire_scene *ws, unsigned host, uint8_t ip, bool v6, uint8_t flags)
 {
-	uint8_t frame[NEIGH_FRAME_MAX], mac[6], dst[6];
-	uint32_t len;
+	uint8_t frame[NEIGH_FRAME_MAX], mac[6];
 
 	wire_host_mac(host, mac);
-	scene_mac(0, dst);
-	len = v6 ? nd_advertisement(frame, mac, ip, dst, GUEST_IP, flags | 0x40)
-		 : arp_reply(frame, mac, ip, dst, GUEST_IP);
-	suppress_arrive(ws, host, frame, len);
+	suppress_arrive(ws, host, frame, make_reply(frame, mac, ip, v6, flags));
 	scene_receive_all(ws->s);
 }
 

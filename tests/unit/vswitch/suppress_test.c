@@ -22,6 +22,16 @@
 
 #define HOST 50
 
+/* A station behind HOST is known to have an address. */
+static void know_remote(struct wire_scene *ws, bool v6)
+{
+	uint8_t mac[6];
+
+	wire_host_mac(HOST, mac);
+	wire_introduce(ws, HOST);
+	suppress_add(ws, REMOTE_IP, v6, mac, NEIGH_OVERRIDE);
+}
+
 static void test_the_switch_answers_for_other_hosts(void **state)
 {
 	struct wire_scene *ws = *state;
@@ -213,11 +223,8 @@ static void test_hostile_questions_are_not_answered(void **state)
 static void test_networks_that_do_not_suppress_flood(void **state)
 {
 	struct wire_scene *ws = *state;
-	uint8_t theirs[6];
 
-	wire_host_mac(HOST, theirs);
-	wire_introduce(ws, HOST);
-	suppress_add(ws, REMOTE_IP, false, theirs, NEIGH_OVERRIDE);
+	know_remote(ws, false);
 	atomic_store(&ws->s->guest[0].port.stages, 0);
 	suppress_ask(ws, 0, false, GUEST_IP, REMOTE_IP);
 	suppress_assert_all_were_asked(ws);
@@ -229,12 +236,10 @@ static void test_answers_are_rate_limited(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
-	uint8_t frame[NEIGH_FRAME_MAX], mine[6], theirs[6];
+	uint8_t frame[NEIGH_FRAME_MAX], mine[6];
 
 	scene_mac(0, mine);
-	wire_host_mac(HOST, theirs);
-	wire_introduce(ws, HOST);
-	suppress_add(ws, REMOTE_IP, false, theirs, NEIGH_OVERRIDE);
+	know_remote(ws, false);
 	arp_request(frame, mine, GUEST_IP, REMOTE_IP);
 	for (unsigned i = 0; i < REPLY_QUESTION_BURST + 5; i++)
 		scene_send_bytes(&s->guest[0], frame, ARP_FRAME_LEN);
@@ -257,11 +262,8 @@ static void test_answered_questions_are_no_floods(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
-	uint8_t theirs[6];
 
-	wire_host_mac(HOST, theirs);
-	wire_introduce(ws, HOST);
-	suppress_add(ws, REMOTE_IP, false, theirs, NEIGH_OVERRIDE);
+	know_remote(ws, false);
 	pps_set(&s->guest[0].port.floods, 1);
 	suppress_ask(ws, 0, false, GUEST_IP, LOCAL_IP);
 	suppress_assert_all_were_asked(ws);
@@ -277,11 +279,8 @@ static void test_answered_questions_are_no_floods(void **state)
 static void test_without_a_receive_ring_all_are_asked(void **state)
 {
 	struct wire_scene *ws = *state;
-	uint8_t theirs[6];
 
-	wire_host_mac(HOST, theirs);
-	wire_introduce(ws, HOST);
-	suppress_add(ws, REMOTE_IP, false, theirs, NEIGH_OVERRIDE);
+	know_remote(ws, false);
 	scene_enable(&ws->s->guest[0], false);
 	suppress_ask(ws, 0, false, GUEST_IP, REMOTE_IP);
 	suppress_assert_all_were_asked(ws);
@@ -293,13 +292,11 @@ static void test_each_is_answered_once_whatever_the_time(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
-	uint8_t frame[NEIGH_FRAME_MAX], mine[6], theirs[6];
+	uint8_t frame[NEIGH_FRAME_MAX], mine[6];
 	const unsigned n = REPLY_QUESTION_BURST;
 
 	scene_mac(0, mine);
-	wire_host_mac(HOST, theirs);
-	wire_introduce(ws, HOST);
-	suppress_add(ws, REMOTE_IP, true, theirs, NEIGH_OVERRIDE);
+	know_remote(ws, true);
 	nd_solicitation(frame, mine, GUEST_IP, REMOTE_IP);
 	for (unsigned i = 0; i < n; i++) {
 		scene_send_bytes(&s->guest[0], frame, ND_FRAME_LEN);
@@ -319,11 +316,8 @@ static void test_who_asks_pays(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
-	uint8_t theirs[6];
 
-	wire_host_mac(HOST, theirs);
-	wire_introduce(ws, HOST);
-	suppress_add(ws, REMOTE_IP, false, theirs, NEIGH_OVERRIDE);
+	know_remote(ws, false);
 	suppress_ask(ws, 0, false, GUEST_IP, REMOTE_IP);
 	suppress_ask(ws, 5, false, GUEST_IP, REMOTE_IP);
 	assert_true(s->w->ledger.vm[s->guest[0].vm.id][STAGE_SUPPRESS] > 0);
