@@ -16,6 +16,8 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include "vswitch/ingress.h"
+
 #define VTEP_ID 0
 
 /* What fills the wire up: no frame of ours is so short. */
@@ -378,6 +380,18 @@ void wire_arrive_for(struct wire_scene *ws, unsigned host, unsigned guest, uint8
 
 	scene_mac(guest, dst);
 	wire_arrive(ws, host, WIRE_VNI, dst, tag);
+}
+
+void wire_arrive_many(struct wire_scene *ws, unsigned host, unsigned guest, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		wire_arrive_for(ws, host, guest, (uint8_t)i);
+}
+
+void wire_take_in(struct wire_scene *ws)
+{
+	while (rte_ring_count(ws->ring[1]) > 0)
+		ingress_accept(ws->s->w);
 }
 
 uint64_t wire_delivered(const struct wire_scene *ws, unsigned i)

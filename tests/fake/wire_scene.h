@@ -107,6 +107,12 @@ void wire_arrive_for(struct wire_scene *ws, unsigned host, unsigned guest, uint8
 void wire_arrive(struct wire_scene *ws, unsigned host, uint32_t vni, const uint8_t dst[6],
 		 uint8_t tag);
 
+/* Puts `n` of those for a guest on the wire, tagged by their numbers. */
+void wire_arrive_many(struct wire_scene *ws, unsigned host, unsigned guest, unsigned n);
+
+/* Has the first worker take in all that is on the wire, and serve nobody. */
+void wire_take_in(struct wire_scene *ws);
+
 /* What both workers have counted for guest i's port. */
 uint64_t wire_delivered(const struct wire_scene *ws, unsigned i);
 uint64_t wire_lost(const struct wire_scene *ws, unsigned i, enum drop_reason reason);

@@ -78,12 +78,6 @@ static void arrive_all(struct wire_scene *ws, struct tcp_segment *s, unsigned n)
 		arrive(ws, s);
 }
 
-static void take_in(struct wire_scene *ws)
-{
-	while (rte_ring_count(ws->ring[1]) > 0)
-		ingress_accept(ws->s->w);
-}
-
 /* --- what a guest gets --------------------------------------------------------------------------
  */
 
@@ -414,7 +408,7 @@ static void test_fewer_buffers_than_packets(void **state)
 	set_up(ws);
 	for (unsigned i = 0; i < SCENE_RING_SIZE - 5; i++)
 		wire_arrive_for(ws, HOST, 1, 1);
-	take_in(ws);
+	wire_take_in(ws);
 	scene_turns(ws->s, 5);
 	assert_int_equal(scene_received(ws->s, 1), SCENE_RING_SIZE - 5);
 	s = segment_for(1, 1);
@@ -442,7 +436,7 @@ static void test_a_part_has_a_limit(void **state)
 
 	set_up(ws);
 	arrive_all(ws, &s, 60);
-	take_in(ws);
+	wire_take_in(ws);
 	ws->s->meanwhile = take_a_slice;
 	for (uint64_t before = 0; wire_delivered(ws, 1) < 60; turns++) {
 		scene_turns(ws->s, 1);
@@ -474,7 +468,7 @@ static unsigned cut_a_service(struct wire_scene *ws, struct tcp_segment seg[FLOW
 	for (unsigned i = 0; i < 2; i++)
 		for (unsigned k = 0; k < FLOWS; k++)
 			arrive_all(ws, &seg[k], 1);
-	take_in(ws);
+	wire_take_in(ws);
 	scene_turn_without_pages(ws->s, 1);
 	left = ws->wire[0]->staging[ws->s->guest[1].vm.id].n;
 	assert_in_range(left, 2, 2 * FLOWS - 2);

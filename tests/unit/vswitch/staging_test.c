@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packets from other hosts that wait for their VM's service: how many may, what becomes of them
- * when their port, VM or uplink goes, and how they get to another worker. */
+/* Packets from other hosts that wait for their VM's service: how many may, what they take turns
+ * with, and how they get to another worker. What goes meanwhile is in staging_gone_test.c. */
 #include "vswitch/staging.h"
 
 #include <setjmp.h>
@@ -34,19 +34,6 @@ static const struct staging *staging_of(const struct worker *w, const struct sce
 	return &w->wire->staging[g->vm.id];
 }
 
-static void arrive(struct wire_scene *ws, unsigned guest, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		wire_arrive_for(ws, HOST, guest, (uint8_t)i);
-}
-
-/* Takes in all that is on the wire, and serves nobody. */
-static void take_in(struct wire_scene *ws)
-{
-	while (rte_ring_count(ws->ring[1]) > 0)
-		ingress_accept(ws->s->w);
-}
-
 /* Guests 1 and 2 are known, and the wire is listened to. */
 static void set_up(struct wire_scene *ws)
 {
@@ -65,10 +52,10 @@ static void test_a_flooded_vm_has_a_limit(void **state)
 	struct scene *s = ws->s;
 
 	set_up(ws);
-	arrive(ws, 1, 300);
-	arrive(ws, 2, 1);
-	arrive(ws, 1, 10);
-	take_in(ws);
+	wire_arrive_many(ws, HOST, 1, 300);
+	wire_arrive_many(ws, HOST, 2, 1);
+	wire_arrive_many(ws, HOST, 1, 10);
+	wire_take_in(ws);
 	assert_int_equal(staging_of(s->w, &s->guest[1])->n, WIRE_MAX_STAGED);
 	assert_int_equal(staging_of(s->w, &s->guest[2])->n, 1);
 	assert_int_equal(wire_lost(ws, 1, DROP_WIRE_FULL), 310 - WIRE_MAX_STAGED);
@@ -103,8 +90,8 @@ static void test_the_limit_is_what_is_free(void **state)
 		for (unsigned k = 0; k < 40; k++) {
 			if (rte_mempool_avail_count(pool) == 0)
 				rte_pktmbuf_free(taken[--n]);
-			arrive(ws, 1, 1);
-			take_in(ws);
+			wire_arrive_many(ws, HOST, 1, 1);
+			wire_take_in(ws);
 		}
 		assert_in_range(staging_of(s->w, &s->guest[1])->n, cases[i].staged,
 				cases[i].staged + 1);
@@ -138,7 +125,7 @@ static void test_congestion_is_told_before_packets_are_lost(void **state)
 			scene_mac(1, frame);
 		wire_host_mac(HOST, frame + 6);
 		wire_put_packet(ws, wire_packet(ws, HOST, WIRE_VNI, frame, len));
-		take_in(ws);
+		wire_take_in(ws);
 	}
 	for (unsigned i = 0, node = staging_of(s->w, &s->guest[1])->first; i < WIRE_MAX_STAGED;
 	     i++, node = ws->wire[0]->node[node].next) {
@@ -169,8 +156,8 @@ static void test_a_vm_over_its_limit_keeps_its_packets(void **state)
 	/* It has used what it may for some time. */
 	sched_charge_other(s->w->sched, s->guest[1].vm.id, 1000000);
 	for (unsigned i = 0; i < 20; i++) {
-		arrive(ws, 1, 20);
-		arrive(ws, 2, 1);
+		wire_arrive_many(ws, HOST, 1, 20);
+		wire_arrive_many(ws, HOST, 2, 1);
 		scene_turns(s, 2);
 		assert_int_equal(scene_received(s, 2), 1);
 	}
@@ -245,8 +232,8 @@ static void test_neither_the_ring_nor_the_wire_starves(void **state)
 	s->meanwhile = scene_take_long;
 	for (unsigned i = 0; i < 20; i++) {
 		while (staging_of(s->w, &s->guest[1])->n < 100) {
-			arrive(ws, 1, 32);
-			take_in(ws);
+			wire_arrive_many(ws, HOST, 1, 32);
+			wire_take_in(ws);
 		}
 		while (s->guest[1].fe.ring[1].n_free > 10)
 			scene_send_to(s, 1, 2, 1);
@@ -277,7 +264,7 @@ static void test_a_vm_that_waits_for_an_uplink_receives(void **state)
 	scene_send_to_all(s, 0, 2);
 	scene_turns(s, 3);
 	assert_int_equal(b->n, 1);
-	arrive(ws, 0, 100);
+	wire_arrive_many(ws, HOST, 0, 100);
 	for (unsigned i = 0; i < 50; i++) {
 		s->now += WIRE_HOLD_US * 1000;
 		scene_turns(s, 1);
@@ -301,8 +288,8 @@ static void test_packets_into_missing_pages_arrive_in_order(void **state)
 	if (page_faults_open(faults) < 0)
 		skip();
 	set_up(ws);
-	arrive(ws, 1, 30);
-	take_in(ws);
+	wire_arrive_many(ws, HOST, 1, 30);
+	wire_take_in(ws);
 	scene_turn_without_pages(s, 1);
 	while (scene_receive(&s->guest[1], &len) == got)
 		got++;
@@ -329,7 +316,7 @@ static void test_another_workers_vm_gets_them_there(void **state)
 
 	set_up(ws);
 	scene_move(s, 1);
-	arrive(ws, 1, 10);
+	wire_arrive_many(ws, HOST, 1, 10);
 	scene_turns(s, 3);
 	assert_int_equal(scene_received(s, 1), 0);
 	assert_int_equal(atomic_load(&ws->wire[1]->on_their_way[vm]), 10);
@@ -355,9 +342,9 @@ static void test_the_way_there_has_a_limit(void **state)
 	set_up(ws);
 	scene_move(s, 1);
 	scene_move(s, 2);
-	arrive(ws, 1, 300);
-	arrive(ws, 2, 1);
-	take_in(ws);
+	wire_arrive_many(ws, HOST, 1, 300);
+	wire_arrive_many(ws, HOST, 2, 1);
+	wire_take_in(ws);
 	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), WIRE_MAX_STAGED + 1);
 	assert_int_equal(wire_lost(ws, 1, DROP_WIRE_FULL), 300 - WIRE_MAX_STAGED);
 	/* The other worker takes in a limited number a turn. */
@@ -386,250 +373,6 @@ static void test_a_flood_goes_to_both_workers(void **state)
 		assert_int_equal(wire_delivered(ws, i), 1);
 	}
 	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
-}
-
-/* --- what goes meanwhile ------------------------------------------------------------------------
- */
-
-/* Guest 1 lost 10 packets, and has none. */
-static void assert_gone(struct wire_scene *ws, enum drop_reason reason)
-{
-	struct scene *s = ws->s;
-
-	scene_turns(s, 3);
-	loop_turn(s->w2);
-	loop_turn(s->w2);
-	assert_int_equal(wire_lost(ws, 1, reason), 10);
-	assert_int_equal(wire_delivered(ws, 1), 0);
-	assert_int_equal(scene_received(s, 1), 0);
-	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
-}
-
-/* Ten packets for guest 1 wait for its VM's service. */
-static void stage_ten(struct wire_scene *ws)
-{
-	set_up(ws);
-	arrive(ws, 1, 10);
-	take_in(ws);
-	assert_int_equal(ws->wire[0]->n_staged, 10);
-}
-
-/* Ten are on their way to it, at another worker. */
-static void hand_over_ten(struct wire_scene *ws)
-{
-	set_up(ws);
-	scene_move(ws->s, 1);
-	arrive(ws, 1, 10);
-	take_in(ws);
-	assert_int_equal(rte_ring_count(ws->wire[1]->inbox), 10);
-}
-
-/* Another port takes the id that guest 1's had, with counters of its own. */
-static void reuse_id(struct scene *s, bool is_new_port)
-{
-	struct vport *port = &s->guest[1].port;
-
-	memset(&s->w->counters[port->id], 0, sizeof(s->w->counters[0]));
-	memset(&s->w2->counters[port->id], 0, sizeof(s->w2->counters[0]));
-	if (is_new_port)
-		atomic_store(&port->epoch, ++port->first_epoch);
-}
-
-/* Its packets are lost, and counted for nobody. */
-static void assert_gone_with_its_counters(struct wire_scene *ws)
-{
-	struct scene *s = ws->s;
-
-	scene_turns(s, 3);
-	loop_turn(s->w2);
-	loop_turn(s->w2);
-	for (int why = 0; why < DROP_COUNT; why++)
-		assert_int_equal(wire_lost(ws, 1, why), 0);
-	assert_int_equal(wire_delivered(ws, 1), 0);
-	assert_int_equal(scene_received(s, 1), 0);
-	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
-}
-
-static void test_a_port_that_is_deleted(void **state)
-{
-	struct wire_scene *ws = *state;
-	struct vport **entry = &ws->s->ports[ws->s->guest[1].port.id];
-
-	stage_ten(ws);
-	*entry = NULL;
-	reuse_id(ws->s, false);
-	assert_gone_with_its_counters(ws);
-	*entry = &ws->s->guest[1].port;
-}
-
-static void test_a_port_whose_id_is_used_again(void **state)
-{
-	struct wire_scene *ws = *state;
-
-	stage_ten(ws);
-	reuse_id(ws->s, true);
-	assert_gone_with_its_counters(ws);
-}
-
-static void test_a_port_whose_id_is_used_again_on_the_way(void **state)
-{
-	struct wire_scene *ws = *state;
-
-	hand_over_ten(ws);
-	reuse_id(ws->s, true);
-	assert_gone_with_its_counters(ws);
-}
-
-/* The network that a packet belongs to was found before the port changed networks. */
-static void test_a_port_that_changes_networks_meanwhile(void **state)
-{
-	struct wire_scene *ws = *state;
-	struct scene *s = ws->s;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(uplink_queue(ws->uplink, 1)->rx_pool);
-
-	assert_non_null(m);
-	staging_put(s->w, &s->guest[1].port, &s->net[1], m, 0, WIRE_MAX_STAGED);
-	assert_int_equal(ws->wire[0]->n_staged, 0);
-	assert_int_equal(wire_lost(ws, 1, DROP_PORT_GONE), 1);
-}
-
-static void test_a_port_that_changes_networks(void **state)
-{
-	struct wire_scene *ws = *state;
-
-	stage_ten(ws);
-	atomic_fetch_add(&ws->s->guest[1].port.epoch, 1);
-	assert_gone(ws, DROP_PORT_GONE);
-}
-
-static void test_a_port_that_goes_to_another_worker(void **state)
-{
-	struct wire_scene *ws = *state;
-
-	stage_ten(ws);
-	scene_move(ws->s, 1);
-	assert_gone(ws, DROP_PORT_GONE);
-}
-
-static void test_a_port_that_changes_networks_on_the_way(void **state)
-{
-	struct wire_scene *ws = *state;
-
-	hand_over_ten(ws);
-	atomic_fetch_add(&ws->s->guest[1].port.epoch, 1);
-	assert_gone(ws, DROP_PORT_GONE);
-}
-
-/* What is staged for a VM goes with it; what is staged for others stays. */
-static void test_a_vm_that_is_deleted(void **state)
-{
-	struct wire_scene *ws = *state;
-	struct scene *s = ws->s;
-
-	stage_ten(ws);
-	arrive(ws, 2, 1);
-	take_in(ws);
-	staging_forget_vm(s->w, s->guest[1].vm.id);
-	assert_int_equal(ws->wire[0]->n_staged, 1);
-	scene_turns(s, 3);
-	assert_int_equal(scene_received(s, 2), 1);
-	assert_gone(ws, DROP_PORT_GONE);
-}
-
-/* What is on its way there is dropped when it arrives: then the port is gone as well. */
-static void test_a_vm_that_is_deleted_on_the_way(void **state)
-{
-	struct wire_scene *ws = *state;
-	struct scene *s = ws->s;
-	struct vport **entry = &s->ports[s->guest[1].port.id];
-
-	hand_over_ten(ws);
-	*entry = NULL;
-	reuse_id(s, false);
-	staging_forget_vm(s->w2, s->guest[1].vm.id);
-	assert_gone_with_its_counters(ws);
-	assert_int_equal(atomic_load(&ws->wire[1]->on_their_way[s->guest[1].vm.id]), 0);
-	*entry = &s->guest[1].port;
-}
-
-/* Lets a worker go of all in the uplink's buffers. Returns the number of steps. */
-static unsigned purge(struct worker *w, const struct uplink_device *uplink)
-{
-	struct staging_purge p = {.uplink = uplink};
-	unsigned n = 0;
-
-	for (; !p.is_done; n++)
-		staging_purge(w, &p);
-	return n;
-}
-
-static void test_an_uplink_that_is_closed(void **state)
-{
-	struct wire_scene *ws = *state;
-
-	stage_ten(ws);
-	purge(ws->s->w, ws->uplink);
-	assert_gone(ws, DROP_UPLINK_DOWN);
-}
-
-static void test_an_uplink_that_is_closed_on_the_way(void **state)
-{
-	struct wire_scene *ws = *state;
-
-	hand_over_ten(ws);
-	purge(ws->s->w2, ws->uplink);
-	assert_gone(ws, DROP_UPLINK_DOWN);
-}
-
-/* Many packets take several steps. */
-static void test_an_uplink_is_let_go_of_in_steps(void **state)
-{
-	struct wire_scene *ws = *state;
-	struct scene *s = ws->s;
-
-	set_up(ws);
-	scene_move(s, 2);
-	arrive(ws, 1, 250);
-	arrive(ws, 2, 250);
-	take_in(ws);
-	ingress_accept(s->w2);
-	assert_true(purge(s->w2, ws->uplink) > 1);
-	assert_int_equal(purge(s->w, ws->uplink), 1);
-	assert_int_equal(wire_lost(ws, 1, DROP_UPLINK_DOWN), 250);
-	assert_int_equal(wire_lost(ws, 2, DROP_UPLINK_DOWN), 250);
-	assert_int_equal(ws->wire[0]->n_staged + ws->wire[1]->n_staged, 0);
-	assert_true(rte_mempool_full(uplink_queue(ws->uplink, 1)->rx_pool));
-}
-
-/* What came from another uplink stays, in order: here, in buffers of another pool. */
-static void test_what_came_from_another_uplink_stays(void **state)
-{
-	struct wire_scene *ws = *state;
-	struct scene *s = ws->s;
-	uint32_t len;
-
-	set_up(ws);
-	for (uint8_t i = 0; i < 10; i++) {
-		struct rte_mbuf *other;
-		void *m = NULL;
-
-		take_in(ws);
-		wire_arrive_for(ws, HOST, 1, i);
-		if (i % 3 == 0)
-			continue;
-		assert_int_equal(rte_ring_dequeue(ws->ring[1], &m), 0);
-		other = rte_pktmbuf_copy(m, s->guest[0].vm.pool, 0, UINT32_MAX);
-		rte_pktmbuf_free(m);
-		wire_put_packet(ws, other);
-	}
-	take_in(ws);
-	purge(s->w, ws->uplink);
-	assert_int_equal(staging_of(s->w, &s->guest[1])->n, 6);
-	scene_turns(s, 3);
-	for (int i = 0; i < 10; i++)
-		if (i % 3 != 0)
-			assert_int_equal(scene_receive(&s->guest[1], &len), i);
-	assert_int_equal(wire_lost(ws, 1, DROP_UPLINK_DOWN), 4);
 }
 
 /* --- queue pairs --------------------------------------------------------------------------------
@@ -683,8 +426,8 @@ static void test_quiet_is_when_nothing_is_on_its_way(void **state)
 	wire_introduce(ws, HOST);
 	assert_true(ingress_is_quiet(ws->wire[0]));
 	scene_move(s, 1);
-	arrive(ws, 1, 1);
-	take_in(ws);
+	wire_arrive_many(ws, HOST, 1, 1);
+	wire_take_in(ws);
 	assert_true(ingress_is_quiet(ws->wire[0]));
 	assert_false(ingress_is_quiet(ws->wire[1]));
 	loop_turn(s->w2);
@@ -739,19 +482,6 @@ int main(void)
 		WIRE_CASE(test_another_workers_vm_gets_them_there),
 		WIRE_CASE(test_the_way_there_has_a_limit),
 		WIRE_CASE(test_a_flood_goes_to_both_workers),
-		WIRE_CASE(test_a_port_that_is_deleted),
-		WIRE_CASE(test_a_port_whose_id_is_used_again),
-		WIRE_CASE(test_a_port_whose_id_is_used_again_on_the_way),
-		WIRE_CASE(test_a_port_that_changes_networks_meanwhile),
-		WIRE_CASE(test_a_port_that_changes_networks),
-		WIRE_CASE(test_a_port_that_goes_to_another_worker),
-		WIRE_CASE(test_a_port_that_changes_networks_on_the_way),
-		WIRE_CASE(test_a_vm_that_is_deleted),
-		WIRE_CASE(test_a_vm_that_is_deleted_on_the_way),
-		WIRE_CASE(test_an_uplink_that_is_closed),
-		WIRE_CASE(test_an_uplink_that_is_closed_on_the_way),
-		WIRE_CASE(test_an_uplink_is_let_go_of_in_steps),
-		WIRE_CASE(test_what_came_from_another_uplink_stays),
 		WIRE_CASE(test_a_flow_stays_in_its_queue),
 		WIRE_CASE(test_quiet_is_when_nothing_is_on_its_way),
 		WIRE_CASE(test_a_worker_naps),
