@@ -163,7 +163,8 @@ static bool parse_solicitation(const struct rte_ipv6_hdr *ip, const struct nd_ms
 }
 
 /* Whether a neighbour is a router is told by its advertisements only, and hosts give a router up
- * when it says that it is none: so these alone are claims (RFC 9161, 3.2). */
+ * when it says that it is none: so these alone are claims (RFC 9161, 3.2). Hosts leave their MAC
+ * address out where they answer one station that has it. */
 static bool parse_advertisement(const struct rte_ipv6_hdr *ip, const struct nd_msg *nd,
 				const uint8_t *options, uint32_t len, struct neigh_msg *msg)
 {
@@ -171,10 +172,11 @@ static bool parse_advertisement(const struct rte_ipv6_hdr *ip, const struct nd_m
 	struct nd_options found;
 
 	if (!parse_options(options, len, ND_OPT_TARGET_LINKADDR, msg->mac, &found) ||
-	    !found.has_mac || found.has_other || (is_to_group && nd->flags & ND_SOLICITED))
+	    found.has_other || (is_to_group && nd->flags & ND_SOLICITED))
 		return false;
 	msg->kind = NEIGH_NEWS;
-	msg->claims = true;
+	msg->claims = found.has_mac;
+	msg->hints = !found.has_mac;
 	msg->sender = ipv6(nd->target);
 	msg->flags = (nd->flags & ND_ROUTER ? NEIGH_ROUTER : 0) |
 		     (nd->flags & ND_OVERRIDE ? NEIGH_OVERRIDE : 0);

@@ -66,8 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			fill_sum(p.seg);
 		if (neigh_msg_parse(p.seg, &msg)) {
 			MUST(memcmp(msg.mac, rte_pktmbuf_mtod(p.seg, uint8_t *) + 6, 6) == 0);
-			MUST(msg.claims ? ip_addr_is_host(&msg.sender)
-					: ip_addr_is_host(&msg.target));
+			MUST(msg.claims || msg.hints ? ip_addr_is_host(&msg.sender)
+						     : ip_addr_is_host(&msg.target));
 			if (msg.kind == NEIGH_QUESTION)
 				check_answer(&msg, how >> 1 & (NEIGH_ROUTER | NEIGH_OVERRIDE));
 		}

@@ -248,7 +248,10 @@ static void test_advertisements_without_an_address_claim_nothing(void **state)
 	nd_advertisement(frame, mac_a, 1, mac_b, 2, 0x60);
 	plain_put16(frame + ND_LEN_AT, 24);
 	nd_fill_sum(frame);
-	assert_false(parse(frame, ND_OPTION_AT, &msg));
+	assert_true(parse(frame, ND_OPTION_AT, &msg));
+	assert_false(msg.claims);
+	assert_true(msg.hints);
+	assert_ip(&msg.sender, 1, true);
 	/* One to all cannot have been asked for. */
 	assert_false(parse(frame, nd_advertisement(frame, mac_a, 1, NULL, 0, 0x60), &msg));
 }
