@@ -184,24 +184,17 @@ static bool parse_l4(const uint8_t *p, uint32_t len, struct pkt_info *info)
 	return true;
 }
 
-enum pkt_depth pkt_parse_bytes(const uint8_t *p, uint32_t len, uint32_t total,
-			       struct pkt_info *info)
+/* Parses a datagram of the type that info says, from its IP header at p on. */
+static enum pkt_depth parse_datagram(const uint8_t *p, uint32_t len, uint32_t total,
+				     struct pkt_info *info)
 {
-	uint32_t at;
 	bool ok;
 
-	memset(info, 0, sizeof(*info));
-	if (!parse_l2(p, len, info))
-		return PKT_NONE;
 	info->depth = PKT_L2;
-	if (info->flags & PKT_MALFORMED)
-		return PKT_L2;
-
-	at = info->l2_len;
 	if (info->ether_type == RTE_ETHER_TYPE_IPV4)
-		ok = parse_ipv4(p + at, len - at, total - at, info);
+		ok = parse_ipv4(p, len, total, info);
 	else if (info->ether_type == RTE_ETHER_TYPE_IPV6)
-		ok = parse_ipv6(p + at, len - at, total - at, info);
+		ok = parse_ipv6(p, len, total, info);
 	else
 		return PKT_L2;
 	if (!ok) {
@@ -214,12 +207,30 @@ enum pkt_depth pkt_parse_bytes(const uint8_t *p, uint32_t len, uint32_t total,
 		return PKT_L3;
 
 	/* The L4 header must lie within the datagram, not in padding behind it. */
-	if (len > at + info->ip_len)
-		len = at + info->ip_len;
-	at += info->l3_len;
-	if (parse_l4(p + at, len - at, info))
+	if (len > info->ip_len)
+		len = info->ip_len;
+	if (parse_l4(p + info->l3_len, len - info->l3_len, info))
 		info->depth = PKT_L4;
 	return (enum pkt_depth)info->depth;
+}
+
+enum pkt_depth pkt_parse_bytes(const uint8_t *p, uint32_t len, uint32_t total,
+			       struct pkt_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	if (!parse_l2(p, len, info))
+		return PKT_NONE;
+	info->depth = PKT_L2;
+	if (info->flags & PKT_MALFORMED)
+		return PKT_L2;
+	return parse_datagram(p + info->l2_len, len - info->l2_len, total - info->l2_len, info);
+}
+
+enum pkt_depth pkt_parse_quoted(const uint8_t *p, uint32_t len, bool is_v6, struct pkt_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->ether_type = is_v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4;
+	return parse_datagram(p, len, UINT32_MAX, info);
 }
 
 enum pkt_depth pkt_parse(const struct rte_mbuf *m, struct pkt_info *info)

@@ -3,6 +3,7 @@
 #ifndef PKT_PARSE_H
 #define PKT_PARSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rte_mbuf;
@@ -50,5 +51,10 @@ enum pkt_depth pkt_parse(const struct rte_mbuf *m, struct pkt_info *info);
 /* The same for bytes in memory: the first `len` of a packet of `total` bytes. [any] */
 enum pkt_depth pkt_parse_bytes(const uint8_t *p, uint32_t len, uint32_t total,
 			       struct pkt_info *info);
+
+/* The same for what an ICMP error quotes: the first `len` bytes of a datagram, which is as long as
+ * its header says. They begin with the IP header, so l2_len is 0. An L4 header that is cut short
+ * counts as malformed; RFC 792 asks for 8 bytes of it only. [any] */
+enum pkt_depth pkt_parse_quoted(const uint8_t *p, uint32_t len, bool is_v6, struct pkt_info *info);
 
 #endif
