@@ -28,6 +28,16 @@ loadgen: $(LOADGEN) $(TURN)
 bench-turn: $(TURN) ## Measure a packet in whole turns of one process, with everything in the cache
 	@$(TURN)
 
+# What decisions cost by themselves.
+$(BUILD)/bench/policy/%: bench/policy/%.c $(LIB) | $(BUILD)/gen/rpc_schema.h
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(LIB) $(LDLIBS)
+
+.PHONY: bench-filter
+bench-filter: $(BUILD)/bench/policy/filter ## Measure compiled rules of security groups: cycles, bytes, time to make them
+	@$<
+
 # The loop tier tests them.
 loop-bins: $(LOADGEN) $(TURN)
 
