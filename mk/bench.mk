@@ -20,6 +20,10 @@ $(TURN): bench/turn/main.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(TURN_WRAPS) $(FAKES) $(LIB) $(LDLIBS) -lcmocka
 
+.PHONY: bench-security
+bench-security: $(BUILD)/bench/policy/security ## Measure what judging a packet by security groups costs
+	@$<
+
 # What scenarios run beside the daemon.
 .PHONY: loadgen
 loadgen: $(LOADGEN) $(TURN)
@@ -29,10 +33,10 @@ bench-turn: $(TURN) ## Measure a packet in whole turns of one process, with ever
 	@$(TURN)
 
 # What decisions cost by themselves.
-$(BUILD)/bench/policy/%: bench/policy/%.c $(LIB) | $(BUILD)/gen/rpc_schema.h
+$(BUILD)/bench/policy/%: bench/policy/%.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(LIB) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(FAKES) $(LIB) $(LDLIBS) -lcmocka
 
 .PHONY: bench-filter
 bench-filter: $(BUILD)/bench/policy/filter ## Measure compiled rules of security groups: cycles, bytes, time to make them
