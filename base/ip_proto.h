@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Protocols above IP, by their names. */
+#ifndef BASE_IP_PROTO_H
+#define BASE_IP_PROTO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IP_PROTO_TEXT_SIZE 16
+
+/* Parses a name such as "tcp", or a number from 1 to 255; "any" is 0. False for anything else.
+ * [any] */
+bool ip_proto_parse(const char *text, uint8_t *protocol);
+
+/* The names that ip_proto_parse() takes, as a sentence has them. [any] */
+const char *ip_proto_names(void);
+
+/* Writes the name, or the number where there is none. [any] */
+void ip_proto_format(uint8_t protocol, char text[IP_PROTO_TEXT_SIZE]);
+
+/* Whether its packets have ports: TCP, UDP, SCTP, DCCP, UDP-Lite; and whether it is ICMP of either
+ * version. [any] */
+bool ip_proto_has_ports(uint8_t protocol);
+bool ip_proto_is_icmp(uint8_t protocol);
+
+#endif
