@@ -230,6 +230,8 @@ static int run_command(struct cli *cli, int argc, char **argv)
 		return cli_top(cli, argc, argv);
 	if (strcmp(noun, "events") == 0 && (argc == 0 || argv[0][0] == '-'))
 		return cli_events(cli, argc, argv);
+	if (strcmp(noun, "trace-packet") == 0)
+		return run_method(cli, doc_command(cli->doc, "packet", "trace"), argc, argv);
 	return run_noun(cli, noun, argc, argv);
 }
 

@@ -61,6 +61,14 @@ _stintctl_values() {
 	fdb_delete:network) _stintctl_names network_list name ;;
 	fdb_flush:network) _stintctl_names network_list name ;;
 	fdb_flush:port) _stintctl_names port_list name ;;
+	security_group_create:tenant) _stintctl_names tenant_list name ;;
+	security_group_create:egress) echo allow none ;;
+	security_group_list:tenant) _stintctl_names tenant_list name ;;
+	security_rule_add:direction) echo ingress egress ;;
+	security_rule_add:ethertype) echo ipv4 ipv6 ;;
+	security_rule_add:action) echo allow drop ;;
+	connection_list:vm) _stintctl_names vm_list name ;;
+	packet_trace:port) _stintctl_names port_list name ;;
 	neighbour_list:network) _stintctl_names network_list name ;;
 	neighbour_add:network) _stintctl_names network_list name ;;
 	neighbour_add:router) echo off on ;;
@@ -110,11 +118,11 @@ _stintctl() {
 	esac
 
 	if [ -z "$noun" ]; then
-		mapfile -t COMPREPLY < <(compgen -W "tenant vm network remote uplink stats vtep port fdb neighbour scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "tenant vm network remote uplink stats vtep port fdb security-group security-rule connection packet neighbour scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
 		return
 	fi
 	case "$noun" in
-	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list network_add_remote network_remove_remote remote_list uplink_create uplink_delete uplink_list stats_uplinks vtep_create vtep_delete vtep_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush neighbour_list neighbour_add neighbour_delete stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
+	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list network_add_remote network_remove_remote remote_list uplink_create uplink_delete uplink_list stats_uplinks vtep_create vtep_delete vtep_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush security_group_create security_group_delete security_group_list security_group_add_address security_group_remove_address security_group_list_addresses security_rule_add security_rule_delete security_rule_list connection_list packet_trace neighbour_list neighbour_add neighbour_delete stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
 	top) mapfile -t COMPREPLY < <(compgen -W "--interval --once --batch $globals" -- "$cur"); return ;;
 	esac
 	if [ -z "$verb" ]; then
@@ -128,6 +136,10 @@ _stintctl() {
 		vtep) mapfile -t COMPREPLY < <(compgen -W "create delete list" -- "$cur") ;;
 		port) mapfile -t COMPREPLY < <(compgen -W "create delete set list" -- "$cur") ;;
 		fdb) mapfile -t COMPREPLY < <(compgen -W "list add delete flush" -- "$cur") ;;
+		security-group) mapfile -t COMPREPLY < <(compgen -W "create delete list add-address remove-address list-addresses" -- "$cur") ;;
+		security-rule) mapfile -t COMPREPLY < <(compgen -W "add delete list" -- "$cur") ;;
+		connection) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
+		packet) mapfile -t COMPREPLY < <(compgen -W "trace" -- "$cur") ;;
 		neighbour) mapfile -t COMPREPLY < <(compgen -W "list add delete" -- "$cur") ;;
 		scheduler) mapfile -t COMPREPLY < <(compgen -W "get set" -- "$cur") ;;
 		budget) mapfile -t COMPREPLY < <(compgen -W "get set get-bound" -- "$cur") ;;
@@ -147,9 +159,9 @@ _stintctl() {
 	"tenant delete") method=tenant_delete options="" positional=(name) ;;
 	"tenant set") method=tenant_set options="--weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
 	"tenant list") method=tenant_list options="" positional=(name) ;;
-	"vm create") method=vm_create options="--tenant --uuid --worker --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
+	"vm create") method=vm_create options="--tenant --uuid --worker --max-connections --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
 	"vm delete") method=vm_delete options="" positional=(name) ;;
-	"vm set") method=vm_set options="--worker --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
+	"vm set") method=vm_set options="--worker --max-connections --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
 	"vm list") method=vm_list options="" positional=(name) ;;
 	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress --flood-pps" positional=(name) ;;
 	"network delete") method=network_delete options="" positional=(name) ;;
@@ -165,14 +177,25 @@ _stintctl() {
 	"vtep create") method=vtep_create options="--uplink --address --port --ttl --dscp --sum --zero-sum --strict-reserved" positional=(name) ;;
 	"vtep delete") method=vtep_delete options="" positional=(name) ;;
 	"vtep list") method=vtep_list options="" positional=(name) ;;
-	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --bum-pps --mac --mac-guard --offloads --coalesce" positional=(name) ;;
+	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --bum-pps --mac --mac-guard --offloads --coalesce --security-groups" positional=(name) ;;
 	"port delete") method=port_delete options="" positional=(name) ;;
-	"port set") method=port_set options="--network --mac-limit --bum-pps --mac --mac-guard --coalesce" positional=(name) ;;
+	"port set") method=port_set options="--network --mac-limit --bum-pps --mac --mac-guard --coalesce --security-groups" positional=(name) ;;
 	"port list") method=port_list options="--vm --network" positional=(name) ;;
 	"fdb list") method=fdb_list options="--port" positional=(network) ;;
 	"fdb add") method=fdb_add options="--remote" positional=(network mac port) ;;
 	"fdb delete") method=fdb_delete options="" positional=(network mac) ;;
 	"fdb flush") method=fdb_flush options="--port" positional=(network) ;;
+	"security-group create") method=security_group_create options="--tenant --egress" positional=(name) ;;
+	"security-group delete") method=security_group_delete options="" positional=(name) ;;
+	"security-group list") method=security_group_list options="--tenant" positional=(name) ;;
+	"security-group add-address") method=security_group_add_address options="" positional=(group address) ;;
+	"security-group remove-address") method=security_group_remove_address options="" positional=(group address) ;;
+	"security-group list-addresses") method=security_group_list_addresses options="" positional=(group) ;;
+	"security-rule add") method=security_rule_add options="--ethertype --protocol --port-min --port-max --icmp-type --icmp-code --remote-prefix --remote-group --action --priority --id" positional=(group direction) ;;
+	"security-rule delete") method=security_rule_delete options="" positional=(group id) ;;
+	"security-rule list") method=security_rule_list options="" positional=(group) ;;
+	"connection list") method=connection_list options="--remote" positional=(vm) ;;
+	"packet trace") method=packet_trace options="--dst-mac --src-mac --src-ip --dst-ip --protocol --src-port --dst-port --icmp-type --icmp-code --length --hex" positional=(port) ;;
 	"neighbour list") method=neighbour_list options="" positional=(network) ;;
 	"neighbour add") method=neighbour_add options="--router" positional=(network address mac) ;;
 	"neighbour delete") method=neighbour_delete options="" positional=(network address) ;;

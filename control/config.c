@@ -20,6 +20,7 @@
 #include "control/network_rpc.h"
 #include "control/port_rpc.h"
 #include "control/refused.h"
+#include "control/security_rpc.h"
 #include "control/switch.h"
 #include "control/tunnel.h"
 #include "control/uplink_rpc.h"
@@ -76,6 +77,7 @@ static json_t *vm_call(const struct vm *vm)
 	if (vm->pinned_core >= 0)
 		json_object_set_new(params, "worker", json_integer(vm->pinned_core));
 	budget_to_json(params, &vm->budget);
+	json_object_set_new(params, "max_connections", json_integer(vm->max_connections));
 	return config_call("vm_create", params);
 }
 
@@ -92,6 +94,11 @@ static json_t *vtep_call(const struct vtep *v)
 static json_t *network_call(struct network *net)
 {
 	return config_call("network_create", network_conf_to_json(net));
+}
+
+static json_t *security_group_call(const struct security_group *g)
+{
+	return config_call("security_group_create", security_group_conf_to_json(g));
 }
 
 static json_t *port_call(const struct port *port)
@@ -123,6 +130,7 @@ NAMED(vm, true, &sw->vms)
 NAMED(uplink, sw->tunnel, &sw->tunnel->uplinks)
 NAMED(vtep, sw->tunnel, &sw->tunnel->vteps)
 NAMED(network, true, &sw->networks)
+NAMED(security_group, true, &sw->security->groups)
 NAMED(port, true, &sw->ports)
 
 static void add_remotes_of(struct vswitch *sw, struct network *net, json_t *calls)
@@ -143,6 +151,27 @@ static void add_remotes(struct vswitch *sw, json_t *calls)
 
 	TAILQ_FOREACH (net, &sw->networks, link)
 		add_remotes_of(sw, net, calls);
+}
+
+static void add_rules(struct vswitch *sw, json_t *calls)
+{
+	struct security_group *g;
+	struct security_rule *r;
+
+	TAILQ_FOREACH (g, &sw->security->groups, link)
+		TAILQ_FOREACH (r, &g->rules, link)
+			add_call(calls, "security_rule_add", security_rule_conf_to_json(g, r));
+}
+
+static void add_group_addresses(struct vswitch *sw, json_t *calls)
+{
+	struct security_group *g;
+	struct security_address *a;
+
+	TAILQ_FOREACH (g, &sw->security->groups, link)
+		TAILQ_FOREACH (a, &g->addresses, link)
+			add_call(calls, "security_group_add_address",
+				 security_address_conf_to_json(g, a));
 }
 
 struct static_entries {
@@ -209,6 +238,9 @@ const struct config_kind config_kinds[CONFIG_KINDS] = {
 	{"vtep", "vtep_create", add_vteps, vtep_of},
 	{"network", "network_create", add_networks, network_of},
 	{NULL, "network_add_remote", add_remotes, NULL},
+	{"security_group", "security_group_create", add_security_groups, security_group_of},
+	{NULL, "security_rule_add", add_rules, NULL},
+	{NULL, "security_group_add_address", add_group_addresses, NULL},
 	{"port", "port_create", add_ports, port_of},
 	{NULL, "fdb_add", add_statics, NULL},
 	{NULL, "neighbour_add", add_neighbours, NULL},

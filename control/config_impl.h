@@ -22,7 +22,7 @@ struct config_kind {
 	json_t *(*call_of)(struct vswitch *sw, const char *name);
 };
 
-#define CONFIG_KINDS 10
+#define CONFIG_KINDS 13
 extern const struct config_kind config_kinds[CONFIG_KINDS];
 
 /* Writes any file, with a generation in it if that is not 0. */

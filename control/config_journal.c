@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "base/ip_addr.h"
+#include "base/ip_prefix.h"
 #include "base/log.h"
 #include "control/config_impl.h"
 #include "control/journal.h"
 #include "control/mac_rpc.h"
 #include "control/refused.h"
+#include "control/security_rpc.h"
 
 /* --- changes -----------------------------------------------------------------------------------
  */
@@ -66,6 +68,36 @@ static json_t *address_record(const char *verb, const char *method, const json_t
 	return json_pack("{s:o}", verb, config_call(method, entry));
 }
 
+/* The same for a prefix that a security group has. */
+static json_t *prefix_record(const char *verb, const char *method, const json_t *params)
+{
+	const char *given = json_string_value(json_object_get(params, "address"));
+	char text[IP_PREFIX_TEXT_SIZE];
+	struct ip_prefix p;
+	json_t *entry;
+
+	if (!given || ip_prefix_parse(given, &p))
+		return NULL;
+	ip_prefix_format(&p, text);
+	entry = json_copy((json_t *)(uintptr_t)params);
+	json_object_set_new(entry, "address", json_string(text));
+	return json_pack("{s:o}", verb, config_call(method, entry));
+}
+
+/* The same for the rule that was added to a security group last: the call may lack its id. */
+static json_t *rule_record(const struct rpc_ctx *ctx, const json_t *params)
+{
+	const char *name = json_string_value(json_object_get(params, "group"));
+	const struct security_group *g = name ? security_group_find(ctx->sw, name) : NULL;
+
+	if (!g || TAILQ_EMPTY(&g->rules))
+		return NULL;
+	return json_pack(
+		"{s:o}", "set",
+		config_call("security_rule_add",
+			    security_rule_conf_to_json(g, TAILQ_LAST(&g->rules, security_rules))));
+}
+
 /* The name of the object that a call changes; NULL when that is of another kind. */
 static const char *changed_name(const struct config_kind *kind, const char *method,
 				const json_t *params)
@@ -101,6 +133,16 @@ static json_t *record_of(const struct rpc_ctx *ctx, const char *method, const js
 		return address_record("set", "neighbour_add", params);
 	if (strcmp(method, "neighbour_delete") == 0)
 		return address_record("delete", "neighbour_add", params);
+	if (strcmp(method, "security_rule_add") == 0)
+		return rule_record(ctx, params);
+	if (strcmp(method, "security_rule_delete") == 0)
+		return json_pack(
+			"{s:o}", "delete",
+			config_call("security_rule_add", json_copy((json_t *)(uintptr_t)params)));
+	if (strcmp(method, "security_group_add_address") == 0)
+		return prefix_record("set", "security_group_add_address", params);
+	if (strcmp(method, "security_group_remove_address") == 0)
+		return prefix_record("delete", "security_group_add_address", params);
 	return NULL;
 }
 
@@ -187,8 +229,9 @@ static void make_key(struct fold *f, const json_t *call, char key[256])
 	const char *name = json_string_value(json_object_get(params, "name"));
 	const char *net = json_string_value(json_object_get(params, "network"));
 	const char *mac = json_string_value(json_object_get(params, "mac"));
-
 	const char *address = json_string_value(json_object_get(params, "address"));
+	const char *group = json_string_value(json_object_get(params, "group"));
+	const char *id = json_string_value(json_object_get(params, "id"));
 
 	if (strcmp(method, "fdb_add") == 0 && net && mac)
 		snprintf(key, 256, "fdb_add %.80s %.40s", net, mac);
@@ -196,6 +239,10 @@ static void make_key(struct fold *f, const json_t *call, char key[256])
 		snprintf(key, 256, "network_add_remote %.80s %.50s", net, address);
 	else if (strcmp(method, "neighbour_add") == 0 && net && address)
 		snprintf(key, 256, "neighbour_add %.80s %.50s", net, address);
+	else if (strcmp(method, "security_rule_add") == 0 && group && id)
+		snprintf(key, 256, "security_rule_add %.80s %.80s", group, id);
+	else if (strcmp(method, "security_group_add_address") == 0 && group && address)
+		snprintf(key, 256, "security_group_add_address %.80s %.60s", group, address);
 	else if (strcmp(method, "scheduler_set") == 0)
 		snprintf(key, 256, "scheduler_set");
 	else if (name && strstr(method, "_create"))

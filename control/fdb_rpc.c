@@ -178,7 +178,7 @@ static bool forget_refused(struct rpc_ctx *ctx, const char *network, const char 
 	if (mac_parse("mac", mac, &number, &unused) < 0)
 		return false;
 	mac_format(number, text);
-	return refused_forget_in(ctx->refused, "fdb_add", network, "mac", text);
+	return refused_forget_in(ctx->refused, "fdb_add", "network", network, "mac", text);
 }
 
 json_t *rpc_handle_fdb_add(struct rpc_ctx *ctx, const struct rpc_fdb_add *p, struct err *e)

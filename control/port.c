@@ -9,6 +9,7 @@
 
 #include "control/ids.h"
 #include "control/mailbox.h"
+#include "control/security.h"
 #include "vswitch/attach.h"
 
 struct port *port_find(struct vswitch *sw, const char *name)
@@ -116,6 +117,8 @@ void port_set_stages(struct port *port)
 {
 	uint32_t stages = port->mac_guard ? 1u << STAGE_GUARD : 0;
 
+	if (port->rule_set)
+		stages |= 1u << STAGE_POLICY;
 	if (atomic_load(&port->net->bridge.suppress) != SUPPRESS_OFF)
 		stages |= 1u << STAGE_SUPPRESS;
 	atomic_store(&port->vport.stages, stages);
@@ -229,6 +232,17 @@ static void withdraw(struct vswitch *sw, struct port *port)
 	mailbox_forget(sw->mailbox, port->vport.id);
 }
 
+/* Puts a new port into its groups, before anything can be sent to it or by it. */
+static int enter_groups(struct vswitch *sw, struct port *port, const char *names, struct err *e)
+{
+	struct groups_change c;
+
+	if (port_prepare_groups(sw, port->vm, port->vport.id, names ? names : "", &c, e) < 0)
+		return -EINVAL;
+	port_set_groups(sw, port, &c);
+	return 0;
+}
+
 struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
 	struct port *port;
@@ -238,10 +252,15 @@ struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struc
 	port = port_alloc(sw, conf, e);
 	if (!port)
 		return NULL;
+	if (enter_groups(sw, port, conf->security_groups, e) < 0) {
+		port_free(port);
+		return NULL;
+	}
 	switch_set_port(sw, port->vport.id, port);
 	if (network_add_port(sw, port->net, port) < 0) {
 		err_set(e, ERR_NO_SPACE, "name", "port '%s': out of memory", conf->name);
 		switch_set_port(sw, port->vport.id, NULL);
+		port_leave_groups(sw, port);
 		port_free(port);
 		return NULL;
 	}
@@ -249,6 +268,7 @@ struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struc
 	if (!port->dev) {
 		network_remove_port(sw, port->net, port);
 		withdraw(sw, port);
+		port_leave_groups(sw, port);
 		port_free(port);
 		return NULL;
 	}
@@ -264,6 +284,7 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e)
 	vdev_destroy(port->dev);
 	withdraw(sw, port);
 	network_forget_port(port->net, port->vport.id);
+	port_leave_groups(sw, port);
 	port->vm->n_ports--;
 	TAILQ_REMOVE(&sw->ports, port, link);
 	port_free(port);

@@ -16,6 +16,7 @@
 #include "control/mac_rpc.h"
 #include "control/refused.h"
 #include "control/refused_rpc.h"
+#include "control/security_rpc.h"
 #include "control/switch.h"
 
 static json_t *features_to_json(uint64_t features)
@@ -62,6 +63,7 @@ json_t *port_conf_to_json(const struct port *port)
 			    json_string(vdev_net_offloads_text(port->conf.offloads)));
 	json_object_set_new(o, "coalesce",
 			    json_string(atomic_load(&port->vport.coalesces) ? "on" : "off"));
+	json_object_set_new(o, "security_groups", rule_set_to_json(port->rule_set));
 	return o;
 }
 
@@ -126,6 +128,7 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.mac_guard = p->mac_guard == RPC_SWITCHED_ON,
 		.offloads = (enum vdev_net_offloads)p->offloads,
 		.coalesces = p->coalesce == RPC_SWITCHED_ON,
+		.security_groups = p->security_groups,
 	};
 	struct port *port;
 
@@ -144,6 +147,7 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 {
 	struct vswitch *sw = ctx->sw;
 	struct port *port = find(sw, p->name, e);
+	struct groups_change groups;
 	struct network *net;
 	uint64_t mac;
 	bool guard;
@@ -155,8 +159,16 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	if ((p->mac && mac_parse("mac", p->mac, &mac, e) < 0) || port_check_mac(mac, guard, e) < 0)
 		return NULL;
 	net = p->network ? network_get(sw, "network", p->network, e) : port->net;
-	if (!net || port_set_network(sw, port, net, e) < 0)
+	if (!net || (p->security_groups && port_prepare_groups(sw, port->vm, port->vport.id,
+							       p->security_groups, &groups, e) < 0))
 		return NULL;
+	if (port_set_network(sw, port, net, e) < 0) {
+		if (p->security_groups)
+			port_cancel_groups(sw, port->vm, &groups);
+		return NULL;
+	}
+	if (p->security_groups)
+		port_set_groups(sw, port, &groups);
 	port_set_mac(port, mac, guard);
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);

@@ -114,12 +114,12 @@ bool refused_forget(struct refused *r, const char *method, const char *name)
 	return forget(r, &(struct what){.method = method, .key = "name", .value = name});
 }
 
-bool refused_forget_in(struct refused *r, const char *method, const char *network, const char *key,
-		       const char *value)
+bool refused_forget_in(struct refused *r, const char *method, const char *in, const char *object,
+		       const char *key, const char *value)
 {
 	return forget(r, &(struct what){.method = method,
-					.key = "network",
-					.value = network,
+					.key = in,
+					.value = object,
 					.key2 = key,
 					.value2 = value});
 }

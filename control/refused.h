@@ -25,9 +25,10 @@ json_t *refused_take(struct refused *r);
 /* Forgets the call of `method` that would create the object `name`. False when there is none. */
 bool refused_forget(struct refused *r, const char *method, const char *name);
 
-/* The same for what is in a network: the call of `method` with this parameter. */
-bool refused_forget_in(struct refused *r, const char *method, const char *network, const char *key,
-		       const char *value);
+/* The same for what is in an object: the call of `method` whose parameter `in` names that object,
+ * and whose parameter `key` has this value (NULL: all of them). */
+bool refused_forget_in(struct refused *r, const char *method, const char *in, const char *object,
+		       const char *key, const char *value);
 
 /* Forgets what was to be added to a network: it goes with the network, and is not for another one
  * of that name. True when there was any: then the journal does not tell it. */

@@ -12,6 +12,7 @@
 #include "rpc_schema.h"
 #include "control/budget_rpc.h"
 #include "control/ctx_rpc.h"
+#include "policy/conntrack.h"
 #include "control/sched_rpc.h"
 #include "tunnel/wire_drops.h"
 
@@ -171,6 +172,21 @@ static json_t *real(double x)
 	return json_real((double)(int64_t)(x * 1000 + 0.5) / 1000);
 }
 
+/* Adds what security groups keep of a VM's connections, where there is anything. */
+static void connections_to_json(json_t *o, const struct conntrack *table)
+{
+	struct conntrack_stats st;
+
+	if (!table)
+		return;
+	conntrack_get_stats(table, &st);
+	json_object_set_new(o, "connections", number(st.used));
+	json_object_set_new(o, "connections_inbound", number(st.opened_by_others));
+	json_object_set_new(o, "connections_created", number(st.created));
+	json_object_set_new(o, "connections_evicted", number(st.evicted));
+	json_object_set_new(o, "connections_refused", number(st.refused));
+}
+
 static json_t *vm_stats(struct vswitch *sw, struct vm *vm, const struct sched_vm_stats *st)
 {
 	struct worker *w = vm->worker;
@@ -192,6 +208,7 @@ static json_t *vm_stats(struct vswitch *sw, struct vm *vm, const struct sched_vm
 	json_object_set_new(o, "bytes", number(bytes));
 	json_object_set_new(o, "drops", number(drops));
 	json_object_set_new(o, "buffers_in_use", number(rte_mempool_in_use_count(vm->pool)));
+	connections_to_json(o, vm->connections);
 	sched_stats_to_json(o, sw, st);
 	json_object_set_new(o, "stages", stages);
 	return o;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "vhost/gate.h"
 #include "control/mailbox.h"
+#include "control/security.h"
 #include "vswitch/batch.h"
 #include "vswitch/loop.h"
 
@@ -114,7 +115,8 @@ struct vswitch *switch_create(const unsigned *cores, unsigned n_cores,
 	TAILQ_INIT(&sw->networks);
 	TAILQ_INIT(&sw->ports);
 	sw->sched = *sched;
-	sw->mailbox = mailbox_create();
+	sw->security = security_create();
+	sw->mailbox = sw->security ? mailbox_create() : NULL;
 	if (!sw->mailbox) {
 		err_set(e, ERR_NO_SPACE, NULL, "cannot make a mailbox: %s", strerror(errno));
 		switch_destroy(sw);
@@ -159,6 +161,7 @@ void switch_destroy(struct vswitch *sw)
 	tunnel_destroy(sw);
 	RTE_TAILQ_FOREACH_SAFE (vm, &sw->vms, link, next)
 		vm_delete(sw, vm, NULL);
+	security_destroy(sw);
 	RTE_TAILQ_FOREACH_SAFE (t, &sw->tenants, link, next)
 		tenant_delete(sw, t, NULL);
 	for (unsigned i = 0; i < sw->n_workers; i++)
@@ -271,6 +274,7 @@ void switch_tick(struct vswitch *sw)
 	struct port *port;
 
 	age_addresses(sw);
+	connections_sweep(sw);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		port_notice_broken(port);
 }

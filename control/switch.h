@@ -20,6 +20,9 @@
 #include "vswitch/vport.h"
 #include "vswitch/worker.h"
 
+struct conntrack;
+struct filter_groups;
+struct rule_set;
 struct vswitch;
 
 struct tenant {
@@ -27,6 +30,8 @@ struct tenant {
 	struct budget budget;
 	uint32_t n_vms;
 	uint32_t n_networks;
+	uint32_t n_security_groups;
+	_Atomic(struct filter_groups *) members; /* of its security groups; NULL: nobody */
 	char name[NAME_SIZE];
 	TAILQ_ENTRY(tenant) link;
 };
@@ -40,6 +45,10 @@ struct vm {
 	char uuid[37];
 	struct budget budget;
 	uint32_t n_ports;
+	uint32_t n_group_ports;        /* that are in security groups */
+	struct conntrack *connections; /* NULL while there are no such ports */
+	size_t connections_bytes;
+	uint32_t max_connections;
 	int pinned_core; /* of the worker that the operator chose, -1 when none */
 	struct watch watch;
 	TAILQ_ENTRY(vm) link;
@@ -81,6 +90,8 @@ struct port {
 	char owner[32], group[32];
 	uint64_t mac;   /* noted by the operator, 0 when none */
 	bool mac_guard; /* it is the only source address */
+	struct rule_set *rule_set;      /* of its security groups; NULL: it is in none */
+	struct security *next_security; /* while rules change */
 	char name[NAME_SIZE];
 	TAILQ_ENTRY(port) link;
 };
@@ -88,6 +99,7 @@ struct port {
 struct gate;
 struct mailbox;
 struct tunnel;
+struct vswitch_security;
 
 struct vswitch {
 	struct worker *worker[MAX_WORKERS];
@@ -110,6 +122,7 @@ struct vswitch {
 	struct mailbox *mailbox; /* device changes, from the gate's thread */
 	struct gate *gate;       /* where front ends come in; NULL in tests without any */
 	struct tunnel *tunnel;   /* NULL: there can be no uplinks */
+	struct vswitch_security *security;
 };
 
 /* Microseconds of a number of TSC cycles. */
@@ -146,6 +159,7 @@ struct vm_conf {
 	const char *uuid;  /* NULL or "": none */
 	int worker_core;   /* -1: the worker with the fewest VMs */
 	bool may_displace; /* where no worker runs on that core, take another one */
+	uint32_t max_connections;
 	struct budget budget;
 };
 
@@ -201,6 +215,7 @@ struct port_conf {
 	bool mac_guard;
 	enum vdev_net_offloads offloads;
 	bool coalesces;
+	const char *security_groups; /* names with commas between them; NULL: none */
 };
 
 struct port *port_find(struct vswitch *sw, const char *name);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/switch.h"
+#include "policy/filter_groups.h"
 #include "vswitch/attach.h"
 
 struct tenant_call {
@@ -119,12 +120,17 @@ int tenant_delete(struct vswitch *sw, struct tenant *t, struct err *e)
 {
 	struct tenant_call c = {.tenant = t};
 
+	if (t->n_security_groups)
+		return err_set(e, ERR_BUSY, "name", "tenant '%s' still has %u security group%s",
+			       t->name, t->n_security_groups,
+			       t->n_security_groups == 1 ? "" : "s");
 	if (t->n_vms || t->n_networks)
 		return err_set(e, ERR_BUSY, "name", "tenant '%s' still has %u VMs and %u networks",
 			       t->name, t->n_vms, t->n_networks);
 	on_all(sw, drop, &c);
 	TAILQ_REMOVE(&sw->tenants, t, link);
 	sw->tenant_slot[t->id] = NULL;
+	filter_groups_destroy(t->members);
 	free(t);
 	return 0;
 }

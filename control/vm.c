@@ -10,7 +10,7 @@
 #include <rte_ring.h>
 
 #include "pkt/pool.h"
-#include "control/switch.h"
+#include "control/security.h"
 #include "vswitch/attach.h"
 #include "vswitch/backlog.h"
 
@@ -247,6 +247,7 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 	vm->worker = w;
 	vm->pinned_core = conf->worker_core;
 	vm->budget = conf->budget;
+	vm->max_connections = conf->max_connections;
 	vm->tenant = tenant_find(sw, conf->tenant);
 	snprintf(vm->name, sizeof(vm->name), "%s", conf->name);
 	snprintf(vm->uuid, sizeof(vm->uuid), "%s", conf->uuid ? conf->uuid : "");
@@ -304,6 +305,7 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budge
 	ret = set_budget_on_all(sw, vm, set);
 	/* From here on no worker takes the old one for the rings' owner. */
 	switch_quiesce(sw);
+	vm_move_connections(vm, from, to);
 	TAILQ_FOREACH (port, &sw->ports, link)
 		if (port->vm == vm)
 			port_enter_worker(port);

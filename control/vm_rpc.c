@@ -8,6 +8,7 @@
 #include "control/ctx_rpc.h"
 #include "control/refused.h"
 #include "control/refused_rpc.h"
+#include "control/security.h"
 
 static json_t *vm_to_json(const struct vm *vm)
 {
@@ -17,6 +18,7 @@ static json_t *vm_to_json(const struct vm *vm)
 	if (vm->uuid[0])
 		json_object_set_new(o, "uuid", json_string(vm->uuid));
 	budget_to_json(o, &vm->budget);
+	json_object_set_new(o, "max_connections", json_integer(vm->max_connections));
 	json_object_set_new(o, "ports", json_integer(vm->n_ports));
 	if (vm_is_displaced(vm))
 		json_object_set_new(o, "wanted_worker", json_integer(vm->pinned_core));
@@ -41,6 +43,7 @@ json_t *rpc_handle_vm_create(struct rpc_ctx *ctx, const struct rpc_vm_create *p,
 		.worker_core = p->has_worker ? (int)p->worker : -1,
 		.may_displace = ctx->is_replaying,
 		.budget = budget_default(),
+		.max_connections = (uint32_t)p->max_connections,
 	};
 	struct vm *vm;
 
@@ -66,6 +69,9 @@ json_t *rpc_handle_vm_set(struct rpc_ctx *ctx, const struct rpc_vm_set *p, struc
 		return NULL;
 	b = vm->budget;
 	budget_overlay(&b, &p->budget);
+	if (p->has_max_connections &&
+	    vm_set_max_connections(sw, vm, (uint32_t)p->max_connections, e) < 0)
+		return NULL;
 	ret = p->has_worker ? vm_move(sw, vm, (unsigned)p->worker, &b, e)
 			    : vm_set_budget(sw, vm, &b, e);
 	return ret < 0 ? NULL : vm_to_json(vm);

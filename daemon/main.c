@@ -16,6 +16,7 @@
 #include "base/wake_latency.h"
 #include "control/config.h"
 #include "control/refused.h"
+#include "control/security.h"
 #include "control/tunnel.h"
 #include "daemon/daemon.h"
 #include "daemon/eal.h"
@@ -138,6 +139,7 @@ static int open_switch(struct daemon *d, struct err *e)
 	d->ctx.sw = switch_create(eal->worker_core, eal->n_workers, &sched, e);
 	if (!d->ctx.sw || vhost_lib_init(d->options.socket, e) < 0)
 		return -1;
+	security_set_memory(d->ctx.sw, d->options.connections_mib << 20);
 	d->ctx.sw->gate = gate_create(e);
 	return d->ctx.sw->gate ? open_tunnel(d, e) : -1;
 }

@@ -15,6 +15,9 @@
 /* Enough for the highest number of VMs. */
 #define DEFAULT_MEMORY_MIB 8192
 
+/* Enough for some 800,000 connections. */
+#define DEFAULT_CONNECTIONS_MIB 64
+
 static const char usage[] =
 	"Usage: stintd [OPTION]...\n"
 	"A vhost-user switch for VM tenants. Runs in the foreground until SIGTERM or SIGINT.\n"
@@ -34,6 +37,9 @@ static const char usage[] =
 	"VMs\n"
 	"  --memory MIB            packets take no more than that (default 8192; a VM's take 5 or "
 	"6)\n"
+	"  --connections-memory MIB  connections of security groups take no more than that "
+	"(default "
+	"64)\n"
 	"  --log-level LEVEL       error, warn, info or debug (default info)\n"
 	"  --help                  show this and exit\n"
 	"  --version               show the version and exit\n"
@@ -49,6 +55,7 @@ enum {
 	OPT_WAKE_LATENCY,
 	OPT_NO_HUGE,
 	OPT_MEMORY,
+	OPT_CONNECTIONS,
 	OPT_UPLINKS,
 	OPT_BLOCKING_UPLINKS,
 	OPT_LOG,
@@ -65,6 +72,7 @@ static const struct option longopts[] = {
 	{"wake-latency", required_argument, NULL, OPT_WAKE_LATENCY},
 	{"no-huge", no_argument, NULL, OPT_NO_HUGE},
 	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"connections-memory", required_argument, NULL, OPT_CONNECTIONS},
 	{"uplinks", no_argument, NULL, OPT_UPLINKS},
 	{"allow-blocking-uplinks", no_argument, NULL, OPT_BLOCKING_UPLINKS},
 	{"log-level", required_argument, NULL, OPT_LOG},
@@ -92,14 +100,17 @@ static int parse_wake_latency(const char *text, struct options *o, struct err *e
 	return 0;
 }
 
-static int parse_memory(const char *text, struct options *o, struct err *e)
+static int parse_mib(const char *option, const char *text, unsigned long min, uint64_t *mib,
+		     struct err *e)
 {
-	unsigned long mib;
+	const unsigned long max = 1024 * 1024;
+	unsigned long n;
 
-	if (!parse_number(text, 16, 1024 * 1024, &mib))
-		return err_set(e, ERR_INVALID, "memory",
-			       "--memory '%s': not a number of MiB from 16 to 1048576", text);
-	o->memory_mib = mib;
+	if (!parse_number(text, min, max, &n))
+		return err_set(e, ERR_INVALID, option,
+			       "--%s '%s': not a number of MiB from %lu to %lu", option, text, min,
+			       max);
+	*mib = n;
 	return 0;
 }
 
@@ -154,7 +165,9 @@ static int set(struct options *o, int option, struct err *e)
 		o->blocking_uplinks = true;
 		return 0;
 	case OPT_MEMORY:
-		return parse_memory(optarg, o, e);
+		return parse_mib("memory", optarg, 16, &o->memory_mib, e);
+	case OPT_CONNECTIONS:
+		return parse_mib("connections-memory", optarg, 1, &o->connections_mib, e);
 	case OPT_LOG:
 		return parse_log_level(optarg, e);
 	default:
@@ -166,8 +179,10 @@ enum options_result options_parse(int argc, char **argv, struct options *o, stru
 {
 	int option;
 
-	*o = (struct options){
-		.socket = DEFAULT_SOCKET, .wake_latency_us = -1, .memory_mib = DEFAULT_MEMORY_MIB};
+	*o = (struct options){.socket = DEFAULT_SOCKET,
+			      .wake_latency_us = -1,
+			      .memory_mib = DEFAULT_MEMORY_MIB,
+			      .connections_mib = DEFAULT_CONNECTIONS_MIB};
 	eal_default_core(&o->eal);
 	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (option == OPT_HELP) {

@@ -18,6 +18,7 @@ struct options {
 	const char *socket_group;    /* NULL: the daemon's own */
 	int wake_latency_us;         /* -1: the machine's own */
 	uint64_t memory_mib;         /* most that packets may take */
+	uint64_t connections_mib;    /* most that connections of security groups may take */
 	bool no_huge;                /* no hugepages, even where there are some */
 	bool uplinks;                /* uplinks can be made */
 	bool blocking_uplinks;       /* also of drivers that can block */

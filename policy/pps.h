@@ -25,6 +25,18 @@ static inline void pps_set(struct pps *p, uint32_t limit)
 	atomic_store(&p->until, 0);
 }
 
+/* Whether an event would be within the limit now. [worker] */
+static inline bool pps_allows(const struct pps *p, uint64_t now, uint64_t tsc_hz)
+{
+	uint64_t earliest = now - tsc_hz / PPS_BURSTS_PER_S;
+	uint64_t until = atomic_load_explicit(&p->until, memory_order_relaxed);
+
+	if (atomic_load_explicit(&p->limit, memory_order_relaxed) == 0 ||
+	    (int64_t)(until - earliest) <= 0)
+		return true;
+	return (int64_t)(until - now) <= 0;
+}
+
 /* Takes `n` events at once out of the limit. False, and nothing is taken, while earlier ones exceed
  * it: so the last ones taken may. `now` and tsc_hz are of the TSC. [worker] */
 static inline bool pps_take(struct pps *p, uint32_t n, uint64_t now, uint64_t tsc_hz)

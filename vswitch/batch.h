@@ -40,6 +40,7 @@ struct batch {
 	uint16_t pair;      /* queue pair that they came through */
 	uint16_t n;         /* packets */
 	uint16_t next;      /* of those, the first that is not committed yet */
+	bool is_dry;        /* it is only to be known what would become of them */
 	struct pkt pkt[BATCH_MAX];
 
 	/* Of the part that is being committed. */

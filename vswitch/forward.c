@@ -6,6 +6,7 @@
 
 #include "vswitch/backlog.h"
 #include "vswitch/flood.h"
+#include "vswitch/groups.h"
 #include "vswitch/learn.h"
 #include "vswitch/mtu.h"
 #include "vswitch/outbox.h"
@@ -158,6 +159,25 @@ void forward_resolve(struct worker *w, struct batch *b)
 	classify(w, b);
 	if (unlikely(stages != 0))
 		run_stages(w, b, stages);
+}
+
+void forward_explain(struct worker *w, struct batch *b, forward_note_fn note, void *ctx)
+{
+	uint32_t stages = atomic_load_explicit(&b->from->stages, memory_order_relaxed);
+
+	b->is_dry = true;
+	classify(w, b);
+	note(ctx, STAGE_CLASSIFY);
+#define X(name, text, help)
+#define DECIDE(name, text, help, fn)       \
+	if (stages & 1u << STAGE_##name) { \
+		fn(w, b);                  \
+		note(ctx, STAGE_##name);   \
+	}
+#include "vswitch/stages.def"
+#undef DECIDE
+#undef X
+	b->is_dry = false;
 }
 
 /* --- acting ------------------------------------------------------------------------------------

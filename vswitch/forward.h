@@ -23,4 +23,10 @@ void forward_put_off(struct worker *w, struct batch *b);
  * here. A flood that is not at its end and reached nobody yet is not decided. [worker] */
 void forward_count(struct port_counters *c, const struct pkt *p, bool was_counted, bool is_cut);
 
+/* The stages' decisions about a batch that is not to be forwarded: nothing is learned, counted,
+ * billed or noted but in its packets. note(ctx, stage) is called after each stage that the port
+ * has. [worker] */
+typedef void (*forward_note_fn)(void *ctx, enum stage stage);
+void forward_explain(struct worker *w, struct batch *b, forward_note_fn note, void *ctx);
+
 #endif

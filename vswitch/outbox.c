@@ -7,6 +7,7 @@
 #include "base/counter.h"
 #include "tcp/segment.h"
 #include "vswitch/backlog.h"
+#include "vswitch/groups.h"
 #include "vswitch/notify.h"
 #include "vswitch/stage.h"
 #include "vswitch/wire.h"
@@ -218,7 +219,11 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b, ui
 		for (uint16_t i = 0; i < o->n; i++)
 			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_DOWN);
 		o->n = 0;
-	} else if (unlikely(o->work_each > EXCESS_THAT_PAYS / EXCESS_PER_WORK && o->to->vm != vm)) {
+		return;
+	}
+	if (unlikely(atomic_load_explicit(&o->to->security, memory_order_relaxed) != NULL))
+		groups_check_outbox(w, o, b);
+	if (unlikely(o->work_each > EXCESS_THAT_PAYS / EXCESS_PER_WORK && o->to->vm != vm)) {
 		fill_slow_ring(w, o, b, vm);
 	} else {
 		fill_ring(w, o, b, vm);

@@ -17,6 +17,7 @@
 #include "vswitch/limits.h"
 
 struct neigh_table;
+struct security;
 struct vport;
 struct worker;
 
@@ -115,6 +116,9 @@ struct vport {
 	/* Mask of the additional stages for its packets: 1 << STAGE_GUARD and so on. Control's. */
 	_Atomic uint32_t stages;
 	struct guard guard;
+
+	/* What its packets are judged by; NULL: all pass. Control's, replaced as a whole. */
+	_Atomic(struct security *) security;
 };
 
 #endif

@@ -37,6 +37,11 @@ static enum drop_reason why_not(const struct worker *w, const struct adjacency *
 	return likely(w->wire->tx[r->uplink]) ? DROP_COUNT : DROP_UPLINK_DOWN;
 }
 
+enum drop_reason wire_refuses(const struct worker *w, uint16_t remote)
+{
+	return why_not(w, find_adjacency(w, remote));
+}
+
 uint32_t wire_mtu(const struct worker *w, uint16_t remote)
 {
 	const struct adjacency *r = find_adjacency(w, remote);

@@ -10,6 +10,9 @@
 #include "vswitch/job.h"
 #include "vswitch/worker.h"
 
+/* Why packets to a remote are dropped; DROP_COUNT when they are not. [worker] */
+enum drop_reason wire_refuses(const struct worker *w, uint16_t remote);
+
 /* Whether the uplink of a remote took all that it was sent; true for a remote that is down, whose
  * packets are dropped. False: the batch has to end here, and the rest to wait. [worker] */
 bool wire_has_room(const struct worker *w, uint16_t remote);

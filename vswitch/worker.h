@@ -22,6 +22,7 @@
 
 struct backlog;
 struct batch;
+struct conntrack;
 struct net_lent;
 struct outbox;
 struct rte_ring;
@@ -42,6 +43,7 @@ struct service {
 	uint16_t n_sources;
 	uint16_t hold_us; /* the last service found work that has to wait for so long: for buffers
 			     of its own, or for an uplink. 0: none */
+	struct conntrack *connections; /* of ports in security groups; NULL: there are none */
 };
 
 struct worker {

@@ -122,9 +122,11 @@ class Model:
 
 
 def cli_words(m):
-    """port_create is `stintctl port create`, budget_get_bound is `stintctl budget get-bound`."""
-    noun, verb = re.split(r'[_.]', m['name'], maxsplit=1)
-    return {'command': [noun, verb.replace('_', '-')],
+    """port_create is `stintctl port create`, budget_get_bound is `stintctl budget get-bound`; a noun
+    of two words is named by x-cli: security_group_create is `stintctl security-group create`."""
+    noun = m.get('x-cli', {}).get('noun') or re.split(r'[_.]', m['name'], maxsplit=1)[0]
+    verb = m['name'][len(noun) + 1:]
+    return {'command': [noun.replace('_', '-'), verb.replace('_', '-')],
             'positional': m.get('x-cli', {}).get('positional', [])}
 
 
