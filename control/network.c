@@ -169,3 +169,24 @@ void network_forget_port(struct network *net, uint16_t id)
 	fdb_sweep(net->bridge.fdb, is_behind, &id);
 	neighbour_forget(net, id);
 }
+
+struct foreign {
+	uint16_t id;
+	const struct guard *guard;
+};
+
+static bool is_foreign(void *ctx, const struct fdb_entry *entry)
+{
+	const struct foreign *f = ctx;
+
+	return entry->port == f->id && !entry->is_static && !guard_has_mac(f->guard, entry->mac);
+}
+
+/* IP addresses are all forgotten: which MAC address one was learned with matters as well. */
+void network_forget_foreign(struct network *net, uint16_t id, const struct guard *guard)
+{
+	struct foreign f = {id, guard};
+
+	fdb_sweep(net->bridge.fdb, is_foreign, &f);
+	neighbour_forget(net, id);
+}

@@ -118,10 +118,10 @@ static int parse_fields(const struct rpc_packet_trace *p, const struct port *por
 	if (!p->dst_mac)
 		return err_set(e, ERR_INVALID, "dst_mac",
 			       "dst_mac: required parameter is missing (or hex)");
-	if (!p->src_mac && !port->mac)
+	if (!p->src_mac && !port->sources.mac[0])
 		return err_set(e, ERR_INVALID, "src_mac",
 			       "src_mac: required, for port '%s' has no mac", port->name);
-	put_mac(port->mac, f.src_mac);
+	put_mac(port->sources.mac[0], f.src_mac);
 	if (p->src_mac)
 		read_mac(p->src_mac, f.src_mac);
 	read_mac(p->dst_mac, f.dst_mac);

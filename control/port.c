@@ -103,19 +103,81 @@ static int check_owner(const struct network *net, const struct vm *vm, struct er
 		       net->tenant->name, vm->name, vm->tenant->name);
 }
 
-int port_check_mac(uint64_t mac, bool guard, struct err *e)
+static int check_macs(const struct port_sources *s, struct err *e)
 {
-	if (mac && fdb_mac_is_group(mac))
-		return err_set(e, ERR_INVALID, "mac", "mac: a group address");
-	if (guard && !mac)
+	for (unsigned i = 0; i < s->n_macs; i++) {
+		const char *field = i == 0 ? "mac" : "guard_macs";
+
+		if (fdb_mac_is_group(s->mac[i]))
+			return err_set(e, ERR_INVALID, field, "%s: a group address", field);
+		for (unsigned k = 0; k < i; k++)
+			if (s->mac[k] == s->mac[i])
+				return err_set(e, ERR_INVALID, field,
+					       "%s: the same address twice, mac included", field);
+	}
+	if (s->mac_guard && s->n_macs == 0)
 		return err_set(e, ERR_INVALID, "mac_guard",
 			       "mac_guard: there is no mac that it could allow");
 	return 0;
 }
 
+/* A prefix is refused where a host could have none of its addresses. */
+static int check_address(const struct port_sources *s, unsigned i, struct err *e)
+{
+	const struct ip_prefix *p = &s->address[i];
+	char text[IP_PREFIX_TEXT_SIZE];
+
+	ip_prefix_format(p, text);
+	if (ip_addr_is_group(&p->address) ||
+	    (ip_prefix_is_address(p) && !ip_addr_is_host(&p->address)))
+		return err_set(e, ERR_INVALID, "addresses", "addresses '%s': not a host's", text);
+	for (unsigned k = 0; k < i; k++)
+		if (ip_prefix_equal(&s->address[k], p))
+			return err_set(e, ERR_INVALID, "addresses", "addresses '%s': there twice",
+				       text);
+	return 0;
+}
+
+static int check_addresses(const struct port_sources *s, struct err *e)
+{
+	unsigned n_v6 = 0;
+
+	for (unsigned i = 0; i < s->n_addresses; i++) {
+		if (check_address(s, i, e) < 0)
+			return -EINVAL;
+		n_v6 += s->address[i].address.is_v6;
+	}
+	if (n_v6 > GUARD_MAX_V6 || s->n_addresses - n_v6 > GUARD_MAX_V4)
+		return err_set(e, ERR_INVALID, "addresses",
+			       "addresses: more than %d of IPv4 or %d of IPv6", GUARD_MAX_V4,
+			       GUARD_MAX_V6);
+	return 0;
+}
+
+int port_make_guard(const struct port_sources *s, struct guard **guard, struct err *e)
+{
+	struct guard *g;
+
+	*guard = NULL;
+	if (check_macs(s, e) < 0 || check_addresses(s, e) < 0)
+		return -EINVAL;
+	if (!s->mac_guard)
+		return 0;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	for (unsigned i = 0; i < s->n_macs; i++)
+		guard_add_mac(g, s->mac[i]);
+	for (unsigned i = 0; i < s->n_addresses; i++)
+		guard_add_prefix(g, &s->address[i]);
+	g->allow = s->allow;
+	*guard = g;
+	return 0;
+}
+
 void port_set_stages(struct port *port)
 {
-	uint32_t stages = port->mac_guard ? 1u << STAGE_GUARD : 0;
+	uint32_t stages = port->sources.mac_guard ? 1u << STAGE_GUARD : 0;
 
 	if (port->rule_set)
 		stages |= 1u << STAGE_POLICY;
@@ -124,12 +186,20 @@ void port_set_stages(struct port *port)
 	atomic_store(&port->vport.stages, stages);
 }
 
-void port_set_mac(struct port *port, uint64_t mac, bool guard)
+/* The guard is there before its stage runs: without one, the stage would let everything pass. */
+void port_set_sources(struct vswitch *sw, struct port *port, const struct port_sources *s,
+		      struct guard *guard)
 {
-	port->mac = mac;
-	port->mac_guard = guard;
-	atomic_store(&port->vport.guard.mac, mac);
+	const struct guard *old = atomic_exchange(&port->vport.guard, guard);
+
+	port->sources = *s;
 	port_set_stages(port);
+	if (!old && !guard)
+		return;
+	switch_quiesce(sw);
+	free((void *)(uintptr_t)old);
+	if (guard)
+		network_forget_foreign(port->net, port->vport.id, guard);
 }
 
 static int check_socket(struct vswitch *sw, const char *socket, struct err *e)
@@ -163,9 +233,9 @@ static int check(struct vswitch *sw, const struct port_conf *conf, struct err *e
 	if (!net)
 		return err_set(e, ERR_NOT_FOUND, "network", "network '%s' does not exist",
 			       conf->network);
-	if (check_owner(net, vm, e) < 0 || check_socket(sw, conf->socket, e) < 0)
+	if (check_owner(net, vm, e) < 0)
 		return -EINVAL;
-	return port_check_mac(conf->mac, conf->mac_guard, e);
+	return check_socket(sw, conf->socket, e);
 }
 
 static void clear_counters(struct worker *w, void *arg)
@@ -175,7 +245,9 @@ static void clear_counters(struct worker *w, void *arg)
 	memset(&w->counters[port->vport.id], 0, sizeof(w->counters[0]));
 }
 
-static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
+/* Takes over the guard, if it succeeds. */
+static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
+			       const struct guard *guard, struct err *e)
 {
 	int slot = switch_free_slot((void *const *)sw->port_slot, MAX_PORTS);
 	struct port *port = slot < 0 ? NULL : calloc(1, sizeof(*port));
@@ -201,7 +273,9 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->vport.worker = port->vm->worker;
 	atomic_store(&port->vport.mac_limit, conf->mac_limit);
 	pps_set(&port->vport.floods, conf->bum_pps);
-	port_set_mac(port, conf->mac, conf->mac_guard);
+	port->sources = conf->sources;
+	atomic_store(&port->vport.guard, guard);
+	port_set_stages(port);
 	port->reported = VDEV_STATE_COUNT;
 	pthread_mutex_init(&port->handover, NULL);
 	snprintf(port->name, sizeof(port->name), "%s", conf->name);
@@ -219,6 +293,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 static void port_free(struct port *port)
 {
 	pthread_mutex_destroy(&port->handover);
+	free((void *)(uintptr_t)atomic_load(&port->vport.guard));
 	free(port);
 }
 
@@ -245,13 +320,16 @@ static int enter_groups(struct vswitch *sw, struct port *port, const char *names
 
 struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
+	struct guard *guard;
 	struct port *port;
 
-	if (check(sw, conf, e) < 0)
+	if (check(sw, conf, e) < 0 || port_make_guard(&conf->sources, &guard, e) < 0)
 		return NULL;
-	port = port_alloc(sw, conf, e);
-	if (!port)
+	port = port_alloc(sw, conf, guard, e);
+	if (!port) {
+		free(guard);
 		return NULL;
+	}
 	if (enter_groups(sw, port, conf->security_groups, e) < 0) {
 		port_free(port);
 		return NULL;

@@ -13,10 +13,10 @@
 #include "vhost/vdev_net.h"
 #include "vhost/vdev_text.h"
 #include "control/ctx_rpc.h"
-#include "control/mac_rpc.h"
 #include "control/refused.h"
 #include "control/refused_rpc.h"
 #include "control/security_rpc.h"
+#include "control/sources_rpc.h"
 #include "control/switch.h"
 
 static json_t *features_to_json(uint64_t features)
@@ -37,7 +37,7 @@ _Static_assert((int)RPC_OFFLOADS_ALL == (int)VDEV_NET_OFFLOADS_ALL &&
 json_t *port_conf_to_json(const struct port *port)
 {
 	const struct network *net = port->net;
-	char text[MAC_TEXT_SIZE];
+	char text[16];
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", port->name, "vm", port->vm->name,
 			      "network", net->name, "socket", port->conf.socket.path);
 
@@ -54,11 +54,7 @@ json_t *port_conf_to_json(const struct port *port)
 	json_object_set_new(o, "queue_pairs", json_integer(port->conf.max_pairs));
 	json_object_set_new(o, "mac_limit", json_integer(atomic_load(&port->vport.mac_limit)));
 	json_object_set_new(o, "bum_pps", json_integer(atomic_load(&port->vport.floods.limit)));
-	if (port->mac) {
-		mac_format(port->mac, text);
-		json_object_set_new(o, "mac", json_string(text));
-	}
-	json_object_set_new(o, "mac_guard", json_string(on_off(port->mac_guard)));
+	sources_to_json(o, &port->sources);
 	json_object_set_new(o, "offloads",
 			    json_string(vdev_net_offloads_text(port->conf.offloads)));
 	json_object_set_new(o, "coalesce",
@@ -125,15 +121,18 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.queue_pairs = (uint16_t)p->queue_pairs,
 		.mac_limit = (uint32_t)p->mac_limit,
 		.bum_pps = (uint32_t)p->bum_pps,
-		.mac_guard = p->mac_guard == RPC_SWITCHED_ON,
 		.offloads = (enum vdev_net_offloads)p->offloads,
 		.coalesces = p->coalesce == RPC_SWITCHED_ON,
 		.security_groups = p->security_groups,
 	};
+	const struct sources_params sources = SOURCES_PARAMS(p);
 	struct port *port;
 
-	if (p->mac && mac_parse("mac", p->mac, &conf.mac, e) < 0)
+	conf.sources.allow = GUARD_ALLOW_USUAL;
+	if (sources_parse(&sources, &conf.sources, e) < 0)
 		return NULL;
+	if (!p->has_mac_guard)
+		conf.sources.mac_guard = conf.sources.n_macs > 0;
 	port = port_create(ctx->sw, &conf, e);
 	if (!port)
 		return NULL;
@@ -146,30 +145,33 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, struct err *e)
 {
 	struct vswitch *sw = ctx->sw;
+	const struct sources_params params = SOURCES_PARAMS(p);
 	struct port *port = find(sw, p->name, e);
 	struct groups_change groups;
+	struct port_sources sources;
 	struct network *net;
-	uint64_t mac;
-	bool guard;
+	struct guard *guard;
 
 	if (!port)
 		return NULL;
-	mac = p->mac ? 0 : port->mac;
-	guard = p->has_mac_guard ? p->mac_guard == RPC_SWITCHED_ON : port->mac_guard;
-	if ((p->mac && mac_parse("mac", p->mac, &mac, e) < 0) || port_check_mac(mac, guard, e) < 0)
+	sources = port->sources;
+	if (sources_parse(&params, &sources, e) < 0 || port_make_guard(&sources, &guard, e) < 0)
 		return NULL;
 	net = p->network ? network_get(sw, "network", p->network, e) : port->net;
 	if (!net || (p->security_groups && port_prepare_groups(sw, port->vm, port->vport.id,
-							       p->security_groups, &groups, e) < 0))
+							       p->security_groups, &groups, e) < 0)) {
+		free(guard);
 		return NULL;
+	}
 	if (port_set_network(sw, port, net, e) < 0) {
 		if (p->security_groups)
 			port_cancel_groups(sw, port->vm, &groups);
+		free(guard);
 		return NULL;
 	}
 	if (p->security_groups)
 		port_set_groups(sw, port, &groups);
-	port_set_mac(port, mac, guard);
+	port_set_sources(sw, port, &sources, guard);
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
 	if (p->has_bum_pps)

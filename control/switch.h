@@ -67,6 +67,18 @@ struct network {
 	TAILQ_ENTRY(network) link;
 };
 
+#define PORT_MAX_ADDRESSES (GUARD_MAX_V4 + GUARD_MAX_V6)
+
+/* The addresses that a port's guest has, as the operator says. */
+struct port_sources {
+	uint64_t mac[GUARD_MAX_MACS]; /* the first is the interface's own */
+	unsigned n_macs;
+	struct ip_prefix address[PORT_MAX_ADDRESSES]; /* in no order, each one once */
+	unsigned n_addresses;
+	uint8_t allow;  /* enum guard_allow */
+	bool mac_guard; /* it sends from nothing else */
+};
+
 struct port {
 	struct vport vport; /* what workers see */
 	struct vm *vm;
@@ -88,8 +100,7 @@ struct port {
 	uint64_t not_ready_since; /* of the state that was reported as lasting long */
 	struct hostile hostile;
 	char owner[32], group[32];
-	uint64_t mac;   /* noted by the operator, 0 when none */
-	bool mac_guard; /* it is the only source address */
+	struct port_sources sources;
 	struct rule_set *rule_set;      /* of its security groups; NULL: it is in none */
 	struct security *next_security; /* while rules change */
 	char name[NAME_SIZE];
@@ -197,6 +208,8 @@ int network_remove_port(struct vswitch *sw, struct network *net, struct port *po
 /* Forgets the addresses and neighbours behind a port. The port must not be able to send any more,
  * or it would teach them again. */
 void network_forget_port(struct network *net, uint16_t id);
+/* Forgets those that were learned behind a port and are not the guard's. The guard is in force. */
+void network_forget_foreign(struct network *net, uint16_t id, const struct guard *guard);
 
 /* --- ports --- */
 struct port_conf {
@@ -211,8 +224,7 @@ struct port_conf {
 	uint16_t queue_pairs;
 	uint32_t mac_limit;
 	uint32_t bum_pps;
-	uint64_t mac; /* 0: none */
-	bool mac_guard;
+	struct port_sources sources;
 	enum vdev_net_offloads offloads;
 	bool coalesces;
 	const char *security_groups; /* names with commas between them; NULL: none */
@@ -223,9 +235,13 @@ struct port *port_find(struct vswitch *sw, const char *name);
 struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e);
 /* Moves a port to another network of its tenant while traffic flows. */
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e);
-/* Check and set the guest's address, 0 for none, and whether it is the only source address. */
-int port_check_mac(uint64_t mac, bool guard, struct err *e);
-void port_set_mac(struct port *port, uint64_t mac, bool guard);
+/* Checks what a guest may send from, and makes its guard, NULL if there is to be none. The caller
+ * owns it. */
+int port_make_guard(const struct port_sources *s, struct guard **guard, struct err *e);
+/* Sets what the guest may send from. Takes over the guard, which port_make_guard() made. What the
+ * switch had learned behind the port and is not the guest's is forgotten. */
+void port_set_sources(struct vswitch *sw, struct port *port, const struct port_sources *s,
+		      struct guard *guard);
 /* Chooses the additional stages for its packets, by what is set of it and of its network. */
 void port_set_stages(struct port *port);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);

@@ -6,6 +6,9 @@
 #include "vswitch/vport.h"
 #include "vswitch/wire_tx.h"
 
+/* Ports that are passed over cost about as much as one delivery: */
+#define SKIPPED_PER_WORK 16
+
 /* The index of the first port whose id is `id` or higher. */
 static uint32_t find_member(const struct members *members, uint16_t id)
 {
@@ -48,6 +51,13 @@ static void flood_wire(struct worker *w, struct batch *b, const struct vport *fr
 	}
 }
 
+/* Whether a port gets a flood. One that is being moved is a member of two networks for a moment. */
+static inline bool gets(const struct vport *to, const struct vport *from, uint64_t dst)
+{
+	return to != from && to->bridge == from->bridge &&
+	       (likely(fdb_mac_is_group(dst)) || vport_may_have(to, dst));
+}
+
 void flood(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
 	   uint16_t next)
 {
@@ -57,16 +67,22 @@ void flood(struct worker *w, struct batch *b, const struct vport *from, uint16_t
 	const struct remotes *remotes =
 		atomic_load_explicit(&bridge->remotes, memory_order_acquire);
 	struct pkt *p = &b->pkt[index];
+	uint64_t dst = fdb_mac(pkt_data(p));
+	uint32_t skipped = 0;
 
 	for (uint32_t i = find_member(members, next); i < members->n; i++) {
 		struct vport *to = members->port[i];
+		bool is_for_it = gets(to, from, dst);
 
-		/* A port that is being moved is a member of two networks for a moment. */
-		if (to == from || to->bridge != bridge)
+		if (!is_for_it && ++skipped % SKIPPED_PER_WORK != 0)
 			continue;
 		if (unlikely(b->work >= MAX_WORK)) {
 			cut_flood(b, to->id);
 			break;
+		}
+		if (!is_for_it) {
+			b->work++;
+			continue;
 		}
 		outbox_put(outbox_find(w, to, b), b, index);
 		p->asked++;

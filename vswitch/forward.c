@@ -74,8 +74,11 @@ static bool fits_path(const struct worker *w, struct pkt *p, uint32_t *mtu)
 
 static void guard_stage(struct worker *w, struct batch *b)
 {
+	const struct guard *g = atomic_load_explicit(&b->from->guard, memory_order_acquire);
+
 	(void)w;
-	guard_check(&b->from->guard, b->pkt, b->n);
+	if (likely(g))
+		guard_check(g, b->pkt, b->n);
 }
 
 /* Runs the additional stages of the port, each billed to its own row. */

@@ -45,7 +45,7 @@ static void stage(struct worker *w, struct vport *to, struct rte_mbuf *m, const 
 /* Stages the packet for all ports of the network: it came from the wire, so it goes to no other
  * host (split horizon). A port that is being moved is a member of two networks for a moment. */
 static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const struct origin *from,
-				    uint16_t limit)
+				    uint64_t dst, uint16_t limit)
 {
 	const struct members *members =
 		atomic_load_explicit(&from->bridge->members, memory_order_acquire);
@@ -54,7 +54,8 @@ static enum wire_drop stage_for_all(struct worker *w, struct rte_mbuf *m, const 
 	for (uint32_t i = 0; i < members->n; i++) {
 		struct vport *to = members->port[i];
 
-		if (unlikely(to->bridge != from->bridge))
+		if (unlikely(to->bridge != from->bridge ||
+			     (!fdb_mac_is_group(dst) && !vport_may_have(to, dst))))
 			continue;
 		rte_pktmbuf_refcnt_update(m, 1);
 		stage(w, to, m, from, limit);
@@ -141,7 +142,7 @@ static enum wire_drop demux(struct worker *w, struct rte_mbuf *m, struct origin 
 	if (unlikely(from->bridge->suppress == SUPPRESS_LEARNED))
 		suppress_look_at_wire(w, from->bridge, from->dest, m);
 	if (unlikely(!from->to))
-		return stage_for_all(w, m, from, limit);
+		return stage_for_all(w, m, from, dst, limit);
 	stage(w, from->to, m, from, limit);
 	return WIRE_DROP_COUNT;
 }

@@ -115,10 +115,20 @@ struct vport {
 
 	/* Mask of the additional stages for its packets: 1 << STAGE_GUARD and so on. Control's. */
 	_Atomic uint32_t stages;
-	struct guard guard;
+	/* What the guest may send from; NULL: no matter what. Replaced as a whole. */
+	_Atomic(const struct guard *) guard;
 
 	/* What its packets are judged by; NULL: all pass. Control's, replaced as a whole. */
 	_Atomic(struct security *) security;
 };
+
+/* Whether a packet to a unicast address that is known nowhere may be for a port: it is not for one
+ * whose guest has other addresses. [worker] */
+static inline bool vport_may_have(const struct vport *port, uint64_t mac)
+{
+	const struct guard *g = atomic_load_explicit(&port->guard, memory_order_acquire);
+
+	return !g || guard_has_mac(g, mac);
+}
 
 #endif

@@ -172,6 +172,23 @@ def budgets_are_taken_from_the_element():
         assert d.configuration() == d.empty
 
 
+def the_guard_is_taken_from_the_element():
+    with World() as d:
+        interface = f'<stint:interface mac="{MACS[1]}" network="blue" address="10.1.0.5/32 \n 2001:db8::5"/>'
+        xml = domain(ours(interface), interface_xml(d.path('s'), MACS[1]))
+        done(d, xml)
+        port = d.port('web1-0')
+        assert (port['mac'], port['mac_guard'], port['addresses']) == (MACS[1], 'on', '10.1.0.5,2001:db8::5'), port
+        for bad in ('10.1.0.5/33', '10.1.0.5/24', '10.1.0.5,,', 'host'):
+            done(d, xml, 'release', 'end')
+            refused(d, xml.replace('10.1.0.5/32', bad), 'address')
+            assert d.configuration() == d.empty
+        done(d, xml.replace('10.1.0.5/32 \n 2001:db8::5', ' '))
+        assert 'addresses' not in d.port('web1-0')
+        done(d, xml, 'release', 'end')
+        assert d.configuration() == d.empty
+
+
 def refusals_say_why_and_leave_nothing():
     with World() as d:
         d.call('vm_create', name='busy', tenant='acme', uuid=OTHER_UUID)
@@ -520,7 +537,7 @@ def many_domains_start_at_once():
 
 if __name__ == '__main__':
     sys.exit(run_tests([
-        the_example_gets_what_it_asks_for, either_side_may_listen, budgets_are_taken_from_the_element,
+        the_example_gets_what_it_asks_for, either_side_may_listen, budgets_are_taken_from_the_element, the_guard_is_taken_from_the_element,
         refusals_say_why_and_leave_nothing, memory_has_to_be_shared, what_is_not_ours_is_left_alone,
         what_a_crash_left_is_cleared, killed_at_any_moment, reconnecting_only_adds, reconnecting_never_kills_the_domain,
         a_vm_made_in_advance_keeps_what_is_its_own, without_an_answer_the_start_is_refused,

@@ -68,6 +68,41 @@ def populate(d):
     d.call('neighbour_add', network='blue', address='2001:db8::7', mac='52:54:00:00:00:07', router='on')
 
 
+def guards_are_kept():
+    """A guard is on where there is a mac, unless that is said, and what it is given stays through a restart."""
+    with Stintd() as d:
+        populate(d)
+        port = d.port('web0')
+        assert port['mac_guard'] == 'on' and 'addresses' not in port and 'guard_macs' not in port, port
+        create = {'vm': 'web', 'network': 'blue', 'mac': '52:54:00:00:00:01'}
+        assert d.call('port_create', name='open', socket=d.path('o'), mac_guard='off', **create)['mac_guard'] == 'off'
+        assert d.call('port_set', name='open', mac='52:54:00:00:00:02')['mac_guard'] == 'off'
+        assert d.call('port_create', name='plain', socket=d.path('p'), vm='web', network='blue',
+                      addresses='10.1.0.0/24')['mac_guard'] == 'off'
+        most = ','.join([f'10.0.{i}.0/24' for i in range(16)] + [f'2001:db8:{i:x}::/48' for i in range(1, 17)])
+        macs = ','.join(f'52:54:00:00:01:0{i}' for i in range(7))
+        for change, shown in (({'addresses': '10.1.0.5/32,2001:DB8::5,10.2.0.0/16,::/0'},
+                               {'addresses': '10.1.0.5,2001:db8::5,10.2.0.0/16,::/0'}),
+                              ({'guard_macs': '52:54:00:00:00:AA'}, {'guard_macs': '52:54:00:00:00:aa'}),
+                              ({'allow_router': 'on', 'allow_link_local': 'off'},
+                               {'allow_router': 'on', 'allow_link_local': 'off', 'allow_dhcp_server': 'off',
+                                'allow_other_ethertypes': 'on', 'guard_macs': '52:54:00:00:00:aa'}),
+                              ({'addresses': most, 'guard_macs': macs}, {'addresses': most, 'guard_macs': macs}),
+                              ({'mac': '52:54:00:00:00:03'}, {'mac': '52:54:00:00:00:03', 'guard_macs': macs})):
+            port = d.call('port_set', name='web0', **change)
+            assert shown.items() <= port.items(), port
+            before = d.call('config_get')
+            d.kill()
+            d.start()
+            assert d.call('config_get') == before
+            assert shown.items() <= d.port('web0').items(), d.port('web0')
+        port = d.call('port_set', name='web0', mac='', guard_macs='', addresses='', mac_guard='off')
+        assert not {'mac', 'guard_macs', 'addresses'} & port.keys() and port['mac_guard'] == 'off', port
+        # What was written before there was more than a mac still means the same.
+        restart_with_ports(d, mac='52:54:00:00:00:09', mac_guard='off')
+        assert d.port('web0')['mac_guard'] == 'off'
+
+
 def restart_with_ports(d, **params):
     """Restarts it with a configuration that says something else of all ports."""
     d.stop()
@@ -97,6 +132,21 @@ def refusals_name_the_field_and_change_nothing():
              -32602, 'offloads'),
             ('port_set', {'name': 'web0', 'coalesce': 'perhaps'}, -32602, 'coalesce'),
             ('port_set', {'name': 'web0', 'mac': '', 'mac_guard': 'on'}, -32602, 'mac_guard'),
+            ('port_set', {'name': 'web0', 'mac': ''}, -32602, 'mac_guard'),
+            ('port_set', {'name': 'web0', 'guard_macs': '52:54:00:00:00:01,'}, -32602, 'guard_macs'),
+            ('port_set', {'name': 'web0', 'guard_macs': '01:00:00:00:00:01'}, -32602, 'guard_macs'),
+            ('port_set', {'name': 'web0', 'guard_macs': '52:54:00:AA:BB:CC'}, -32602, 'guard_macs'),
+            ('port_set', {'name': 'web0', 'guard_macs': ','.join(f'52:54:00:00:00:0{i}' for i in range(8))}, -32602,
+             'guard_macs'),
+            ('port_create', {'name': 'p', 'vm': 'web', 'network': 'blue', 'socket': d.path('p'),
+                             'guard_macs': '52:54:00:00:00:01'}, -32602, 'guard_macs'),
+            *(('port_set', {'name': 'web0', 'network': 'red', 'addresses': bad}, -32602, 'addresses') for bad in (
+                '10.0.0.0/33', '10.0.0.1/24', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/1/2', '10.0.0', ',10.0.0.1',
+                '10.0.0.1,', '2001:db8::/129', '2001:db8::1/64', '224.0.0.1', 'ff02::1', '0.0.0.0', '::', '::1',
+                '10.0.0.1,10.0.0.2,10.0.0.1/32', '2001:db8::1,2001:DB8:0::1', 'ten', '1' * 2000,
+                ','.join(f'10.0.0.{i}' for i in range(17)), ','.join(f'2001:db8::{i}' for i in range(1, 18)))),
+            ('port_set', {'name': 'web0', 'network': 'theirs', 'addresses': '10.0.0.1'}, -32602, 'network'),
+            ('port_set', {'name': 'web0', 'allow_router': 'yes'}, -32602, 'allow_router'),
             ('tenant_create', {'name': '-x'}, -32602, 'name'),
             ('tenant_create', {'name': 5}, -32602, 'name'),
             ('tenant_create', {}, -32602, 'name'),
@@ -625,7 +675,7 @@ def many_objects_come_and_go():
 
 if __name__ == '__main__':
     sys.exit(run_tests([
-        refusals_name_the_field_and_change_nothing, a_vm_joins_its_tenants_networks_only,
+        refusals_name_the_field_and_change_nothing, guards_are_kept, a_vm_joins_its_tenants_networks_only,
         requests_of_every_form, what_is_no_request,
         a_huge_request_is_cut_short, slow_clients_hold_up_nobody, events_have_numbers,
         configuration_survives, killed_at_any_moment_the_file_is_whole,

@@ -81,7 +81,7 @@ static void test_ports_follow_their_network(void **state)
 	struct err e;
 
 	(void)state;
-	port[1].mac_guard = true;
+	port[1].sources.mac_guard = true;
 	assert_int_equal(stages(0), 0);
 	assert_int_equal(network_set_suppress(&sw, &net, SUPPRESS_STATIC, &e), 0);
 	assert_int_equal(stages(0), 1u << STAGE_SUPPRESS);

@@ -201,18 +201,20 @@ static void test_a_guarded_port_sends_from_its_own_address(void **state)
 {
 	struct scene *s = *state;
 	struct vport *port = &s->guest[0].port;
+	struct guard guard = {.allow = GUARD_ALLOW_USUAL};
 	uint8_t own[6], other[6], dst[6];
 
 	scene_introduce(s, 1);
 	scene_mac(0, own);
 	scene_mac(3, other);
 	scene_mac(1, dst);
-	atomic_store(&port->guard.mac, fdb_mac(own));
+	guard_add_mac(&guard, fdb_mac(own));
+	atomic_store(&port->guard, &guard);
 	atomic_store(&port->stages, 1u << STAGE_GUARD);
-	scene_send_frame(&s->guest[0], dst, other, 0x0800, 64, 1);
-	scene_send_frame(&s->guest[0], dst, other, 0x0800, 2000, 1); /* and over the MTU */
-	scene_send_frame(&s->guest[0], dst, own, 0x0800, 64, 2);
-	scene_send_frame(&s->guest[0], dst, other, 0x0800, 64, 3);
+	scene_send_frame(&s->guest[0], dst, other, 0x88b5, 64, 1);
+	scene_send_frame(&s->guest[0], dst, other, 0x88b5, 2000, 1); /* and over the MTU */
+	scene_send_frame(&s->guest[0], dst, own, 0x88b5, 64, 2);
+	scene_send_frame(&s->guest[0], dst, other, 0x88b5, 64, 3);
 	scene_turns(s, 3);
 	assert_int_equal(scene_dropped(s, 0, DROP_SPOOFED_MAC), 3);
 	assert_int_equal(scene_counters(s, 0)->forwarded, 1);

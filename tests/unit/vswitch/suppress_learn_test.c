@@ -220,6 +220,7 @@ static void test_liars_teach_nothing(void **state)
 {
 	struct wire_scene *ws = *state;
 	struct scene *s = ws->s;
+	struct guard guard = {.allow = GUARD_ALLOW_USUAL};
 	uint8_t frame[NEIGH_FRAME_MAX], mac[6], other[6];
 
 	scene_mac(1, mac);
@@ -231,12 +232,14 @@ static void test_liars_teach_nothing(void **state)
 	suppress_send(ws, 1, frame, ARP_FRAME_LEN);
 	assert_int_equal(suppress_known(ws, LOCAL_IP, false), 0);
 	/* as a whole, where the guard does not let it; */
-	s->guest[1].port.guard.mac = fdb_mac(mac);
+	guard_add_mac(&guard, fdb_mac(mac));
+	s->guest[1].port.guard = &guard;
 	s->guest[1].port.stages = 1u << STAGE_GUARD | 1u << STAGE_SUPPRESS;
 	suppress_send(ws, 1, frame, arp_request(frame, other, LOCAL_IP, GUEST_IP));
 	assert_int_equal(scene_dropped(s, 1, DROP_SPOOFED_MAC), 1);
 	assert_int_equal(suppress_known(ws, LOCAL_IP, false), 0);
 	/* or where the operator has said where that station is. */
+	s->guest[1].port.guard = NULL;
 	s->guest[1].port.stages = 1u << STAGE_SUPPRESS;
 	assert_int_equal(fdb_add_static(s->net[0].fdb, fdb_mac(other), s->guest[2].port.id), 0);
 	suppress_send(ws, 1, frame, arp_request(frame, other, LOCAL_IP, GUEST_IP));
