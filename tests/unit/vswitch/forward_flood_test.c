@@ -235,10 +235,76 @@ static void test_a_port_has_a_limit_of_floods(void **state)
 	assert_int_equal(scene_received(s, 2), 1);
 }
 
+/* Guards of all guests but the first. */
+static void guard_others(struct scene *s, struct guard *guard)
+{
+	for (unsigned i = 1; i < s->n_guests; i++) {
+		uint8_t mac[6];
+
+		scene_mac(i, mac);
+		guard[i] = (struct guard){.allow = GUARD_ALLOW_USUAL};
+		guard_add_mac(&guard[i], fdb_mac(mac));
+		atomic_store(&s->guest[i].port.guard, &guard[i]);
+	}
+}
+
+/* What is for one station reaches a guarded port only if it is that station's. */
+static void test_guarded_ports_get_what_is_for_them(void **state)
+{
+	static const uint8_t nobody[6] = {2, 0, 0, 0, 0x99, 0x99};
+	struct guard guard[SCENE_MOST];
+	struct scene *s = *state;
+	uint8_t src[6];
+
+	scene_mac(0, src);
+	guard_others(s, guard);
+	scene_send_to(s, 0, 3, 1);
+	scene_turns(s, 3);
+	for (unsigned i = 1; i < 5; i++)
+		assert_int_equal(scene_received(s, i), i == 3);
+	assert_int_equal(scene_counters(s, 0)->forwarded, 1);
+	assert_int_equal(scene_counters(s, 0)->copies, 0);
+	scene_send_frame(&s->guest[0], nobody, src, 0x88b5, 64, 2);
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_NO_RECEIVER), 1);
+	scene_send_to_all(s, 0, 3);
+	scene_turns(s, 3);
+	for (unsigned i = 1; i < 5; i++)
+		assert_int_equal(scene_received(s, i), 1);
+	atomic_store(&s->guest[2].port.guard, NULL);
+	scene_send_frame(&s->guest[0], nobody, src, 0x88b5, 64, 4);
+	scene_turns(s, 3);
+	for (unsigned i = 1; i < 5; i++)
+		assert_int_equal(scene_received(s, i), i == 2);
+}
+
+/* Ports that are passed over are work, too: such a flood is cut before its end, and counts once,
+ * when that is reached. */
+static void test_a_flood_past_guarded_ports_is_cut(void **state)
+{
+	static const uint8_t nobody[6] = {2, 0, 0, 0, 0x99, 0x99};
+	struct guard guard[SCENE_MOST];
+	struct scene *s = *state;
+	uint8_t src[6];
+
+	scene_join(s, 0, SCENE_MOST - SCENE_GUESTS);
+	scene_mac(0, src);
+	guard_others(s, guard);
+	for (uint8_t i = 0; i < FLOODS; i++)
+		scene_send_frame(&s->guest[0], nobody, src, 0x88b5, 64, i);
+	slow_turn(s);
+	scene_turns(s, 20);
+	assert_int_equal(scene_dropped(s, 0, DROP_NO_RECEIVER), FLOODS);
+	for (unsigned i = 0; i < s->n_guests; i++)
+		assert_int_equal(scene_received(s, i), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE_CASE(test_a_flood_is_cut_into_batches),
+		SCENE_CASE(test_guarded_ports_get_what_is_for_them),
+		SCENE_CASE(test_a_flood_past_guarded_ports_is_cut),
 		SCENE_CASE(test_a_flood_goes_on_in_the_next_service),
 		SCENE_CASE(test_receivers_to_notify_make_batches_shorter),
 		SCENE_CASE(test_a_flood_that_cannot_be_kept_ends),

@@ -225,6 +225,43 @@ static void test_a_guarded_port_sends_from_its_own_address(void **state)
 	assert_int_equal(s->w->ledger.vm[s->guest[1].vm.id][STAGE_GUARD], 0);
 }
 
+/* An address that failed in the IP header teaches nothing either, alone or before one that passes.
+ */
+static void test_a_forged_ip_address_teaches_nothing(void **state)
+{
+	static const uint8_t ip[] = {0x08, 0, 0x45, 0,  0, 46, 0, 0,  0, 0, 64,
+				     17,   0, 0,    10, 1, 0,  6, 10, 1, 0, 7};
+	struct scene *s = *state;
+	struct vport *port = &s->guest[0].port;
+	struct guard guard = {.allow = GUARD_ALLOW_USUAL};
+	struct ip_prefix own;
+	uint8_t frame[60] = {0}, src[6];
+
+	scene_introduce(s, 1);
+	scene_mac(0, src);
+	assert_null(ip_prefix_parse("10.1.0.5", &own));
+	guard_add_mac(&guard, fdb_mac(src));
+	guard_add_prefix(&guard, &own);
+	atomic_store(&port->guard, &guard);
+	atomic_store(&port->stages, 1u << STAGE_GUARD);
+	scene_mac(1, frame);
+	memcpy(frame + 6, src, 6);
+	memcpy(frame + 12, ip, sizeof(ip));
+	scene_send_bytes(&s->guest[0], frame, sizeof(frame));
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_SPOOFED_IP), 1);
+	assert_int_equal(fdb_lookup(s->net[0].fdb, fdb_mac(src)), FDB_NO_PORT);
+	assert_int_equal(atomic_load(&port->macs), 0);
+	assert_int_equal(scene_received(s, 1), 0);
+	scene_send_bytes(&s->guest[0], frame, sizeof(frame));
+	frame[29] = 5;
+	scene_send_bytes(&s->guest[0], frame, sizeof(frame));
+	scene_turns(s, 3);
+	assert_int_equal(scene_dropped(s, 0, DROP_SPOOFED_IP), 2);
+	assert_int_equal(fdb_lookup(s->net[0].fdb, fdb_mac(src)), port->id);
+	assert_int_equal(scene_received(s, 1), 1);
+}
+
 /* Guest 0's driver negotiated what it takes to hand packets over whole. */
 static void offer_tso(struct scene *s)
 {
@@ -617,6 +654,7 @@ int main(void)
 		SCENE_CASE(test_segments_may_be_lost),
 		SCENE_CASE(test_the_lost_segment_says_why),
 		SCENE_CASE(test_a_guarded_port_sends_from_its_own_address),
+		SCENE_CASE(test_a_forged_ip_address_teaches_nothing),
 		SCENE_CASE(test_jumbo_frames_pass_where_the_mtu_says_so),
 		SCENE_CASE(test_a_full_ring_drops_on_the_senders_account),
 		SCENE_CASE(test_a_port_that_is_down_costs_its_sender),

@@ -130,6 +130,35 @@ static void test_unknown_addresses_need_not_be_flooded(void **state)
 }
 
 /* Copies count: of packets for all five ports, the first few get through. */
+/* Guests with a guard get what is for all, and no other station's packets. */
+static void test_guarded_ports_get_what_is_for_them(void **state)
+{
+	struct wire_scene *ws = *state;
+	struct guard guard[SCENE_GUESTS];
+	struct scene *s = ws->s;
+	uint8_t mac[6];
+
+	wire_listen(ws);
+	for (unsigned i = 0; i < SCENE_GUESTS; i++) {
+		scene_mac(i, mac);
+		guard[i] = (struct guard){.allow = GUARD_ALLOW_USUAL};
+		guard_add_mac(&guard[i], fdb_mac(mac));
+		atomic_store(&s->guest[i].port.guard, &guard[i]);
+	}
+	wire_arrive(ws, HOST, WIRE_VNI, nobody, 1);
+	scene_turns(s, 3);
+	assert_int_equal(counted(ws, WIRE_DROP_NO_RECEIVER), 1);
+	scene_mac(2, mac);
+	wire_arrive(ws, HOST, WIRE_VNI, mac, 2);
+	scene_turns(s, 3);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(scene_received(s, i), i == 2);
+	wire_arrive(ws, HOST, WIRE_VNI, scene_all, 3);
+	scene_turns(s, 3);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(scene_received(s, i), 1);
+}
+
 static void test_a_network_has_a_limit_of_floods(void **state)
 {
 	struct wire_scene *ws = *state;
@@ -571,6 +600,7 @@ int main(void)
 		WIRE_CASE(test_all_ports_of_the_network_get_what_is_for_all),
 		WIRE_CASE(test_nothing_goes_from_the_wire_to_the_wire),
 		WIRE_CASE(test_unknown_addresses_need_not_be_flooded),
+		WIRE_CASE(test_guarded_ports_get_what_is_for_them),
 		WIRE_CASE(test_a_network_has_a_limit_of_floods),
 		WIRE_CASE(test_a_stale_entry_crosses_nothing),
 		WIRE_CASE(test_a_network_without_ports_has_no_receiver),
