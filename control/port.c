@@ -245,12 +245,11 @@ static void clear_counters(struct worker *w, void *arg)
 	memset(&w->counters[port->vport.id], 0, sizeof(w->counters[0]));
 }
 
-/* Takes over the guard, if it succeeds. */
-static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
-			       const struct guard *guard, struct err *e)
+static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
 	int slot = switch_free_slot((void *const *)sw->port_slot, MAX_PORTS);
 	struct port *port = slot < 0 ? NULL : calloc(1, sizeof(*port));
+	struct guard *guard;
 
 	if (!port) {
 		err_set(e, ERR_NO_SPACE, "name", "port '%s': no room (at most %d)", conf->name,
@@ -258,7 +257,8 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 		return NULL;
 	}
 	if (ids_find_user(conf->owner, &port->conf.socket.owner, e) < 0 ||
-	    ids_find_group(conf->group, &port->conf.socket.group, e) < 0) {
+	    ids_find_group(conf->group, &port->conf.socket.group, e) < 0 ||
+	    port_make_guard(&conf->sources, &guard, e) < 0) {
 		free(port);
 		return NULL;
 	}
@@ -320,16 +320,13 @@ static int enter_groups(struct vswitch *sw, struct port *port, const char *names
 
 struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
-	struct guard *guard;
 	struct port *port;
 
-	if (check(sw, conf, e) < 0 || port_make_guard(&conf->sources, &guard, e) < 0)
+	if (check(sw, conf, e) < 0)
 		return NULL;
-	port = port_alloc(sw, conf, guard, e);
-	if (!port) {
-		free(guard);
+	port = port_alloc(sw, conf, e);
+	if (!port)
 		return NULL;
-	}
 	if (enter_groups(sw, port, conf->security_groups, e) < 0) {
 		port_free(port);
 		return NULL;
