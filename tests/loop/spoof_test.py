@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The guard with virtio-user front ends: a guest that pretends to be another one reaches nobody, each attempt is counted
-by its reason, and the switch learns nothing from it. tests/unit/policy/guard_test.c has many more attempts."""
+"""The guard with virtio-user front ends: a guest that pretends to be another one reaches nobody, each attempt is
+counted by its reason, and the switch learns nothing from it. tests/unit/policy/guard_test.c has many more attempts."""
 import pathlib
 import socket
 import struct
@@ -67,8 +67,10 @@ def router_advertisement():
 
 def attempts():
     """(reason, frame) of each."""
-    forged, forged6 = ipv4('10.1.0.1', IPS[1], udp(b'forged', port=9)), ipv6('2001:db8::1', IPS6[1], udp(b'forged', port=9))
-    payloads = [('spoofed_ip', IPV4, forged), ('spoofed_ip', IPV6, forged6), ('spoofed_ip', IPV6, behind_options(forged6)),
+    datagram = udp(b'forged', port=9)
+    forged, forged6 = ipv4('10.1.0.1', IPS[1], datagram), ipv6('2001:db8::1', IPS6[1], datagram)
+    payloads = [('spoofed_ip', IPV4, forged), ('spoofed_ip', IPV6, forged6),
+                ('spoofed_ip', IPV6, behind_options(forged6)),
                 ('spoofed_ip', IPV4, ipv4('10.1.0.1', IPS[1], bytes(64), fragment=0x2000)),
                 ('spoofed_ip', IPV4, ipv4('10.1.0.1', IPS[1], bytes(64), fragment=100)),
                 ('spoofed_ip', IPV4, ipv4('0.0.0.0', IPS[1], udp(b'', 68, 67))),
@@ -87,7 +89,7 @@ def attempts():
         for tags in range(3):
             tagged_kind, tagged_payload = tagged(payload, kind, tags)
             yield reason, ether(BROADCAST, MACS[0], tagged_payload, tagged_kind)
-    for kind, payload in ((IPV4, ipv4(IPS[0], IPS[1], udp(b'forged', port=9))), (ARP, arp(2, OTHER, IPS[0])), (TEST, b'forged' * 9)):
+    for kind, payload in ((IPV4, ipv4(IPS[0], IPS[1], datagram)), (ARP, arp(2, OTHER, IPS[0])), (TEST, b'forged' * 9)):
         yield 'spoofed_mac', ether(BROADCAST, OTHER, payload, kind)
     kind, payload = tagged(forged, IPV4, 3)
     yield 'unreadable', ether(BROADCAST, MACS[0], payload, kind)
