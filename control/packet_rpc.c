@@ -253,7 +253,6 @@ static void tell_classified(struct telling *t, const struct explained *x, const 
 		     drop_reason_text((enum drop_reason)p->reason), size,
 		     p->reason == DROP_OVER_MTU ? x->mtu : x->path_mtu);
 		t->reason = (enum drop_reason)p->reason;
-		t->is_over = true;
 		return;
 	}
 	tell(t, "mtu", "ok", "%u bytes of %u", size, x->mtu);
@@ -393,7 +392,7 @@ static void tell_delivered(struct telling *t, const struct explained *x)
 	struct port *to =
 		dest_is_remote(p->dest) || p->dest == DEST_FLOOD ? NULL : t->sw->port_slot[p->dest];
 
-	if (p->asks)
+	if (p->verdict == PKT_ANSWER || p->asks)
 		return;
 	if (p->dest == DEST_FLOOD)
 		tell_flood(t, x);

@@ -349,6 +349,8 @@ struct port *port_create(struct vswitch *sw, const struct port_conf *conf, struc
 	}
 	port->vm->n_ports++;
 	TAILQ_INSERT_TAIL(&sw->ports, port, link);
+	if (port->rule_set && port->sources.n_addresses > 0)
+		port_publish_addresses(sw, port);
 	return port;
 }
 

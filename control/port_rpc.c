@@ -158,8 +158,9 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	if (sources_parse(&params, &sources, e) < 0 || port_make_guard(&sources, &guard, e) < 0)
 		return NULL;
 	net = p->network ? network_get(sw, "network", p->network, e) : port->net;
-	if (!net || (p->security_groups && port_prepare_groups(sw, port->vm, port->vport.id,
-							       p->security_groups, &groups, e) < 0)) {
+	if (!net ||
+	    (p->security_groups && port_prepare_groups(sw, port->vm, port->vport.id,
+						       p->security_groups, &groups, e) < 0)) {
 		free(guard);
 		return NULL;
 	}
@@ -172,6 +173,8 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	if (p->security_groups)
 		port_set_groups(sw, port, &groups);
 	port_set_sources(sw, port, &sources, guard);
+	if (p->addresses && port->rule_set)
+		port_publish_addresses(sw, port);
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
 	if (p->has_bum_pps)

@@ -123,11 +123,13 @@ int port_prepare_groups(struct vswitch *sw, struct vm *vm, uint16_t port_id, con
 			struct groups_change *c, struct err *e);
 void port_set_groups(struct vswitch *sw, struct port *port, const struct groups_change *c);
 void port_cancel_groups(struct vswitch *sw, struct vm *vm, const struct groups_change *c);
+/* Has rules about the port's groups know its addresses, after these changed. */
+void port_publish_addresses(struct vswitch *sw, const struct port *port);
 /* Takes a port that is being deleted, and that no worker finds any more, out of its groups. */
 void port_leave_groups(struct vswitch *sw, struct port *port);
 
-/* Publishes a tenant's members anew, after a port's addresses or groups changed. -ENOMEM: the old
- * ones stay in force. */
+/* Publishes anew who the members of a tenant's groups are. When that is refused, the old ones stay
+ * in force. */
 int tenant_publish_members(struct vswitch *sw, struct tenant *t, struct err *e);
 
 /* --- connections -------------------------------------------------------------------------------

@@ -309,10 +309,30 @@ static int list_addresses(struct member_list *l, const struct security_group *g)
 	return 0;
 }
 
+/* A port is a member of its groups with all its addresses. */
+static int list_port(struct member_list *l, const struct port *port)
+{
+	const struct port_sources *s = &port->sources;
+
+	for (unsigned i = 0; i < port->rule_set->n; i++) {
+		uint16_t group = port->rule_set->group[i]->id;
+
+		for (unsigned k = 0; k < s->n_addresses; k++)
+			if (list_add(l, &(struct filter_member){s->address[k].address,
+								s->address[k].bits, group}) < 0)
+				return -ENOMEM;
+	}
+	return 0;
+}
+
 static int list_members(struct vswitch *sw, const struct tenant *t, struct member_list *l)
 {
 	const struct security_group *g;
+	const struct port *port;
 
+	TAILQ_FOREACH (port, &sw->ports, link)
+		if (port->rule_set && port->vm->tenant == t && list_port(l, port) < 0)
+			return -ENOMEM;
 	TAILQ_FOREACH (g, &sw->security->groups, link)
 		if (g->tenant == t && list_addresses(l, g) < 0)
 			return -ENOMEM;
@@ -433,11 +453,18 @@ static void count_port(const struct rule_set *set, int n)
 		set->group[i]->n_ports += (unsigned)n;
 }
 
+void port_publish_addresses(struct vswitch *sw, const struct port *port)
+{
+	struct err e;
+
+	if (tenant_publish_members(sw, port->vm->tenant, &e) < 0)
+		log_error("port %s: its groups do not know its addresses: %s", port->name, e.text);
+}
+
 void port_set_groups(struct vswitch *sw, struct port *port, const struct groups_change *c)
 {
 	struct rule_set *old_set = port->rule_set;
 	struct security *old = atomic_exchange(&port->vport.security, c->security);
-	struct err e;
 
 	port->rule_set = c->set;
 	port->vm->n_group_ports += (c->set != NULL) - (old_set != NULL);
@@ -450,8 +477,8 @@ void port_set_groups(struct vswitch *sw, struct port *port, const struct groups_
 	if (old_set)
 		set_release(sw, old_set);
 	connections_release(sw, port->vm);
-	if (old_set != c->set && tenant_publish_members(sw, port->vm->tenant, &e) < 0)
-		log_error("port %s: its groups do not know its addresses: %s", port->name, e.text);
+	if (old_set != c->set && port->sources.n_addresses > 0)
+		port_publish_addresses(sw, port);
 }
 
 void port_leave_groups(struct vswitch *sw, struct port *port)

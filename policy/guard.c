@@ -466,7 +466,9 @@ void guard_check(const struct guard *g, struct pkt *p, uint16_t n)
 			note(&memo, g, frame, &info);
 			continue;
 		}
+		/* The first reason counts. */
+		if (p[i].verdict != PKT_DROP)
+			p[i].reason = (uint8_t)why;
 		p[i].verdict = PKT_DROP;
-		p[i].reason = (uint8_t)why;
 	}
 }

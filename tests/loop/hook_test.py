@@ -189,6 +189,21 @@ def the_guard_is_taken_from_the_element():
         assert d.configuration() == d.empty
 
 
+def groups_are_taken_from_the_element():
+    with World() as d:
+        for name in ('web', 'ssh'):
+            d.call('security_group_create', name=name, tenant='acme')
+        before = d.configuration()
+        interface = f'<stint:interface mac="{MACS[1]}" network="blue" security-groups="web ssh"/>'
+        xml = domain(ours(interface), interface_xml(d.path('s'), MACS[1]))
+        done(d, xml)
+        assert d.port('web1-0')['security_groups'] == 'web,ssh', d.port('web1-0')
+        done(d, xml, 'release', 'end')
+        # A guest without the protection that it was to have does not start.
+        refused(d, xml.replace('ssh', 'ghost'), 'ghost')
+        assert d.configuration() == before
+
+
 def refusals_say_why_and_leave_nothing():
     with World() as d:
         d.call('vm_create', name='busy', tenant='acme', uuid=OTHER_UUID)
@@ -537,7 +552,8 @@ def many_domains_start_at_once():
 
 if __name__ == '__main__':
     sys.exit(run_tests([
-        the_example_gets_what_it_asks_for, either_side_may_listen, budgets_are_taken_from_the_element, the_guard_is_taken_from_the_element,
+        the_example_gets_what_it_asks_for, either_side_may_listen, budgets_are_taken_from_the_element,
+        the_guard_is_taken_from_the_element, groups_are_taken_from_the_element,
         refusals_say_why_and_leave_nothing, memory_has_to_be_shared, what_is_not_ours_is_left_alone,
         what_a_crash_left_is_cleared, killed_at_any_moment, reconnecting_only_adds, reconnecting_never_kills_the_domain,
         a_vm_made_in_advance_keeps_what_is_its_own, without_an_answer_the_start_is_refused,
