@@ -37,7 +37,7 @@ VERSION := $(shell cat VERSION)
 # With prefetches for writing: without them a line that is about to be written is fetched twice.
 MARCH ?= x86-64-v3 -mprfchw
 
-PKGS := libdpdk jansson libsystemd libcap-ng libmnl libbpf
+PKGS := libdpdk jansson libsystemd libcap-ng libmnl libbpf libpcap
 # `make V=1` shows the commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))

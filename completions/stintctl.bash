@@ -81,6 +81,10 @@ _stintctl_values() {
 	neighbour_add:network) _stintctl_names network_list name ;;
 	neighbour_add:router) echo off on ;;
 	neighbour_delete:network) _stintctl_names network_list name ;;
+	capture_create:port) _stintctl_names port_list name ;;
+	capture_create:vm) _stintctl_names vm_list name ;;
+	capture_create:network) _stintctl_names network_list name ;;
+	capture_create:point) echo both rx tx drop ;;
 	stats_ports:port) _stintctl_names port_list name ;;
 	stats_vms:vm) _stintctl_names vm_list name ;;
 	stats_workers:worker) _stintctl_names worker_list worker ;;
@@ -126,11 +130,11 @@ _stintctl() {
 	esac
 
 	if [ -z "$noun" ]; then
-		mapfile -t COMPREPLY < <(compgen -W "tenant vm network remote uplink stats vtep port fdb security-group security-rule connection packet neighbour scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "tenant vm network remote uplink stats vtep port fdb security-group security-rule connection packet neighbour capture scheduler budget histogram worker log config status version rpc call events top $globals" -- "$cur")
 		return
 	fi
 	case "$noun" in
-	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list network_add_remote network_remove_remote remote_list uplink_create uplink_delete uplink_list stats_uplinks vtep_create vtep_delete vtep_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush security_group_create security_group_delete security_group_list security_group_add_address security_group_remove_address security_group_list_addresses security_rule_add security_rule_delete security_rule_list connection_list packet_trace neighbour_list neighbour_add neighbour_delete stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
+	call) mapfile -t COMPREPLY < <(compgen -W "tenant_create tenant_delete tenant_set tenant_list vm_create vm_delete vm_set vm_list network_create network_delete network_set network_list network_add_remote network_remove_remote remote_list uplink_create uplink_delete uplink_list stats_uplinks vtep_create vtep_delete vtep_list port_create port_delete port_set port_list fdb_list fdb_add fdb_delete fdb_flush security_group_create security_group_delete security_group_list security_group_add_address security_group_remove_address security_group_list_addresses security_rule_add security_rule_delete security_rule_list connection_list packet_trace neighbour_list neighbour_add neighbour_delete capture_create capture_delete capture_list capture_read stats_ports stats_vms stats_workers stats_reset_peaks stats_drop_reasons scheduler_get scheduler_set budget_get budget_set budget_get_bound histogram_get worker_list log_get_level log_set_level config_get config_save config_load config_retry status_get version_get events_subscribe events_unsubscribe events_list rpc.discover" -- "$cur"); return ;;
 	top) mapfile -t COMPREPLY < <(compgen -W "--interval --once --batch $globals" -- "$cur"); return ;;
 	esac
 	if [ -z "$verb" ]; then
@@ -149,6 +153,7 @@ _stintctl() {
 		connection) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
 		packet) mapfile -t COMPREPLY < <(compgen -W "trace" -- "$cur") ;;
 		neighbour) mapfile -t COMPREPLY < <(compgen -W "list add delete" -- "$cur") ;;
+		capture) mapfile -t COMPREPLY < <(compgen -W "create delete list read" -- "$cur") ;;
 		scheduler) mapfile -t COMPREPLY < <(compgen -W "get set" -- "$cur") ;;
 		budget) mapfile -t COMPREPLY < <(compgen -W "get set get-bound" -- "$cur") ;;
 		histogram) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
@@ -207,6 +212,10 @@ _stintctl() {
 	"neighbour list") method=neighbour_list options="" positional=(network) ;;
 	"neighbour add") method=neighbour_add options="--router" positional=(network address mac) ;;
 	"neighbour delete") method=neighbour_delete options="" positional=(network address) ;;
+	"capture create") method=capture_create options="--port --vm --network --uplink --reason --point --filter --snaplen --max-packets --max-bytes --max-seconds --file" positional=(name) ;;
+	"capture delete") method=capture_delete options="" positional=(name) ;;
+	"capture list") method=capture_list options="" positional=(name) ;;
+	"capture read") method=capture_read options="--limit" positional=(name) ;;
 	"stats ports") method=stats_ports options="" positional=(port) ;;
 	"stats vms") method=stats_vms options="" positional=(vm) ;;
 	"stats workers") method=stats_workers options="" positional=(worker) ;;

@@ -108,6 +108,7 @@ int network_delete(struct vswitch *sw, struct network *net, struct err *e)
 			       "network '%s' still has %u port%s, '%s' among them", net->name,
 			       members->n, members->n == 1 ? "" : "s",
 			       sw->port_slot[members->port[0]->id]->name);
+	recordings_forget(sw, net);
 	network_leave_vtep(sw, net);
 	net->tenant->n_networks--;
 	TAILQ_REMOVE(&sw->networks, net, link);

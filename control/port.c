@@ -359,6 +359,7 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e)
 	if (network_remove_port(sw, port->net, port) < 0)
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	vdev_destroy(port->dev);
+	recordings_forget(sw, port);
 	withdraw(sw, port);
 	network_forget_port(port->net, port->vport.id);
 	port_leave_groups(sw, port);

@@ -152,6 +152,7 @@ void switch_destroy(struct vswitch *sw)
 
 	if (!sw)
 		return;
+	recordings_destroy(sw);
 	RTE_TAILQ_FOREACH_SAFE (port, &sw->ports, link, next)
 		port_delete(sw, port, NULL);
 	gate_destroy(sw->gate);

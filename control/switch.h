@@ -109,6 +109,7 @@ struct port {
 
 struct gate;
 struct mailbox;
+struct recordings;
 struct tunnel;
 struct vswitch_security;
 
@@ -129,10 +130,11 @@ struct vswitch {
 	struct vport *vport_slot[MAX_PORTS]; /* where workers look up ports */
 	uint32_t epochs;                     /* number given to ports so far */
 
-	uint64_t watched_tsc;    /* when budgets were last looked at */
-	struct mailbox *mailbox; /* device changes, from the gate's thread */
-	struct gate *gate;       /* where front ends come in; NULL in tests without any */
-	struct tunnel *tunnel;   /* NULL: there can be no uplinks */
+	uint64_t watched_tsc;          /* when budgets were last looked at */
+	struct mailbox *mailbox;       /* device changes, from the gate's thread */
+	struct gate *gate;             /* where front ends come in; NULL in tests without any */
+	struct tunnel *tunnel;         /* NULL: there can be no uplinks */
+	struct recordings *recordings; /* captures; NULL in tests without any */
 	struct vswitch_security *security;
 };
 
@@ -258,6 +260,10 @@ void port_count(struct vswitch *sw, const struct port *port, struct port_counter
 
 /* Whether a worker takes packets from any uplink. */
 bool switch_receives(const struct vswitch *sw, unsigned worker);
+/* Ends all captures and writes what there is; ends those of an object (tenants have none) that is
+ * about to be deleted. */
+void recordings_destroy(struct vswitch *sw);
+void recordings_forget(struct vswitch *sw, const void *object);
 /* Deletes uplinks, VTEPs and remotes; no network may use them any more. */
 void tunnel_destroy(struct vswitch *sw);
 /* Forgets learned neighbours that nothing has told of for the network's mac_ageing_s. */

@@ -293,6 +293,7 @@ int uplink_delete(struct vswitch *sw, struct uplink *u, struct err *e)
 	if (u->n_vteps)
 		return err_set(e, ERR_BUSY, "name", "uplink '%s' still has %u VTEP%s", u->name,
 			       u->n_vteps, u->n_vteps == 1 ? "" : "s");
+	recordings_forget(sw, u);
 	for (unsigned i = 0; i < sw->n_workers; i++)
 		worker_call(sw->worker[i], leave, &c);
 	for (unsigned i = 0; i < sw->n_workers; i++)

@@ -327,6 +327,7 @@ int vm_delete(struct vswitch *sw, struct vm *vm, struct err *e)
 	if (vm->n_ports)
 		return err_set(e, ERR_BUSY, "name", "vm '%s' still has %u port%s", vm->name,
 			       vm->n_ports, vm->n_ports == 1 ? "" : "s");
+	recordings_forget(sw, vm);
 	forget_vm(sw, vm);
 	vm->tenant->n_vms--;
 	TAILQ_REMOVE(&sw->vms, vm, link);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/capture.h"
 #include "control/config.h"
 #include "control/mailbox.h"
 #include "control/refused.h"
@@ -152,6 +153,17 @@ static int watch_underlay(struct daemon *d)
 		 : 0;
 }
 
+static int on_captures(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)s;
+	(void)fd;
+	(void)revents;
+	recordings_tick(d->ctx.sw);
+	return 0;
+}
+
 /* Until a guest has booted, a front end that shares no memory is nothing unusual. */
 #define NOT_READY_S 30
 
@@ -270,6 +282,8 @@ void events_tell_incomplete(struct daemon *d)
 int events_watch(struct daemon *d, struct err *e)
 {
 	if (watch_underlay(d) < 0 ||
+	    sd_event_add_io(d->loop, NULL, recordings_fd(d->ctx.sw->recordings), EPOLLIN,
+			    on_captures, d) < 0 ||
 	    sd_event_add_io(d->loop, NULL, mailbox_fd(d->ctx.sw->mailbox), EPOLLIN, on_mail, d) <
 		    0 ||
 	    sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC, TICK_US, 10000, on_tick, d) <

@@ -14,6 +14,7 @@
 #include "base/fd_limit.h"
 #include "base/log.h"
 #include "base/wake_latency.h"
+#include "control/capture.h"
 #include "control/config.h"
 #include "control/refused.h"
 #include "control/security.h"
@@ -140,6 +141,9 @@ static int open_switch(struct daemon *d, struct err *e)
 	if (!d->ctx.sw || vhost_lib_init(d->options.socket, e) < 0)
 		return -1;
 	security_set_memory(d->ctx.sw, d->options.connections_mib << 20);
+	d->ctx.sw->recordings = recordings_create(d->options.capture_dir, e);
+	if (!d->ctx.sw->recordings)
+		return -1;
 	d->ctx.sw->gate = gate_create(e);
 	return d->ctx.sw->gate ? open_tunnel(d, e) : -1;
 }

@@ -40,6 +40,7 @@ static const char usage[] =
 	"  --connections-memory MIB  connections of security groups take no more than that "
 	"(default "
 	"64)\n"
+	"  --capture-dir FOLDER    captures may be written to new files in FOLDER\n"
 	"  --log-level LEVEL       error, warn, info or debug (default info)\n"
 	"  --help                  show this and exit\n"
 	"  --version               show the version and exit\n"
@@ -58,6 +59,7 @@ enum {
 	OPT_CONNECTIONS,
 	OPT_UPLINKS,
 	OPT_BLOCKING_UPLINKS,
+	OPT_CAPTURE_DIR,
 	OPT_LOG,
 	OPT_HELP,
 	OPT_VERSION
@@ -75,6 +77,7 @@ static const struct option longopts[] = {
 	{"connections-memory", required_argument, NULL, OPT_CONNECTIONS},
 	{"uplinks", no_argument, NULL, OPT_UPLINKS},
 	{"allow-blocking-uplinks", no_argument, NULL, OPT_BLOCKING_UPLINKS},
+	{"capture-dir", required_argument, NULL, OPT_CAPTURE_DIR},
 	{"log-level", required_argument, NULL, OPT_LOG},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -163,6 +166,9 @@ static int set(struct options *o, int option, struct err *e)
 	case OPT_BLOCKING_UPLINKS:
 		o->uplinks = true;
 		o->blocking_uplinks = true;
+		return 0;
+	case OPT_CAPTURE_DIR:
+		o->capture_dir = optarg;
 		return 0;
 	case OPT_MEMORY:
 		return parse_mib("memory", optarg, 16, &o->memory_mib, e);

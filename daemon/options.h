@@ -16,6 +16,7 @@ struct options {
 	const char *socket;
 	const char *readonly_socket; /* NULL: none */
 	const char *socket_group;    /* NULL: the daemon's own */
+	const char *capture_dir;     /* NULL: captures have no files */
 	int wake_latency_us;         /* -1: the machine's own */
 	uint64_t memory_mib;         /* most that packets may take */
 	uint64_t connections_mib;    /* most that connections of security groups may take */

@@ -5,6 +5,7 @@
 #include <rte_ether.h>
 
 #include "vswitch/backlog.h"
+#include "vswitch/drop.h"
 #include "vswitch/flood.h"
 #include "vswitch/groups.h"
 #include "vswitch/learn.h"
@@ -193,7 +194,7 @@ static void answer(struct worker *w, struct batch *b, struct pkt *p)
 	if (reply_to(w, b->from, b->pair, p))
 		counter_add(&w->counters[b->from->id].consumed, 1);
 	else
-		counter_add(&w->counters[b->from->id].drops[p->reason], 1);
+		drop_sent(w, b->from, p->m, p->reason);
 }
 
 /* Puts the next packets into one outbox, as long as they are like the one before: to the same port,
@@ -242,7 +243,7 @@ static uint16_t send_on(struct worker *w, struct batch *b, struct pkt *p, uint16
 	}
 	to = worker_port(w, p->dest);
 	if (unlikely(!to)) {
-		counter_add(&w->counters[b->from->id].drops[DROP_PORT_GONE], 1);
+		drop_sent(w, b->from, p->m, DROP_PORT_GONE);
 		p->asked = 0;
 		return 0;
 	}
@@ -288,7 +289,7 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 			continue;
 		}
 		if (unlikely(p->verdict == PKT_DROP)) {
-			counter_add(&c->drops[p->reason], 1);
+			drop_sent(w, from, p->m, p->reason);
 			continue;
 		}
 		if (unlikely(p->asks) && suppress_answer(w, b, p)) {
@@ -296,7 +297,7 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 			continue;
 		}
 		if (is_over_flood_limit(w, from, p)) {
-			counter_add(&c->drops[DROP_FLOOD_LIMIT], 1);
+			drop_sent(w, from, p->m, DROP_FLOOD_LIMIT);
 			continue;
 		}
 		if (unlikely(dest_is_remote(p->dest)) &&
@@ -312,15 +313,17 @@ static uint16_t fill_outboxes(struct worker *w, struct batch *b, uint16_t max)
 			counter_add(&c->flooded, 1);
 			flood(w, b, from, b->next - 1, 0);
 			if (unlikely(p->asked == 0 && !b->is_flood_cut))
-				counter_add(&c->drops[DROP_NO_RECEIVER], 1);
+				drop_sent(w, from, p->m, DROP_NO_RECEIVER);
 			sent += p->asked > 0;
 		}
 	}
 	return sent;
 }
 
-void forward_count(struct port_counters *c, const struct pkt *p, bool was_counted, bool is_cut)
+void forward_count(struct worker *w, const struct vport *from, const struct pkt *p,
+		   bool was_counted, bool is_cut)
 {
+	struct port_counters *c = &w->counters[from->id];
 	uint16_t here = p->asked - p->missed - p->handed;
 
 	if (unlikely(was_counted)) {
@@ -329,15 +332,16 @@ void forward_count(struct port_counters *c, const struct pkt *p, bool was_counte
 		counter_add(&c->forwarded, 1);
 		counter_add(&c->copies, here - 1u);
 	} else if (p->handed == 0 && !is_cut) {
-		counter_add(&c->drops[p->reason], 1);
+		drop_sent(w, from, p->m, p->reason);
 	}
 }
 
 /* Counts packets `first` to b->next, of which `sent` asked for deliveries; the others are counted
  * already. */
-static void count_part(struct port_counters *c, const struct batch *b, uint16_t first,
-		       uint16_t sent)
+static void count_part(struct worker *w, const struct batch *b, uint16_t first, uint16_t sent)
 {
+	struct port_counters *c = &w->counters[b->from->id];
+
 	if (likely(b->n_missed == 0 && b->n_handed == 0)) {
 		counter_add(&c->forwarded, sent);
 		counter_add(&c->copies, b->copies);
@@ -345,7 +349,8 @@ static void count_part(struct port_counters *c, const struct batch *b, uint16_t 
 	}
 	for (uint16_t i = first; i < b->next; i++)
 		if (b->pkt[i].asked > 0)
-			forward_count(c, &b->pkt[i], false, b->is_flood_cut && i + 1 == b->next);
+			forward_count(w, b->from, &b->pkt[i], false,
+				      b->is_flood_cut && i + 1 == b->next);
 }
 
 /* Makes a job of a packet: to its port, or to all from `cursor` on. Returns DROP_COUNT, or why
@@ -386,7 +391,7 @@ static void put_off_flood(struct worker *w, struct batch *b)
 		b->is_flood_cut = false;
 		p->reason = p->missed > 0 ? p->reason : (uint8_t)why;
 		if (p->asked == 0)
-			counter_add(&w->counters[b->from->id].drops[p->reason], 1);
+			drop_sent(w, b->from, p->m, p->reason);
 	}
 }
 
@@ -397,16 +402,20 @@ void forward_commit(struct worker *w, struct batch *b, uint16_t max)
 	batch_begin_part(b);
 	sent = fill_outboxes(w, b, max);
 	stage_end(w, vm, STAGE_CLASSIFY);
+	/* These, and only these, are finished: others may go back into their ring. */
+	if (unlikely(w->captures != NULL))
+		capture_batch(w, b, first);
 	outbox_deliver_all(w, b, vm);
 	if (unlikely(b->is_flood_cut))
 		put_off_flood(w, b);
-	count_part(&w->counters[b->from->id], b, first, sent);
+	count_part(w, b, first, sent);
 	stage_end(w, vm, STAGE_DELIVER);
 }
 
 void forward_put_off(struct worker *w, struct batch *b)
 {
 	struct port_counters *c = &w->counters[b->from->id];
+	uint16_t first = b->next;
 	enum drop_reason why;
 	bool has_new_src;
 
@@ -414,11 +423,11 @@ void forward_put_off(struct worker *w, struct batch *b)
 		struct pkt *p = &b->pkt[b->next];
 
 		if (p->verdict != PKT_FORWARD) {
-			counter_add(&c->drops[p->reason], 1);
+			drop_sent(w, b->from, p->m, p->reason);
 			continue;
 		}
 		if (is_over_flood_limit(w, b->from, p)) {
-			counter_add(&c->drops[DROP_FLOOD_LIMIT], 1);
+			drop_sent(w, b->from, p->m, DROP_FLOOD_LIMIT);
 			continue;
 		}
 		has_new_src = p->has_new_src;
@@ -427,6 +436,8 @@ void forward_put_off(struct worker *w, struct batch *b)
 			counter_add(&c->flooded, 1);
 		why = put_off(w, b->from, b->pair, p, 0);
 		if (why != DROP_COUNT)
-			counter_add(&c->drops[why], 1);
+			drop_sent(w, b->from, p->m, why);
 	}
+	if (unlikely(w->captures != NULL))
+		capture_batch(w, b, first);
 }

@@ -21,7 +21,8 @@ void forward_put_off(struct worker *w, struct batch *b);
 /* Counts what became of a packet in a part of a batch, at its sender's port. Deliveries that were
  * handed over are counted where they end; the first of them decides about a packet that nobody got
  * here. A flood that is not at its end and reached nobody yet is not decided. [worker] */
-void forward_count(struct port_counters *c, const struct pkt *p, bool was_counted, bool is_cut);
+void forward_count(struct worker *w, const struct vport *from, const struct pkt *p,
+		   bool was_counted, bool is_cut);
 
 /* The stages' decisions about a batch that is not to be forwarded: nothing is learned, counted,
  * billed or noted but in its packets. note(ctx, stage) is called after each stage that the port

@@ -9,6 +9,7 @@
 #include "base/counter.h"
 #include "pkt/mss.h"
 #include "pkt/pkt.h"
+#include "vswitch/capture.h"
 #include "vswitch/learn.h"
 #include "vswitch/origin.h"
 #include "vswitch/stage.h"
@@ -181,8 +182,11 @@ static bool poll_next(struct worker *w)
 	in->q = wire->rx[wire->next_rx];
 	in->next = 0;
 	in->n = uplink_poll(in->q, in->m, UPLINK_BURST);
-	if (in->n > 0)
+	if (in->n > 0) {
+		if (unlikely(w->captures != NULL))
+			capture_polled(w, in->q, in->m, in->n);
 		return true;
+	}
 	/* Looking in vain is nobody's: the next burst begins here. */
 	stage_end_sys(w, SYSROW_WIRE);
 	return false;
@@ -210,6 +214,8 @@ static void take_burst(struct worker *w)
 		why = demux(w, m, &from, limit);
 		if (unlikely(why != WIRE_DROP_COUNT)) {
 			counter_add(&c->rx_drops[why], 1);
+			if (unlikely(w->captures != NULL))
+				capture_wire_drop(w, in->q, m, why);
 			rte_pktmbuf_free(m);
 			w->wire->budget--;
 			for_nobody++;

@@ -2,8 +2,8 @@
 /* Jobs of backlogs being done. */
 #include "vswitch/jobs.h"
 
-#include "base/counter.h"
 #include "vswitch/backlog.h"
+#include "vswitch/drop.h"
 #include "vswitch/flood.h"
 #include "vswitch/forward.h"
 #include "vswitch/outbox.h"
@@ -18,12 +18,12 @@ static struct vport *same_port(const struct worker *w, uint16_t id, uint32_t epo
 	return p && atomic_load_explicit(&p->epoch, memory_order_relaxed) == epoch ? p : NULL;
 }
 
-/* The counters that a job's packet is counted in; NULL when they are gone with the port. */
-static struct port_counters *counters_of(const struct worker *w, const struct job *job)
+/* The port in whose counters a job's packet is counted; NULL when it is gone, and they with it. */
+static const struct vport *sender_of(const struct worker *w, const struct job *job)
 {
 	const struct vport *from = worker_port(w, job->from);
 
-	return from && from->first_epoch == job->from_epoch ? &w->counters[job->from] : NULL;
+	return from && from->first_epoch == job->from_epoch ? from : NULL;
 }
 
 static void begin_jobs(struct batch *b, struct vport *from, uint16_t pair)
@@ -84,10 +84,10 @@ static uint16_t deliver_jobs(struct worker *w, uint16_t vm, struct backlog *back
 	}
 	for (uint16_t i = 0; i < b->n; i++) {
 		const struct job *job = backlog_at(backlog, i);
-		struct port_counters *c = counters_of(w, job);
+		const struct vport *sender = sender_of(w, job);
 
-		if (c)
-			forward_count(c, &b->pkt[i], job->was_counted, false);
+		if (sender)
+			forward_count(w, sender, &b->pkt[i], job->was_counted, false);
 	}
 	return b->n;
 }
@@ -97,13 +97,13 @@ static uint16_t flood_job(struct worker *w, uint16_t vm, struct backlog *backlog
 {
 	struct job *job = backlog_at(backlog, 0);
 	struct vport *from = job->is_over ? NULL : same_port(w, job->to, job->to_epoch);
-	struct port_counters *c = counters_of(w, job);
+	const struct vport *sender = sender_of(w, job);
 	struct batch *b = w->job_batch;
 	struct pkt *p = &b->pkt[0];
 
 	if (!from) {
-		if (c && !job->was_counted)
-			counter_add(&c->drops[DROP_PORT_GONE], 1);
+		if (sender && !job->was_counted)
+			drop_sent(w, sender, job->m, DROP_PORT_GONE);
 		return 1;
 	}
 	begin_jobs(b, from, job->pair);
@@ -113,8 +113,8 @@ static uint16_t flood_job(struct worker *w, uint16_t vm, struct backlog *backlog
 		p->reason = DROP_NO_RECEIVER;
 	flood(w, b, from, 0, job->cursor);
 	outbox_deliver_all(w, b, vm);
-	if (c)
-		forward_count(c, p, job->was_counted, b->is_flood_cut);
+	if (sender)
+		forward_count(w, sender, p, job->was_counted, b->is_flood_cut);
 	job->cursor = b->flood_next;
 	job->reason = p->reason;
 	job->was_counted |= p->asked > p->missed;
@@ -127,13 +127,13 @@ static uint16_t wire_job(struct worker *w, uint16_t vm, struct backlog *backlog)
 {
 	struct job *job = backlog_at(backlog, 0);
 	struct vport *from = same_port(w, job->to, job->to_epoch);
-	struct port_counters *c = counters_of(w, job);
+	const struct vport *sender = sender_of(w, job);
 	struct batch *b = w->job_batch;
 	struct pkt *p = &b->pkt[0];
 
 	if (!from || !wire_is_same(w, job)) {
-		if (c && !job->was_counted)
-			counter_add(&c->drops[from ? DROP_TUNNEL_NO_ROUTE : DROP_PORT_GONE], 1);
+		if (sender && !job->was_counted)
+			drop_sent(w, sender, job->m, from ? DROP_TUNNEL_NO_ROUTE : DROP_PORT_GONE);
 		return 1;
 	}
 	if (!wire_has_room(w, job->remote)) {
@@ -152,8 +152,8 @@ static uint16_t wire_job(struct worker *w, uint16_t vm, struct backlog *backlog)
 		job->cursor = b->segments;
 		return 0;
 	}
-	if (c)
-		forward_count(c, p, job->was_counted, false);
+	if (sender)
+		forward_count(w, sender, p, job->was_counted, false);
 	return 1;
 }
 

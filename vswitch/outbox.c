@@ -52,6 +52,17 @@ uint32_t outbox_open(struct worker *w, struct outbox *o, struct vport *to, const
 	return w->n_outboxes > 1 && virtq_would_notify(&o->rx->q) ? WORK_PER_NOTIFICATION : 0;
 }
 
+/* Puts packets into the receiver's ring, as net_enqueue(). */
+static uint16_t enqueue(struct worker *w, const struct outbox *o, struct rte_mbuf *const *m,
+			uint16_t n, uint8_t *result, struct deadline *deadline)
+{
+	uint16_t done = net_enqueue(o->rx, m, n, result, deadline);
+
+	if (unlikely(w->captures != NULL))
+		capture_delivered(w, o->to, m, n, done == n ? NULL : result);
+	return done;
+}
+
 /* Marks the packets that a receiver got; `result` is NULL when all were delivered. */
 static void note_reached(struct batch *b, const struct outbox *o, const uint8_t *result)
 {
@@ -117,7 +128,7 @@ static enum drop_reason deliver_segments(struct worker *w, struct outbox *o, str
 			n++;
 		if (n == 0)
 			return DROP_NO_BUFFER;
-		net_enqueue(o->rx, part, n, result, NULL);
+		enqueue(w, o, part, n, result, NULL);
 		why = count_segments(o, part, result, n);
 		rte_pktmbuf_free_bulk(part, n);
 	}
@@ -169,8 +180,8 @@ static __rte_noinline void fill_with_care(struct worker *w, struct outbox *o, st
 		if (why != DROP_COUNT)
 			outbox_miss(w, o->to, b, o->index[at], why);
 		at++;
-		f->whole += net_enqueue(o->rx, &o->pkt[at], o->n - at, &f->result[at],
-					b->has_deadline ? &w->deadline : NULL);
+		f->whole += enqueue(w, o, &o->pkt[at], o->n - at, &f->result[at],
+				    b->has_deadline ? &w->deadline : NULL);
 		at = note_results(w, o, b, f, at);
 	}
 }
@@ -188,7 +199,7 @@ static void fill_ring(struct worker *w, struct outbox *o, struct batch *b, uint1
 
 	f.untried = o->n;
 	f.bytes = 0;
-	f.whole = net_enqueue(o->rx, o->pkt, o->n, f.result, b->has_deadline ? &w->deadline : NULL);
+	f.whole = enqueue(w, o, o->pkt, o->n, f.result, b->has_deadline ? &w->deadline : NULL);
 	if (likely(f.whole == o->n)) {
 		f.bytes = o->bytes;
 		if (has_others(w))

@@ -6,6 +6,7 @@
 #define VSWITCH_OUTBOX_H
 
 #include "vswitch/batch.h"
+#include "vswitch/capture.h"
 #include "vswitch/vport.h"
 #include "vswitch/worker.h"
 
@@ -62,6 +63,8 @@ static inline void outbox_miss(struct worker *w, const struct vport *to, struct 
 	p->missed++;
 	p->reason = (uint8_t)reason;
 	counter_add(&w->counters[to->id].tx_drops[reason], 1);
+	if (unlikely(w->captures != NULL))
+		capture_drop(w, to, true, p->m, reason);
 }
 
 /* Delivers and empties all outboxes. What has to wait, or is for another worker's port, becomes

@@ -7,6 +7,7 @@
 #include "pkt/icmp.h"
 #include "pkt/parse.h"
 #include "pkt/pkt.h"
+#include "vswitch/capture.h"
 #include "vswitch/notify.h"
 #include "vswitch/stage.h"
 #include "vswitch/vport.h"
@@ -37,6 +38,8 @@ bool reply_deliver(struct worker *w, struct vport *to, uint16_t pair, struct rte
 	rx = vport_rx(w, to, pair, &c);
 	if (net_enqueue(rx, &m, 1, &result, &w->deadline) == 0)
 		return false;
+	if (unlikely(w->captures != NULL))
+		capture_delivered(w, to, &m, 1, NULL);
 	counter_add(&c->tx_packets, 1);
 	counter_add(&c->tx_bytes, rte_pktmbuf_pkt_len(m));
 	notify_later(&w->notifications, &rx->q, &c->notifications);

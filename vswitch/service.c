@@ -12,6 +12,7 @@
 #include "vhost/net_lent.h"
 #include "vswitch/attach.h"
 #include "vswitch/backlog.h"
+#include "vswitch/drop.h"
 #include "vswitch/forward.h"
 #include "vswitch/jobs.h"
 #include "vswitch/notify.h"
@@ -91,8 +92,11 @@ static void give_back(struct worker *w, const struct batch *b)
 /* Drops the whole burst: the driver disabled its queue pair. */
 static void discard(struct worker *w, struct batch *b)
 {
-	counter_add(&w->counters[b->from->id].drops[DROP_DISABLED], b->n);
 	b->next = b->n;
+	if (unlikely(w->captures != NULL))
+		capture_batch(w, b, 0);
+	for (uint16_t i = 0; i < b->n; i++)
+		drop_sent(w, b->from, b->pkt[i].m, DROP_DISABLED);
 	finish(w, b, 0);
 }
 
@@ -257,7 +261,7 @@ static bool fits(const struct worker *w, const struct sched_grant *g, uint64_t u
 
 void serve(struct worker *w, const struct sched_grant *g)
 {
-	uint64_t start = worker_now(w), before;
+	uint64_t start = worker_now(w), before, captured = w->ledger.sys[SYSROW_CAPTURE];
 	struct use use = {0};
 	bool more;
 
@@ -274,6 +278,8 @@ void serve(struct worker *w, const struct sched_grant *g)
 		put_back(w, &use);
 	notify_all(&w->notifications);
 	use.tsc += stage_end(w, g->vm, STAGE_NOTIFY);
+	/* Captures are not at the VM's expense. */
+	use.tsc -= w->ledger.sys[SYSROW_CAPTURE] - captured;
 
 	if (unlikely(sigbus_count() != w->sigbus_seen))
 		attach_lose_rings(w);

@@ -126,8 +126,11 @@ static void lose(struct worker *w, const struct staged *s, enum drop_reason why)
 {
 	const struct vport *port = worker_port(w, s->port);
 
-	if (port && port->first_epoch == s->first_epoch)
+	if (port && port->first_epoch == s->first_epoch) {
 		counter_add(&w->counters[s->port].wire_drops[why], 1);
+		if (unlikely(w->captures != NULL))
+			capture_drop(w, port, true, s->m, why);
+	}
 	rte_pktmbuf_free(s->m);
 }
 

@@ -12,6 +12,7 @@
 #include "tcp/segment.h"
 #include "vhost/net_hdr.h"
 #include "vswitch/backlog.h"
+#include "vswitch/capture.h"
 #include "vswitch/mtu.h"
 #include "vswitch/stage.h"
 #include "vswitch/wire.h"
@@ -231,6 +232,13 @@ static enum drop_reason copy_packet(struct rte_mbuf *to, const struct uplink_que
 /* --- sending -----------------------------------------------------------------------------------
  */
 
+static void send(struct worker *w, struct uplink_queue *q, struct wire_frame **frame, uint16_t n)
+{
+	if (unlikely(w->captures != NULL))
+		capture_frames(w, q, frame, n);
+	uplink_send(q, frame, n, worker_now(w));
+}
+
 /* Cuts a large TCP packet into segments, right in the uplink's buffers, and sends those from number
  * *segments on. False when there is no time, or no room in the device, for the rest: *segments says
  * where to go on. Otherwise *why is DROP_COUNT, or the reason for which one was lost. */
@@ -261,7 +269,7 @@ static bool send_segments(struct worker *w, struct batch *b, struct uplink_queue
 			*why = DROP_UPLINK_FULL;
 			return true;
 		}
-		uplink_send(q, frame, n, worker_now(w));
+		send(w, q, frame, n);
 	}
 	return true;
 }
@@ -362,7 +370,7 @@ static void send_out(struct worker *w, struct batch *b, struct uplink_queue *q, 
 		reach(w, b, o, i);
 	}
 	if (n > 0)
-		uplink_send(q, frame, n, worker_now(w));
+		send(w, q, frame, n);
 	if (o->pkt[o->n - 1]->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
 		send_large(w, b, q, o, o->n - 1);
 }

@@ -22,6 +22,7 @@
 
 struct backlog;
 struct batch;
+struct captures;
 struct conntrack;
 struct net_lent;
 struct outbox;
@@ -75,7 +76,8 @@ struct worker {
 	uint16_t n_outboxes;
 	uint16_t *outbox_of; /* [MAX_PORTS]: outbox + 1 of a port in this part, 0 for none */
 
-	struct wire *wire; /* NULL while there are no uplinks */
+	struct wire *wire;         /* NULL while there are no uplinks */
+	struct captures *captures; /* NULL while there are none */
 
 	struct deadline deadline; /* of the current service */
 
