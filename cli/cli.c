@@ -228,6 +228,8 @@ static int run_command(struct cli *cli, int argc, char **argv)
 		return run_call(cli, argc, argv);
 	if (strcmp(noun, "top") == 0)
 		return cli_top(cli, argc, argv);
+	if (strcmp(noun, "capture") == 0 && argc > 0 && argv[0][0] == '-')
+		return cli_capture(cli, argc, argv);
 	if (strcmp(noun, "events") == 0 && (argc == 0 || argv[0][0] == '-'))
 		return cli_events(cli, argc, argv);
 	if (strcmp(noun, "trace-packet") == 0)

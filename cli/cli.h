@@ -44,6 +44,7 @@ int cli_call(struct cli *cli, const char *name, const json_t *method, json_t *pa
 
 /* The commands that are more than one call. argv begins after the command's name. */
 int cli_events(struct cli *cli, int argc, char **argv);
+int cli_capture(struct cli *cli, int argc, char **argv);
 int cli_top(struct cli *cli, int argc, char **argv);
 
 /* Looks for option `name` at argv[0], and stores the value, if it takes one, in *value. Returns how

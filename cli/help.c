@@ -149,7 +149,10 @@ static void add_command(struct table *t, const json_t *method)
 
 static bool is_shown(const json_t *method)
 {
-	/* Subscribing is for connections that stay: `stintctl events` does it. */
+	/* Subscribing and reading are for connections that stay: `stintctl events` and `stintctl
+	 * capture -w` do it. */
+	if (strcmp(text_of(method, "name"), "capture_read") == 0)
+		return false;
 	return strncmp(text_of(method, "name"), "events_", 7) != 0 ||
 	       strcmp(text_of(method, "name"), "events_list") == 0;
 }
@@ -186,7 +189,8 @@ void help_all(json_t *doc, FILE *out)
 	      "Commands:\n",
 	      out);
 	help_noun(doc, NULL, out);
-	fputs("  events [--since N] [--count N]                  follow events\n"
+	fputs("  capture -w FILE|- [PARAMETER...]                capture packets and stream them\n"
+	      "  events [--since N] [--count N]                  follow events\n"
 	      "  top [--interval SECONDS] [--once] [--batch]     who uses the switch's time now\n"
 	      "  call METHOD [JSON]                              call any method, print JSON\n"
 	      "\n"

@@ -153,7 +153,7 @@ _stintctl() {
 		connection) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
 		packet) mapfile -t COMPREPLY < <(compgen -W "trace" -- "$cur") ;;
 		neighbour) mapfile -t COMPREPLY < <(compgen -W "list add delete" -- "$cur") ;;
-		capture) mapfile -t COMPREPLY < <(compgen -W "create delete list read" -- "$cur") ;;
+		capture) mapfile -t COMPREPLY < <(compgen -W "create delete list -w" -- "$cur") ;;
 		scheduler) mapfile -t COMPREPLY < <(compgen -W "get set" -- "$cur") ;;
 		budget) mapfile -t COMPREPLY < <(compgen -W "get set get-bound" -- "$cur") ;;
 		histogram) mapfile -t COMPREPLY < <(compgen -W "get" -- "$cur") ;;
@@ -215,7 +215,7 @@ _stintctl() {
 	"capture create") method=capture_create options="--port --vm --network --uplink --reason --point --filter --snaplen --max-packets --max-bytes --max-seconds --file" positional=(name) ;;
 	"capture delete") method=capture_delete options="" positional=(name) ;;
 	"capture list") method=capture_list options="" positional=(name) ;;
-	"capture read") method=capture_read options="--limit" positional=(name) ;;
+	"capture read") method=capture_read options="--limit --end" positional=(name) ;;
 	"stats ports") method=stats_ports options="" positional=(port) ;;
 	"stats vms") method=stats_vms options="" positional=(vm) ;;
 	"stats workers") method=stats_workers options="" positional=(worker) ;;

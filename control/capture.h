@@ -120,6 +120,10 @@ struct recording *recording_find(struct vswitch *sw, const char *name);
 /* Ends it, writes what was captured and forgets it. */
 void recording_delete(struct vswitch *sw, struct recording *r);
 
+/* Ends a recording, for a reason: workers have it no more. What they captured can still be read, or
+ * is written into its file. */
+void recording_stop(struct vswitch *sw, struct recording *r, const char *why);
+
 /* Reads what was captured since the last call: *f gets whole blocks, until it has `limit` bytes or
  * is full. r->is_finished says that nothing will follow. Keeps the recording for another
  * CAPTURE_IDLE_S, with a limit of 0 too. */
@@ -134,9 +138,6 @@ void recording_lost(const struct recording *r, uint64_t *skipped, uint64_t *miss
 
 /* Now. */
 struct capture_moment capture_moment(void);
-
-/* Ends a recording: workers have it no more. */
-void recording_stop(struct vswitch *sw, struct recording *r, const char *why);
 
 /* Appends blocks for what workers captured, as far as there is room, until *f has `limit` bytes;
  * ends the recording where it reaches one of its limits. */

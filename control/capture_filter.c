@@ -82,7 +82,12 @@ static int check(const struct bpf_program *p, uint32_t *reach, struct err *e)
 		return err_set(e, ERR_INVALID, "filter", "filter: libpcap made no valid program");
 	for (uint32_t i = 0; i < p->bf_len; i++)
 		most = reach_of(&p->bf_insns[i]) > most ? reach_of(&p->bf_insns[i]) : most;
-	*reach = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+	/* The kernel has what is not in packets at such offsets: their direction, for one. */
+	if (most > SNAPLEN + MAX_IPV4_HEADER)
+		return err_set(e, ERR_INVALID, "filter",
+			       "filter: it looks beyond the longest packet, or for what is not in "
+			       "packets, as 'inbound' does");
+	*reach = (uint32_t)most;
 	return 0;
 }
 

@@ -173,6 +173,8 @@ json_t *rpc_handle_capture_read(struct rpc_ctx *ctx, const struct rpc_capture_re
 	text = malloc(CAPTURE_READ_BYTES / 3 * 4 + 8);
 	if (!text)
 		return NULL;
+	if (p->end)
+		recording_stop(ctx->sw, r, "by its reader");
 	recording_read(ctx->sw, r, &f, p->limit);
 	answer = json_pack("{s:o, s:b}", "data",
 			   json_stringn_nocheck(text, encode(text, f.to, f.used)), "ended",

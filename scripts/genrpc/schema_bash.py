@@ -119,6 +119,7 @@ def bash(model):
                         if p['name'] not in positional)
         options.append(f'\t"{noun} {verb}") method={m["name"]} options="{opts}" '
                        f'positional=({" ".join(positional)}) ;;')
+    verbs['capture'] = [v for v in verbs['capture'] if v != 'read'] + ['-w']
     verbs['events'] = ['list', '--since', '--count']
     verb_lines = [f'\t\t{n}) mapfile -t COMPREPLY < <(compgen -W "{" ".join(v)}" -- "$cur") ;;'
                   for n, v in verbs.items()]

@@ -13,6 +13,10 @@ stintctl \- manages the virtual switch stintd
 .I NOUN VERB
 .RI [ ARGUMENT ]...
 .br
+.B stintctl capture
+.BR \-w " \fIFILE\fP|\-"
+.RI [ PARAMETER ]...
+.br
 .B stintctl events
 .RB [ \-\-since
 .IR N ]
@@ -62,6 +66,16 @@ Help; behind a command, the command's.
 .B \-\-version
 Print the version.
 .SH SPECIAL COMMANDS
+.TP
+.B capture \-w
+Captures packets into a file of the caller's, or with \- to standard output, as pcapng. Takes the parameters of
+.BR "capture create" ,
+but for
+.BR \-\-file .
+Ends at the first of the capture's limits (60 s, unless
+.B \-\-max\-seconds
+says otherwise), when it is interrupted, or when nobody reads any more, and tells on standard error how many packets
+there were, and how many were not captured.
 .TP
 .B events
 Prints events as they come. With
@@ -171,6 +185,6 @@ def command(m):
 def man(model):
     out = []
     for m in model.methods:
-        if m['name'] not in ('events_subscribe', 'events_unsubscribe'):
+        if m['name'] not in ('capture_read', 'events_subscribe', 'events_unsubscribe'):
             out += command(m)
     return HEAD + '\n'.join(out) + '\n' + TAIL
