@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The simulation that compares schedulers (docs/budgets.md), and its plots.
 
-SIM_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/sim/*.c) $(filter-out policy/security.c,$(wildcard policy/*.c)) base/err.c base/hist.c)
+SIM_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/sim/*.c) $(wildcard policy/sched*.c) policy/budget.c policy/cost.c \
+	policy/rate.c base/err.c base/hist.c)
 SIM := $(BUILD)/bench/sim
 
 $(SIM): $(SIM_OBJS)

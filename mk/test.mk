@@ -45,6 +45,9 @@ tsan-short: ## Under ThreadSanitizer, only those tests in which threads meet
 check-fresh: ## Prove the set-up: a clone of HEAD in a fresh Debian 12 folder
 	@scripts/check-fresh
 
+# This test decides which allocations fail.
+$(BUILD)/tests/unit/policy/filter_memory_test: LDLIBS += -Wl,--wrap=aligned_alloc,--wrap=reallocarray
+
 # The loop tier's own front ends: no DPDK in them.
 LOOP_BINS := $(addprefix $(BUILD)/tests/loop/,fe_hostile fe_bystanders fe_setup)
 FRONT_END_OBJS := $(addprefix $(BUILD)/obj/tests/fake/,vhost_fe.o driver_ring.o bad_chain.o)

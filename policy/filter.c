@@ -25,8 +25,7 @@ size_t filter_size(const struct filter *f)
 	return f->size;
 }
 
-/* The number of a packet's service. Which kind it is of is not branched on, for that is up to who
- * sends. */
+/* The number of a packet's service. */
 static uint32_t service_of(const struct flow *k)
 {
 	uint32_t port = k->side == FLOW_SENT ? k->key.rport : k->key.lport;
@@ -38,42 +37,67 @@ static uint32_t service_of(const struct flow *k)
 	return (uint32_t)k->key.proto << 16 | port;
 }
 
+/* A bitmap of rules. */
+struct rules {
+	const uint64_t *bits;
+	uint32_t words; /* bitmap of the words that are not 0 */
+};
+
+static struct rules rules_at(const struct filter *f, uint32_t place)
+{
+	return (struct rules){f->bits + (size_t)(place >> FILTER_WORDS) * f->words,
+			      place & ((1u << FILTER_WORDS) - 1)};
+}
+
 /* The rules for a remote address, with those added that name a group that it is in. `sum` is where
  * they go, if there are any. */
-static const uint64_t *add_groups(const struct filter *f, const struct filter_groups *g,
-				  const struct flow *k, const uint64_t *bits, uint64_t *sum)
+static struct rules add_groups(const struct filter *f, const struct filter_groups *g,
+			       const struct flow *k, struct rules all, uint64_t *sum)
 {
 	const struct filter_group_set *set = filter_groups_find(g, k->is_v6, k->key.remote);
 
 	for (uint16_t i = 0; i < set->n; i++) {
 		uint32_t key = filter_named_key(set->group[i], k->is_v6);
 		const struct filter_named *named = filter_named_find(&f->names, key);
+		struct rules more;
 
 		if (named->key != key)
 			continue;
+		more = rules_at(f, named->bitmap);
 		for (uint32_t w = 0; w < f->words; w++)
-			sum[w] = bits[w] | f->bits[named->bitmap + w];
-		bits = sum;
+			sum[w] = all.bits[w] | more.bits[w];
+		all = (struct rules){sum, all.words | more.words};
 	}
-	return bits;
+	return all;
+}
+
+/* The first rule that is in both. */
+static int first_of_both(struct rules a, struct rules b)
+{
+	for (uint32_t words = a.words & b.words; words; words &= words - 1) {
+		unsigned w = (unsigned)__builtin_ctz(words);
+		uint64_t both = a.bits[w] & b.bits[w];
+
+		if (both)
+			return (int)(w * 64) + __builtin_ctzll(both);
+	}
+	return FILTER_NO_RULE;
 }
 
 int filter_match(const struct filter *f, const struct filter_groups *g, const struct flow *k)
 {
-	const uint64_t *service = f->bits + filter_map_narrow(&f->service, service_of(k));
-	const uint64_t *remote = f->bits;
+	uint32_t service = filter_map_narrow(&f->service, service_of(k)), remote;
 	uint64_t sum[FILTER_WORDS];
+	struct rules all;
 
 	if (k->is_v6)
-		remote += filter_map_wide(&f->v6, filter_number_v6(k->key.remote));
+		remote = filter_map_wide(&f->v6, filter_number_v6(k->key.remote));
 	else
-		remote += filter_map_narrow(&f->v4, filter_number_mapped(k->key.remote));
+		remote = filter_map_narrow(&f->v4, filter_number_mapped(k->key.remote));
+	all = rules_at(f, remote);
 	if (f->names.n && g)
-		remote = add_groups(f, g, k, remote, sum);
-	for (uint32_t w = 0; w < f->words; w++)
-		if (service[w] & remote[w])
-			return (int)(w * 64) + __builtin_ctzll(service[w] & remote[w]);
-	return FILTER_NO_RULE;
+		all = add_groups(f, g, k, all, sum);
+	return first_of_both(rules_at(f, service), all);
 }
 
 bool filter_allows(const struct filter *f, int rule)

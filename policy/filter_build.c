@@ -229,10 +229,15 @@ static void find_equal(struct build *b)
 	}
 }
 
-/* The number of a bitmap's first word in the filter. */
+/* What the filter names a bitmap by. */
 static uint32_t place_of(const struct build *b, uint32_t bitmap)
 {
-	return b->kept[bitmap] * b->words;
+	const uint64_t *bits = bitmap_at(b, bitmap);
+	uint32_t words = 0;
+
+	for (uint32_t w = 0; w < b->words; w++)
+		words |= (uint32_t)(bits[w] != 0) << w;
+	return b->kept[bitmap] << FILTER_WORDS | words;
 }
 
 static void settle_ranges(const struct build *b, struct filter_ranges *r)
@@ -298,7 +303,8 @@ static void fill_filter(struct filter *f, const struct build *b)
 	f->n_rules = b->n;
 	f->words = b->words;
 	for (uint32_t i = 0; i < b->n_bitmaps; i++)
-		memcpy(f->bits + place_of(b, i), bitmap_at(b, i), b->words * sizeof(f->bits[0]));
+		memcpy(f->bits + (size_t)b->kept[i] * b->words, bitmap_at(b, i),
+		       b->words * sizeof(f->bits[0]));
 	if (b->names.n)
 		memcpy(f->names.at, b->names.at, names_bytes(&b->names));
 	memset(f->allows, 0, b->words * sizeof(f->allows[0]));

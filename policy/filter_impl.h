@@ -22,8 +22,9 @@ struct filter_names {
 	struct filter_named *at;
 };
 
-/* All in one block of memory. Bitmaps are named by the number of their first word in `bits`; equal
- * ones are there once. */
+/* All in one block of memory. A bitmap is named by its number, shifted left by FILTER_WORDS, and
+ * below that a bitmap of its words that are not 0: the others, which are most, need not be read.
+ * Equal bitmaps are there once. */
 struct filter {
 	size_t size;
 	uint32_t n_rules;

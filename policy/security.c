@@ -100,29 +100,47 @@ static struct flow first_packet(const struct conn *conn)
 	};
 }
 
-/* Whether the rules allow a connection, of which *rule does. Those that changed since it was judged
- * are asked again. */
-static bool is_allowed(const struct judge *j, struct conn *conn, int16_t *rule)
-{
-	const struct filter *filter;
-	struct flow f;
+/* What the rules say about a connection. */
+enum ruling {
+	RULED_IN,
+	RULED_OUT,  /* its packets are dropped, whoever sends them */
+	RULED_ANEW, /* it had been ruled out: its next packet is judged as a new one's */
+};
 
-	*rule = conn->rule;
-	if (__builtin_expect(conn->generation == j->s->generation, 1))
-		return true;
-	filter = filter_of(j->s, (enum flow_side)conn->opener);
+/* What the rules that there are now say about a connection, by *rule. One that is ruled out stays
+ * in the table: else the next packet of the end that may open connections would open it again. */
+static enum ruling ask_again(const struct judge *j, struct conn *conn, int16_t *rule)
+{
+	const struct filter *filter = filter_of(j->s, (enum flow_side)conn->opener);
+	struct flow f = first_packet(conn);
+	bool is_allowed = true;
+
 	*rule = FILTER_NO_RULE;
 	if (filter) {
-		f = first_packet(conn);
 		*rule = (int16_t)match(j, filter, &f);
-		if (!filter_allows(filter, *rule))
-			return false;
+		is_allowed = filter_allows(filter, *rule);
 	}
+	if (is_allowed && conn->state == CONN_ENDED)
+		return RULED_ANEW;
 	if (!j->is_dry) {
 		conn->generation = j->s->generation;
 		conn->rule = *rule;
+		if (!is_allowed && conn->state != CONN_ENDED) {
+			conn->state = CONN_ENDED;
+			conn->seen_ms = j->now_ms;
+		}
 	}
-	return true;
+	return is_allowed ? RULED_IN : RULED_OUT;
+}
+
+/* What the rules say about a connection, by *rule. Rules that have changed since are asked again.
+ */
+static enum ruling rule_on(const struct judge *j, struct conn *conn, int16_t *rule)
+{
+	*rule = conn->rule;
+	if (__builtin_expect(conn->generation != j->s->generation, 0))
+		return ask_again(j, conn, rule);
+	return __builtin_expect(conn->state != CONN_ENDED, 1) ? RULED_IN : RULED_OUT;
 }
 
 static struct conn *find(const struct judge *j, const struct suspect *p)
@@ -184,12 +202,21 @@ static struct judgement judge_new(const struct judge *j, const struct suspect *p
 	return pass(j->filter ? SECURITY_NEW : SECURITY_OPEN, rule, j->side);
 }
 
-/* Removes a connection that is over, or that the rules do not allow any more. */
+/* Removes a connection that is over. */
 static void put_away(const struct judge *j, struct conn *conn)
 {
 	if (conn_is_expired(conn, j->now_ms))
 		counter_add(&j->ct->expired, 1);
 	conntrack_remove(j->ct, conn);
+}
+
+/* Drops a packet of a connection that is ruled out. TCP stays so while its ends go on; of other
+ * protocols, where nothing tells a new conversation from an old one, it lasts a minute. */
+static struct judgement drop_ended(const struct judge *j, struct conn *conn, int16_t rule)
+{
+	if (!j->is_dry && conn->key.proto == IPPROTO_TCP)
+		conn->seen_ms = j->now_ms;
+	return (struct judgement){DROP_SECURITY_GROUP, SECURITY_ENDED, rule, conn->opener};
 }
 
 static struct judgement judge_packet(const struct judge *j, const struct suspect *p)
@@ -199,11 +226,17 @@ static struct judgement judge_packet(const struct judge *j, const struct suspect
 
 	if (!conn)
 		return judge_new(j, p, NULL);
-	if (!conn_is_expired(conn, j->now_ms) && !is_reopened(conn, p->f) &&
-	    is_allowed(j, conn, &rule)) {
-		if (!j->is_dry)
-			conntrack_track(conn, p->f, j->now_ms);
-		return pass(SECURITY_ESTABLISHED, rule, (enum flow_side)conn->opener);
+	if (!conn_is_expired(conn, j->now_ms) && !is_reopened(conn, p->f)) {
+		switch (rule_on(j, conn, &rule)) {
+		case RULED_IN:
+			if (!j->is_dry)
+				conntrack_track(conn, p->f, j->now_ms);
+			return pass(SECURITY_ESTABLISHED, rule, (enum flow_side)conn->opener);
+		case RULED_OUT:
+			return drop_ended(j, conn, rule);
+		case RULED_ANEW:
+			break;
+		}
 	}
 	if (j->is_dry)
 		return judge_new(j, p, conn);
@@ -221,12 +254,8 @@ static struct judgement judge_error(const struct judge *j, const struct suspect 
 	struct flow itself;
 	int16_t rule;
 
-	if (conn && !conn_is_expired(conn, j->now_ms)) {
-		if (is_allowed(j, conn, &rule))
-			return pass(SECURITY_RELATED, rule, (enum flow_side)conn->opener);
-		if (!j->is_dry)
-			put_away(j, conn);
-	}
+	if (conn && !conn_is_expired(conn, j->now_ms) && rule_on(j, conn, &rule) == RULED_IN)
+		return pass(SECURITY_RELATED, rule, (enum flow_side)conn->opener);
 	if (!j->filter)
 		return pass(SECURITY_OPEN, FILTER_NO_RULE, j->side);
 	flow_read_error(p->m, j->side, j->s->port, &itself);

@@ -291,15 +291,50 @@ static void test_rules_change(void **state)
 	assert_passes(e, &reply, S, SECURITY_ESTABLISHED);
 	assert_int_equal(judge(e, &reply, S).rule, 0);
 	assert_dropped(e, &back, R, DROP_SECURITY_GROUP);
-	assert_int_equal(stats_of(e).used, 1);
-	/* It is gone for good. */
+	assert_int_equal(judge(e, &back, R).how, SECURITY_ENDED);
+	assert_int_equal(stats_of(e).used, 2);
+	/* When they allow it again, its next packet is judged as a new one's. */
 	e->s.generation++;
 	e->s.egress = e->egress;
 	assert_dropped(e, &back, R, DROP_SECURITY_GROUP);
-	e->s.ingress = e->none;
+	assert_int_equal(judge(e, &back, R).how, SECURITY_NEW);
+	assert_int_equal(stats_of(e).used, 1);
+}
+
+/* A connection that others opened, and that is not allowed any more, does not go on because the VM
+ * may open connections: not before it opens one. */
+static void test_an_ended_connection_stays_ended(void **state)
+{
+	struct scene *e = *state;
+	struct flow_shape in = shape(R, IPPROTO_TCP, 53, 80, TH_SYN);
+	struct flow_shape reply = shape(S, IPPROTO_TCP, 80, 53, TH_ACK);
+	const struct filter_rule any_tcp = rule(IPPROTO_TCP, 0, UINT16_MAX);
+	struct filter *all = filter_create(&any_tcp, 1, NULL);
+
+	e->s.egress = all;
+	assert_passes(e, &in, R, SECURITY_NEW);
+	assert_passes(e, &reply, S, SECURITY_ESTABLISHED);
 	e->s.generation++;
+	e->s.ingress = e->none;
+	in.tcp_flags = TH_ACK;
+	for (unsigned i = 0; i < 100; i++) {
+		e->now += 30000;
+		assert_dropped(e, &reply, S, DROP_SECURITY_GROUP);
+		assert_dropped(e, &in, R, DROP_SECURITY_GROUP);
+	}
+	assert_int_equal(judge(e, &reply, S).how, SECURITY_ENDED);
+	reply.tcp_flags = TH_SYN;
 	assert_passes(e, &reply, S, SECURITY_NEW);
-	assert_int_equal(stats_of(e).opened_by_others, 0);
+	assert_passes(e, &in, R, SECURITY_ESTABLISHED);
+	/* The other way round it is over once nobody sends. */
+	e->s.generation++;
+	e->s.egress = e->none;
+	assert_dropped(e, &in, R, DROP_SECURITY_GROUP);
+	e->now += 60000;
+	e->s.generation++;
+	e->s.ingress = e->ingress;
+	assert_passes(e, &in, R, SECURITY_NEW);
+	filter_destroy(all);
 }
 
 static void test_open_directions(void **state)
@@ -380,7 +415,7 @@ static void test_errors(void **state)
 	e->s.generation++;
 	e->s.egress = e->none;
 	assert_dropped(e, &error, R, DROP_SECURITY_GROUP);
-	assert_int_equal(stats_of(e).used, 0);
+	assert_int_equal(judge(e, &out, S).how, SECURITY_ENDED);
 	filter_destroy(icmp);
 }
 
@@ -514,6 +549,7 @@ int main(void)
 		CASE(test_full_table),
 		CASE(test_batch),
 		CASE(test_rules_change),
+		CASE(test_an_ended_connection_stays_ended),
 		CASE(test_open_directions),
 		CASE(test_exempt_and_malformed),
 		CASE(test_errors),
