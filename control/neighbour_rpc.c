@@ -46,7 +46,8 @@ static bool forget_refused(struct rpc_ctx *ctx, const char *network, const struc
 	char text[IP_ADDR_TEXT_SIZE];
 
 	ip_addr_format(address, text);
-	return refused_forget_in(ctx->refused, "neighbour_add", "network", network, "address", text);
+	return refused_forget_in(ctx->refused, "neighbour_add", "network", network, "address",
+				 text);
 }
 
 json_t *rpc_handle_neighbour_add(struct rpc_ctx *ctx, const struct rpc_neighbour_add *p,

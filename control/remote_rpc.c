@@ -50,7 +50,8 @@ static bool forget_refused(struct rpc_ctx *ctx, const char *network, const char 
 	if (!ip_addr_parse(address, &a))
 		return false;
 	ip_addr_format(&a, text);
-	return refused_forget_in(ctx->refused, "network_add_remote", "network", network, "address", text);
+	return refused_forget_in(ctx->refused, "network_add_remote", "network", network, "address",
+				 text);
 }
 
 json_t *rpc_handle_network_add_remote(struct rpc_ctx *ctx, const struct rpc_network_add_remote *p,

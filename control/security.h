@@ -141,18 +141,10 @@ int vm_set_max_connections(struct vswitch *sw, struct vm *vm, uint32_t max, stru
 /* Gives a moved VM's connections from a worker to its new one. No worker may have its rings. */
 void vm_move_connections(struct vm *vm, struct worker *from, struct worker *to);
 
-/* Frees connections that have expired, a part of each VM's table. Once a second. */
-void connections_sweep(struct vswitch *sw);
-
 /* --- of the switch -----------------------------------------------------------------------------
  */
 
 /* The most that tables of connections may take. */
 void security_set_memory(struct vswitch *sw, size_t bytes);
-
-/* NULL when memory is short. */
-struct vswitch_security *security_create(void);
-/* Frees groups that are left. There may be no ports any more. */
-void security_destroy(struct vswitch *sw);
 
 #endif

@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "vhost/gate.h"
 #include "control/mailbox.h"
-#include "control/security.h"
 #include "vswitch/batch.h"
 #include "vswitch/loop.h"
 

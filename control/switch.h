@@ -266,6 +266,12 @@ void recordings_destroy(struct vswitch *sw);
 void recordings_forget(struct vswitch *sw, const void *object);
 /* Deletes uplinks, VTEPs and remotes; no network may use them any more. */
 void tunnel_destroy(struct vswitch *sw);
+/* Makes room for security groups (control/security.h); NULL when memory is short. Frees those that
+ * are left, when there are no ports any more. */
+struct vswitch_security *security_create(void);
+void security_destroy(struct vswitch *sw);
+/* Frees connections that have expired, a part of each VM's table. Once a second. */
+void connections_sweep(struct vswitch *sw);
 /* Forgets learned neighbours that nothing has told of for the network's mac_ageing_s. */
 void neighbour_age(struct network *net, uint32_t now_s);
 /* Keeps a remote (a destination of vswitch/batch.h) known for another while, because an address of

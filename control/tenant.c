@@ -122,8 +122,7 @@ int tenant_delete(struct vswitch *sw, struct tenant *t, struct err *e)
 
 	if (t->n_security_groups)
 		return err_set(e, ERR_BUSY, "name", "tenant '%s' still has %u security group%s",
-			       t->name, t->n_security_groups,
-			       t->n_security_groups == 1 ? "" : "s");
+			       t->name, t->n_security_groups, t->n_security_groups == 1 ? "" : "s");
 	if (t->n_vms || t->n_networks)
 		return err_set(e, ERR_BUSY, "name", "tenant '%s' still has %u VMs and %u networks",
 			       t->name, t->n_vms, t->n_networks);

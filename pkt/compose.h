@@ -7,9 +7,10 @@
 
 #include "base/ip_addr.h"
 
-#define PKT_MIN_COMPOSED 60 /* bytes: the shortest frame of Ethernet, without its check sequence \
-			     */
-#define PKT_MAX_COMPOSED 65549 /* 64 KiB of IP behind an Ethernet header */
+/* Bytes of the shortest frame, without its check sequence, and of the longest: 64 KiB of IP behind
+ * an Ethernet header. */
+#define PKT_MIN_COMPOSED 60
+#define PKT_MAX_COMPOSED 65549
 
 struct pkt_fields {
 	uint8_t src_mac[6], dst_mac[6];

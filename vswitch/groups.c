@@ -3,8 +3,6 @@
 #include "vswitch/groups.h"
 
 #include "pkt/drops.h"
-#include "policy/security.h"
-#include "vswitch/outbox.h"
 #include "vswitch/stage.h"
 
 void groups_stage(struct worker *w, struct batch *b)
@@ -36,22 +34,9 @@ void groups_stage(struct worker *w, struct batch *b)
 	}
 }
 
-void groups_check_outbox(struct worker *w, struct outbox *o, struct batch *b)
+void groups_judge_received(struct worker *w, const struct security *s, uint16_t vm,
+			   struct rte_mbuf *const *m, uint16_t n, struct judgement *judged)
 {
-	const struct security *s = atomic_load_explicit(&o->to->security, memory_order_acquire);
-	uint16_t first = o->segments > 0 ? 1 : 0, kept = first;
-	struct judgement judged[BATCH_MAX];
-
-	security_judge(s, w->service[o->to->vm].connections, FLOW_RECEIVED, o->pkt + first,
-		       o->n - first, groups_now_ms(w), false, judged + first);
-	for (uint16_t i = first; i < o->n; i++) {
-		if (unlikely(judged[i].reason != DROP_COUNT)) {
-			o->bytes -= o->pkt[i]->pkt_len;
-			outbox_miss(w, o->to, b, o->index[i], (enum drop_reason)judged[i].reason);
-			continue;
-		}
-		o->pkt[kept] = o->pkt[i];
-		o->index[kept++] = o->index[i];
-	}
-	o->n = kept;
+	security_judge(s, w->service[vm].connections, FLOW_RECEIVED, m, n, groups_now_ms(w), false,
+		       judged);
 }

@@ -4,6 +4,7 @@
 #ifndef VSWITCH_GROUPS_H
 #define VSWITCH_GROUPS_H
 
+#include "policy/security.h"
 #include "vswitch/batch.h"
 #include "vswitch/vport.h"
 #include "vswitch/worker.h"
@@ -17,9 +18,9 @@ static inline uint32_t groups_now_ms(const struct worker *w)
 /* Drops what the groups of the sending port do not allow. [worker] */
 void groups_stage(struct worker *w, struct batch *b);
 
-/* Takes those packets out of an outbox into a ring of this worker's that the groups of the
- * receiving port do not allow. A packet of which segments were delivered stays: it was allowed.
- * [worker] */
-void groups_check_outbox(struct worker *w, struct outbox *o, struct batch *b);
+/* Judges packets that a port of this worker's is about to get, by its groups, which are `s`; `vm`
+ * is the port's. [worker] */
+void groups_judge_received(struct worker *w, const struct security *s, uint16_t vm,
+			   struct rte_mbuf *const *m, uint16_t n, struct judgement *judged);
 
 #endif

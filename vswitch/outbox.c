@@ -224,16 +224,40 @@ static void fill_slow_ring(struct worker *w, struct outbox *o, struct batch *b, 
 	sched_charge_instead(w->sched, owner, stage_end(w, owner, STAGE_DELIVER));
 }
 
+/* Takes those packets out of an outbox that the groups of the receiver do not allow. A packet of
+ * which segments were delivered stays: it was allowed. */
+static __rte_noinline void drop_what_is_not_allowed(struct worker *w, const struct security *s,
+						    struct outbox *o, struct batch *b)
+{
+	uint16_t first = o->segments > 0 ? 1 : 0, kept = first;
+	struct judgement judged[BATCH_MAX];
+
+	groups_judge_received(w, s, o->to->vm, o->pkt + first, o->n - first, judged + first);
+	for (uint16_t i = first; i < o->n; i++) {
+		if (unlikely(judged[i].reason != DROP_COUNT)) {
+			o->bytes -= o->pkt[i]->pkt_len;
+			outbox_miss(w, o->to, b, o->index[i], (enum drop_reason)judged[i].reason);
+			continue;
+		}
+		o->pkt[kept] = o->pkt[i];
+		o->index[kept++] = o->index[i];
+	}
+	o->n = kept;
+}
+
 static void deliver_here(struct worker *w, struct outbox *o, struct batch *b, uint16_t vm)
 {
+	/* Read once: control may replace it by none meanwhile. */
+	const struct security *s = atomic_load_explicit(&o->to->security, memory_order_acquire);
+
 	if (unlikely(o->way == OUT_DOWN)) {
 		for (uint16_t i = 0; i < o->n; i++)
 			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_DOWN);
 		o->n = 0;
 		return;
 	}
-	if (unlikely(atomic_load_explicit(&o->to->security, memory_order_relaxed) != NULL))
-		groups_check_outbox(w, o, b);
+	if (unlikely(s != NULL))
+		drop_what_is_not_allowed(w, s, o, b);
 	if (unlikely(o->work_each > EXCESS_THAT_PAYS / EXCESS_PER_WORK && o->to->vm != vm)) {
 		fill_slow_ring(w, o, b, vm);
 	} else {
