@@ -442,7 +442,7 @@ json_t *rpc_handle_packet_trace(struct rpc_ctx *ctx, const struct rpc_packet_tra
 	struct port *port = port_find(ctx->sw, p->port);
 	struct rte_mbuf m;
 	json_t *result = NULL;
-	uint32_t length;
+	uint32_t length = 0;
 	uint8_t *bytes;
 
 	if (!port) {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_tailq.h>
+
 struct vswitch_security *security_create(void)
 {
 	struct vswitch_security *s = calloc(1, sizeof(*s));
@@ -81,16 +83,23 @@ static void rule_free(struct security_group *g, struct security_rule *r)
 	free(r);
 }
 
+static void free_rules(struct security_group *g)
+{
+	struct security_rule *r;
+	void *next;
+
+	RTE_TAILQ_FOREACH_SAFE (r, &g->rules, link, next)
+		rule_free(g, r);
+}
+
 static void group_free(struct vswitch *sw, struct security_group *g)
 {
-	while (!TAILQ_EMPTY(&g->rules))
-		rule_free(g, TAILQ_FIRST(&g->rules));
-	while (!TAILQ_EMPTY(&g->addresses)) {
-		struct security_address *a = TAILQ_FIRST(&g->addresses);
+	struct security_address *a;
+	void *next;
 
-		TAILQ_REMOVE(&g->addresses, a, link);
+	free_rules(g);
+	RTE_TAILQ_FOREACH_SAFE (a, &g->addresses, link, next)
 		free(a);
-	}
 	TAILQ_REMOVE(&sw->security->groups, g, link);
 	sw->security->slot[g->id] = NULL;
 	g->tenant->n_security_groups--;
@@ -116,10 +125,16 @@ int security_group_delete(struct vswitch *sw, struct security_group *g, struct e
 
 void security_destroy(struct vswitch *sw)
 {
+	struct security_group *g;
+	void *next;
+
 	if (!sw->security)
 		return;
-	while (!TAILQ_EMPTY(&sw->security->groups))
-		group_free(sw, TAILQ_FIRST(&sw->security->groups));
+	/* Rules name other groups. */
+	TAILQ_FOREACH (g, &sw->security->groups, link)
+		free_rules(g);
+	RTE_TAILQ_FOREACH_SAFE (g, &sw->security->groups, link, next)
+		group_free(sw, g);
 	free(sw->security);
 	sw->security = NULL;
 }
