@@ -51,7 +51,7 @@ static unsigned collect_rules(const struct rule_set *set, bool is_ingress,
 		TAILQ_FOREACH (r, &set->group[i]->rules, link)
 			if (r->is_ingress == is_ingress)
 				rule[n++] = r;
-	qsort(rule, n, sizeof(rule[0]), compare_rules);
+	qsort(rule, n, sizeof(struct security_rule *), compare_rules);
 	return n;
 }
 
@@ -114,7 +114,7 @@ static struct rule_set *set_find(struct vswitch *sw, const struct rule_set *like
 
 	TAILQ_FOREACH (set, &sw->security->sets, link)
 		if (set->n == like->n &&
-		    memcmp(set->group, like->group, like->n * sizeof(like->group[0])) == 0)
+		    memcmp(set->group, like->group, like->n * sizeof(struct security_group *)) == 0)
 			return set;
 	return NULL;
 }
