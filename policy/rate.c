@@ -40,3 +40,16 @@ uint64_t rate_ready_tsc(const struct rate *r)
 	 * past. */
 	return r->last_tsc + (need >> 62 ? (uint64_t)1 << 62 : (uint64_t)need);
 }
+
+uint64_t rate_wait(struct rate *r, uint64_t now, uint64_t ready)
+{
+	uint64_t at;
+
+	if (!rate_in_use(r))
+		return ready;
+	rate_refill(r, now, r->cap);
+	if (r->level > 0)
+		return ready;
+	at = rate_ready_tsc(r);
+	return ready == 0 || (int64_t)(ready - at) < 0 ? at : ready;
+}

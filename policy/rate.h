@@ -30,6 +30,10 @@ void rate_set(struct rate *r, uint64_t tokens, uint64_t cycles, int64_t cap, int
  * [worker] */
 uint64_t rate_ready_tsc(const struct rate *r);
 
+/* Refills the bucket, if it is in use. Returns the later of `ready` and the time when its level is
+ * above 0; 0 stands for now. [worker] */
+uint64_t rate_wait(struct rate *r, uint64_t now, uint64_t ready);
+
 static inline bool rate_in_use(const struct rate *r)
 {
 	return r->per_tsc != 0;

@@ -48,20 +48,6 @@ static void advance(struct sched *s, uint64_t now)
 	}
 }
 
-/* The later of `ready` and the time when the bucket's level is above 0; 0 stands for now. */
-static uint64_t wait_for(struct rate *r, uint64_t now, uint64_t ready)
-{
-	uint64_t at;
-
-	if (!rate_in_use(r))
-		return ready;
-	rate_refill(r, now, r->cap);
-	if (r->level > 0)
-		return ready;
-	at = rate_ready_tsc(r);
-	return ready == 0 || heap_before(ready, at) ? at : ready;
-}
-
 /* The time when the allowance's limits allow a service; 0: now. */
 static uint64_t gate(const struct sched *s, struct allowance *p)
 {
@@ -70,9 +56,8 @@ static uint64_t gate(const struct sched *s, struct allowance *p)
 	if (!p->is_gated || s->mode == SCHED_MODE_NONE)
 		return 0;
 	if (s->mode == SCHED_MODE_TIME)
-		ready = wait_for(&p->limit, s->now, ready);
-	ready = wait_for(&p->bits, s->now, ready);
-	return wait_for(&p->packets, s->now, ready);
+		ready = rate_wait(&p->limit, s->now, ready);
+	return rates_wait(&p->rates, s->now, ready);
 }
 
 /* Sets the virtual time of a VM or tenant that joins others, whose virtual time is `clock`. It
@@ -388,10 +373,8 @@ static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, 
 
 static void count_rates(struct allowance *p, const struct use *use)
 {
-	if (rate_in_use(&p->bits))
-		rate_take(&p->bits, (uint64_t)(use->bytes - use->unrated_bytes) * 8);
-	if (rate_in_use(&p->packets))
-		rate_take(&p->packets, use->packets - use->unrated_packets);
+	rates_take(&p->rates, use->packets - use->unrated_packets,
+		   (uint64_t)(use->bytes - use->unrated_bytes) * 8);
 }
 
 /* Moves a VM that was charged to its new place. */
@@ -458,15 +441,27 @@ void sched_charge(struct sched *s, uint16_t vm, uint64_t now, const struct use *
 	replace_tenant(s, a->tenant);
 }
 
-void sched_hold(struct sched *s, uint16_t vm, uint64_t until)
+bool sched_hold(struct sched *s, uint16_t vm, uint64_t until)
 {
 	struct account *a = &s->vm[vm];
 
 	if (!a->is_awake || a->place == PLACE_PARKED)
-		return;
+		return false;
 	sched_unplace(s, vm);
 	a->place = PLACE_PARKED;
 	heap_add(&s->events, vm, until);
+	return true;
+}
+
+void sched_release(struct sched *s, uint16_t vm, uint64_t now)
+{
+	if (s->vm[vm].place != PLACE_PARKED)
+		return;
+	advance(s, now);
+	refill_capped(s, &s->vm[vm]);
+	s->vm[vm].waiting_since = s->now;
+	sched_unplace(s, vm);
+	sched_place(s, vm);
 }
 
 void sched_charge_instead(struct sched *s, uint16_t vm, uint64_t used_tsc)
@@ -509,14 +504,6 @@ void sched_tick(struct sched *s, uint64_t now)
 	run_events(s);
 }
 
-static void cut_to_rates(const struct allowance *p, struct sched_limits *l)
-{
-	if (rate_in_use(&p->bits) && p->bits.level / 8 < (int64_t)l->bytes)
-		l->bytes = p->bits.level >= 8 ? (uint64_t)p->bits.level / 8 : 1;
-	if (rate_in_use(&p->packets) && p->packets.level < (int64_t)l->packets)
-		l->packets = p->packets.level >= 1 ? (uint64_t)p->packets.level : 1;
-}
-
 struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t left_tsc)
 {
 	const struct account *a = &s->vm[vm];
@@ -530,8 +517,8 @@ struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t lef
 		l = (struct sched_limits){c.packets, c.bytes, c.descs};
 	}
 	if (is_rated && s->mode != SCHED_MODE_NONE) {
-		cut_to_rates(&a->allowance, &l);
-		cut_to_rates(t, &l);
+		rates_cut(&a->allowance.rates, &l.packets, &l.bytes);
+		rates_cut(&t->rates, &l.packets, &l.bytes);
 	}
 	return l;
 }

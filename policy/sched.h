@@ -80,8 +80,12 @@ void sched_interrupted(struct sched *s, uint64_t now);
 void sched_charge(struct sched *s, uint16_t vm, uint64_t now, const struct use *use, bool more);
 
 /* Parks a VM whose work cannot be done before `until`. Others are served meanwhile, and the time
- * does not count as waiting. To be called after sched_charge. [worker] */
-void sched_hold(struct sched *s, uint16_t vm, uint64_t until);
+ * does not count as waiting. To be called after sched_charge. False, and nothing is done, for one
+ * that has no work, or that a limit holds back already. [worker] */
+bool sched_hold(struct sched *s, uint16_t vm, uint64_t until);
+
+/* Ends what sched_hold began, since the VM has other work now. [worker] */
+void sched_release(struct sched *s, uint16_t vm, uint64_t now);
 
 /* Bills a part of the service in progress to another VM, `vm`. The VM that is being served does not
  * pay for that part, and its cost model does not learn from it. [worker] */

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIN_DEBT_US      1000
-#define PACKET_BYTES     (64u << 10)
-#define RATES_PER_SECOND 100 /* rate limits save up a hundredth of a second */
+#define MIN_DEBT_US 1000
 
 static const char *const mode_names[SCHED_MODE_COUNT] = {
 #define X(name, text) [SCHED_MODE_##name] = text,
@@ -65,8 +63,7 @@ static int64_t credit_cap(const struct allowance *p)
 static void allowance_set(struct sched *s, struct allowance *p, const struct budget *b)
 {
 	int64_t debt = (int64_t)s->debt_tsc;
-	uint64_t bits = max_u64(b->rate_bps / RATES_PER_SECOND, PACKET_BYTES * 8);
-	uint64_t packets = max_u64(b->rate_pps / RATES_PER_SECOND, COST_MAX_PACKETS);
+	const struct rates_conf rates = {b->rate_bps, b->rate_pps};
 
 	s->credit_room -= credit_cap(p);
 	s->n_guarantees -= rate_in_use(&p->credit);
@@ -76,11 +73,8 @@ static void allowance_set(struct sched *s, struct allowance *p, const struct bud
 		 -debt, s->now);
 	rate_set(&p->limit, b->limit_percent < 100 ? b->limit_percent : 0, 100,
 		 (int64_t)s->slice_tsc, -debt, s->now);
-	/* The floors of the rates are the most that a burst can exceed what was left by. */
-	rate_set(&p->bits, b->rate_bps, s->tsc_hz, (int64_t)bits,
-		 -(int64_t)(COST_MAX_BYTES + PACKET_BYTES) * 8, s->now);
-	rate_set(&p->packets, b->rate_pps, s->tsc_hz, (int64_t)packets, -COST_MAX_PACKETS, s->now);
-	p->is_rated = rate_in_use(&p->bits) || rate_in_use(&p->packets);
+	rates_set(&p->rates, &rates, s->tsc_hz, s->now);
+	p->is_rated = rates_in_use(&p->rates);
 	p->is_gated = p->is_rated || rate_in_use(&p->limit);
 	s->credit_room += credit_cap(p);
 	s->n_guarantees += rate_in_use(&p->credit);

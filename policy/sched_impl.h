@@ -16,6 +16,7 @@
 #include "policy/cost.h"
 #include "policy/heap.h"
 #include "policy/rate.h"
+#include "policy/rates.h"
 #include "policy/sched.h"
 
 /* Ids in the ring and in the heap of events: VMs, then tenants. */
@@ -44,12 +45,11 @@ struct allowance {
 	uint64_t inv_weight; /* VTIME_ONE / weight */
 	uint64_t vtime;
 	uint64_t vtime_tsc; /* when it was last set */
-	bool is_gated;      /* has `limit`, `bits` or `packets` in use */
-	bool is_rated;      /* has `bits` or `packets` in use */
+	bool is_gated;      /* has `limit` or `rates` in use */
+	bool is_rated;      /* has `rates` in use */
 	struct rate credit;
 	struct rate limit;
-	struct rate bits;
-	struct rate packets;
+	struct rates rates;
 };
 
 struct account {
