@@ -11,6 +11,8 @@
 #include "control/mailbox.h"
 #include "control/security.h"
 #include "vswitch/attach.h"
+#include "vswitch/rate_hold.h"
+#include "vswitch/stage.h"
 
 struct port *port_find(struct vswitch *sw, const char *name)
 {
@@ -245,6 +247,14 @@ static void clear_counters(struct worker *w, void *arg)
 	memset(&w->counters[port->vport.id], 0, sizeof(w->counters[0]));
 }
 
+static void put_rates(struct port *port, const struct rates_conf *rates, uint64_t tsc_hz,
+		      uint64_t now)
+{
+	port->rates = *rates;
+	rates_set(&port->vport.rates, rates, tsc_hz, now);
+	port->vport.is_rated = rates_in_use(&port->vport.rates);
+}
+
 static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
 {
 	int slot = switch_free_slot((void *const *)sw->port_slot, MAX_PORTS);
@@ -273,6 +283,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->vport.worker = port->vm->worker;
 	atomic_store(&port->vport.mac_limit, conf->mac_limit);
 	pps_set(&port->vport.floods, conf->bum_pps);
+	put_rates(port, &conf->rates, sw->sched.tsc_hz, 0);
 	port->sources = conf->sources;
 	atomic_store(&port->vport.guard, guard);
 	port_set_stages(port);
@@ -371,6 +382,27 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e)
 
 /* --- changes -----------------------------------------------------------------------------------
  */
+
+struct rates_call {
+	struct port *port;
+	const struct rates_conf *rates;
+};
+
+/* Runs between services. A VM that the rates of before held back looks at the new ones. */
+static void change_rates(struct worker *w, void *arg)
+{
+	struct rates_call *c = arg;
+
+	put_rates(c->port, c->rates, w->tsc_hz, worker_now(w));
+	rate_release(w, c->port->vport.vm);
+}
+
+void port_set_rates(struct port *port, const struct rates_conf *rates)
+{
+	struct rates_call c = {port, rates};
+
+	worker_call(port->vport.worker, change_rates, &c);
+}
 
 struct move_call {
 	struct port *port;

@@ -54,6 +54,8 @@ json_t *port_conf_to_json(const struct port *port)
 	json_object_set_new(o, "queue_pairs", json_integer(port->conf.max_pairs));
 	json_object_set_new(o, "mac_limit", json_integer(atomic_load(&port->vport.mac_limit)));
 	json_object_set_new(o, "bum_pps", json_integer(atomic_load(&port->vport.floods.limit)));
+	json_object_set_new(o, "rate_bps", json_integer((json_int_t)port->rates.bps));
+	json_object_set_new(o, "rate_pps", json_integer((json_int_t)port->rates.pps));
 	sources_to_json(o, &port->sources);
 	json_object_set_new(o, "offloads",
 			    json_string(vdev_net_offloads_text(port->conf.offloads)));
@@ -121,6 +123,7 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.queue_pairs = (uint16_t)p->queue_pairs,
 		.mac_limit = (uint32_t)p->mac_limit,
 		.bum_pps = (uint32_t)p->bum_pps,
+		.rates = {p->rate_bps, p->rate_pps},
 		.offloads = (enum vdev_net_offloads)p->offloads,
 		.coalesces = p->coalesce == RPC_SWITCHED_ON,
 		.security_groups = p->security_groups,
@@ -138,6 +141,17 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		return NULL;
 	refused_forget(ctx->refused, "port_create", p->name);
 	return port_to_json(port);
+}
+
+static void set_rates(struct port *port, const struct rpc_port_set *p)
+{
+	struct rates_conf rates = port->rates;
+
+	if (p->has_rate_bps)
+		rates.bps = p->rate_bps;
+	if (p->has_rate_pps)
+		rates.pps = p->rate_pps;
+	port_set_rates(port, &rates);
 }
 
 /* The move is the only step that can be refused once the address is checked, so it comes first: a
@@ -179,6 +193,8 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
 	if (p->has_bum_pps)
 		pps_set(&port->vport.floods, (uint32_t)p->bum_pps);
+	if (p->has_rate_bps || p->has_rate_pps)
+		set_rates(port, p);
 	if (p->has_coalesce)
 		atomic_store(&port->vport.coalesces, p->coalesce == RPC_SWITCHED_ON);
 	return port_to_json(port);

@@ -8,6 +8,7 @@
 
 #include "ring/sigbus.h"
 #include "vswitch/backlog.h"
+#include "vswitch/rate_hold.h"
 #include "vswitch/reply.h"
 #include "vswitch/stage.h"
 #include "vswitch/staging.h"
@@ -28,6 +29,7 @@ static void end_floods(struct backlog *b)
 void detach_vm(struct worker *w, uint16_t vm)
 {
 	end_floods(&w->backlog[vm]);
+	rate_forget_hold(w, vm);
 	memset(&w->service[vm], 0, sizeof(w->service[vm]));
 	TAILQ_INIT(&w->service[vm].sources);
 }

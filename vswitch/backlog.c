@@ -7,6 +7,7 @@
 #include <rte_ring_elem.h>
 
 #include "pkt/pkt.h"
+#include "vswitch/rate_hold.h"
 
 static void append(struct worker *w, const struct job *job)
 {
@@ -60,6 +61,8 @@ unsigned backlog_accept(struct worker *w, unsigned max)
 	for (; n < max && rte_ring_dequeue_elem(w->jobs, &job, sizeof(job)) == 0; n++) {
 		append(w, &job);
 		sched_wake(w->sched, job.vm, w->ledger.last_tsc);
+		if (unlikely(w->n_rate_held > 0))
+			rate_release(w, job.vm);
 	}
 	return n;
 }

@@ -2,8 +2,10 @@
 /* Looking for work in guests' transmit rings. */
 #include "vswitch/poll.h"
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 
+#include "vswitch/rate_hold.h"
 #include "vswitch/stage.h"
 
 /* Rings that a busy worker looks at per interval, round robin. Each ring's index is a cache line
@@ -11,10 +13,14 @@
  * time. */
 #define RINGS_PER_INTERVAL 16
 
-static void poll_ring(struct worker *w, const struct polled *p)
+bool poll_ring(struct worker *w, const struct polled *p)
 {
-	if (virtq_pending(p->tx) > 0)
-		sched_wake(w->sched, p->vm, worker_now(w));
+	if (virtq_pending(p->tx) == 0)
+		return false;
+	sched_wake(w->sched, p->vm, worker_now(w));
+	if (unlikely(w->n_rate_held > 0))
+		rate_release_ready(w, p->vm);
+	return true;
 }
 
 void poll_guaranteed(struct worker *w)

@@ -13,4 +13,7 @@ void poll_rings(struct worker *w, uint64_t interval_tsc);
 /* The same for the rings of VMs with a guarantee only. [worker] */
 void poll_guaranteed(struct worker *w);
 
+/* Looks for work in one ring. Whether it has packets. [worker] */
+bool poll_ring(struct worker *w, const struct polled *p);
+
 #endif

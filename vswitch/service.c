@@ -17,6 +17,7 @@
 #include "vswitch/jobs.h"
 #include "vswitch/notify.h"
 #include "vswitch/poll.h"
+#include "vswitch/rate_hold.h"
 #include "vswitch/stage.h"
 #include "vswitch/staging.h"
 
@@ -47,9 +48,24 @@ static uint32_t count_ring_drops(struct port_counters *c, const struct net_taken
 	return n;
 }
 
-/* The VM's next transmit ring with something in it, round robin; NULL when there is none. */
-static const struct source *next_ring(struct service *s)
+/* Whether the port's rates hold its packets back. Notes until when, if others' are not held back
+ * for less. */
+static bool is_held_back(const struct worker *w, struct service *s, struct vport *port)
 {
+	uint64_t ready = rates_wait(&port->rates, worker_now(w), 0);
+
+	if (ready == 0)
+		return false;
+	if (s->hold_until == 0 || (int64_t)(ready - s->hold_until) < 0)
+		s->hold_until = ready;
+	return true;
+}
+
+/* The VM's next transmit ring with something in it that may be sent, round robin; NULL when there
+ * is none. */
+static const struct source *next_ring(const struct worker *w, struct service *s)
+{
+	s->hold_until = 0;
 	for (uint16_t i = 0; i < s->n_sources; i++) {
 		struct source *src = TAILQ_FIRST(&s->sources);
 
@@ -57,8 +73,12 @@ static const struct source *next_ring(struct service *s)
 			TAILQ_REMOVE(&s->sources, src, link);
 			TAILQ_INSERT_TAIL(&s->sources, src, link);
 		}
-		if (virtq_pending(&src->tx->q) > 0)
+		if (virtq_pending(&src->tx->q) == 0)
+			continue;
+		if (likely(!src->port->is_rated) || !is_held_back(w, s, src->port)) {
+			s->hold_until = 0;
 			return src;
+		}
 	}
 	return NULL;
 }
@@ -100,30 +120,43 @@ static void discard(struct worker *w, struct batch *b)
 	finish(w, b, 0);
 }
 
+/* The limits of a burst from a port. */
+static struct net_limits burst_limits(struct worker *w, uint16_t vm, const struct vport *port,
+				      uint64_t left_tsc)
+{
+	struct sched_limits most = sched_burst(w->sched, vm, left_tsc);
+
+	if (unlikely(port->is_rated))
+		rates_cut(&port->rates, &most.packets, &most.bytes);
+	return (struct net_limits){(uint16_t)most.packets, (uint32_t)most.bytes,
+				   (uint32_t)most.descs, &w->deadline};
+}
+
 /* Takes a burst from the VM's next ring into the batch, and decides about its packets. False when
- * all rings of the VM are empty. */
+ * no ring of the VM has packets that may be sent. */
 static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
 {
 	struct service *s = &w->service[vm];
-	const struct source *src = next_ring(s);
+	const struct source *src = next_ring(w, s);
 	struct net_taken taken = {0};
 	struct batch *b = w->batch;
 	struct net_limits limits;
-	struct sched_limits most;
+	uint32_t n;
 
 	if (!src)
 		return false;
-	most = sched_burst(w->sched, vm, left_tsc);
-	limits = (struct net_limits){(uint16_t)most.packets, (uint32_t)most.bytes,
-				     (uint32_t)most.descs, &w->deadline};
+	limits = burst_limits(w, vm, src->port, left_tsc);
 	b->from = src->port;
 	b->pair = src->pair;
 	b->next = 0;
 	b->n = net_dequeue(src->tx, s->pool, w->lent, b->pkt, &limits, &taken);
 	/* Dropped packets count too: their cost is learned, and they count against a rate limit. */
-	use->packets += b->n + count_ring_drops(&w->counters[src->port->id], &taken);
+	n = b->n + count_ring_drops(&w->counters[src->port->id], &taken);
+	use->packets += n;
 	use->bytes += taken.bytes;
 	use->descs += taken.descs;
+	if (unlikely(src->port->is_rated))
+		rates_take(&src->port->rates, n, (uint64_t)taken.bytes * 8);
 	if (unlikely(b->n == 0 && taken.no_mbuf > 0))
 		s->hold_us = NO_BUFFER_HOLD_US;
 	if (unlikely(src->port->pairs[src->pair].tx_discard))
@@ -185,6 +218,23 @@ static void serve_backlog(struct worker *w, uint16_t vm, struct use *use)
 	add_unrated(use, packets, bytes);
 }
 
+/* Takes packets from rings and forwards them. False when there is nothing left to do, true also
+ * when what is left has to wait for the ports' rates. */
+static bool serve_net(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
+{
+	struct service *s = &w->service[vm];
+
+	if (w->batch->next == w->batch->n && !take(w, vm, left_tsc, use)) {
+		if (unlikely(w->wire && w->wire->staging[vm].n > 0)) {
+			s->hold_until = 0;
+			return true;
+		}
+		return s->hold_until != 0;
+	}
+	forward_part(w);
+	return true;
+}
+
 /* One part of a service. False when the VM has nothing left. */
 static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
 {
@@ -199,10 +249,7 @@ static bool serve_part(struct worker *w, uint16_t vm, uint64_t left_tsc, struct 
 		add_unrated(use, packets, bytes);
 		return true;
 	case SOURCE_NET:
-		if (w->batch->next == w->batch->n && !take(w, vm, left_tsc, use))
-			return w->wire && w->wire->staging[vm].n > 0;
-		forward_part(w);
-		return true;
+		return serve_net(w, vm, left_tsc, use);
 	}
 	return false;
 }
@@ -213,15 +260,19 @@ static void put_back(struct worker *w, struct use *use)
 {
 	struct batch *b = w->batch;
 	uint16_t n = RTE_MIN((uint16_t)(b->n - b->next), w->lent->n), first = b->next;
+	uint32_t packets = n, bytes = 0;
 
 	use->packets -= n;
 	use->descs -= net_untake(&b->from->pairs[b->pair].tx, w->lent, n);
 	for (; n > 0; n--) {
 		struct rte_mbuf *m = b->pkt[--b->n].m;
 
-		use->bytes -= rte_pktmbuf_pkt_len(m);
+		bytes += rte_pktmbuf_pkt_len(m);
 		pkt_free(m);
 	}
+	use->bytes -= bytes;
+	if (unlikely(b->from->is_rated))
+		rates_return(&b->from->rates, packets, (uint64_t)bytes * 8);
 	if (b->next < b->n) {
 		forward_put_off(w, b);
 		finish(w, b, first);
@@ -252,7 +303,9 @@ static uint64_t burst_tsc(const struct worker *w, const struct sched_grant *g, u
  * the part before; for a new burst the scheduler predicts it. */
 static bool fits(const struct worker *w, const struct sched_grant *g, uint64_t used, uint64_t part)
 {
-	if (used >= g->slice_tsc || w->service[g->vm].hold_us > 0)
+	const struct service *s = &w->service[g->vm];
+
+	if (used >= g->slice_tsc || s->hold_us > 0 || s->hold_until != 0)
 		return false;
 	if (w->batch->next < w->batch->n)
 		return part <= g->slice_tsc - used;
@@ -267,6 +320,8 @@ void serve(struct worker *w, const struct sched_grant *g)
 
 	w->deadline.until = start + g->slice_tsc;
 	w->service[g->vm].hold_us = 0;
+	w->service[g->vm].hold_until = 0;
+	rate_forget_hold(w, g->vm);
 	if (unlikely(w->interrupted()))
 		sched_interrupted(w->sched, start);
 	do {
@@ -289,4 +344,6 @@ void serve(struct worker *w, const struct sched_grant *g)
 	if (unlikely(w->service[g->vm].hold_us > 0))
 		sched_hold(w->sched, g->vm,
 			   worker_now(w) + w->tsc_hz / 1000000 * w->service[g->vm].hold_us);
+	if (unlikely(w->service[g->vm].hold_until != 0))
+		rate_hold(w, g->vm, w->service[g->vm].hold_until);
 }

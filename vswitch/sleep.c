@@ -8,6 +8,7 @@
 
 #include <rte_ring.h>
 
+#include "vswitch/poll.h"
 #include "vswitch/stage.h"
 #include "vswitch/ingress.h"
 
@@ -27,12 +28,10 @@ static uint64_t enable_kicks(struct worker *w)
 	for (uint16_t i = 0; i < w->n_polled; i++) {
 		const struct polled *p = &w->polled[i];
 
-		if (virtq_pending(p->tx) > 0) {
-			sched_wake(w->sched, p->vm, worker_now(w));
+		if (poll_ring(w, p))
 			waiting = true;
-		} else if (virtq_kick_enable(p->tx, true)) {
+		else if (virtq_kick_enable(p->tx, true))
 			return 0;
-		}
 	}
 	next = sched_next_tsc(w->sched);
 	return waiting && next == UINT64_MAX ? 0 : next;

@@ -11,6 +11,7 @@
 #include "tcp/coalesce.h"
 #include "vhost/net_hdr.h"
 #include "vswitch/outbox.h"
+#include "vswitch/rate_hold.h"
 #include "vswitch/stage.h"
 
 /* Packets that one step of a purge looks at. */
@@ -69,6 +70,8 @@ static enum drop_reason append(struct worker *w, const struct staged *s)
 	mark_congestion(list, s);
 	link_last(wire, list, use_node(wire, s));
 	sched_wake(w->sched, s->vm, worker_now(w));
+	if (unlikely(w->n_rate_held > 0))
+		rate_release(w, s->vm);
 	return DROP_COUNT;
 }
 

@@ -12,6 +12,7 @@
 #include "policy/guard.h"
 #include "policy/pps.h"
 #include "policy/rate.h"
+#include "policy/rates.h"
 #include "vhost/vdev_net.h"
 #include "vswitch/fdb.h"
 #include "vswitch/limits.h"
@@ -101,7 +102,9 @@ struct vport {
 	uint16_t n_pairs;
 	uint16_t n_rx; /* number of enabled receive rings, listed in rx_queue */
 	uint16_t rx_queue[MAX_PAIRS];
+	bool is_rated; /* has `rates`, of what its guest sends */
 	struct source source[MAX_PAIRS];
+	struct rates rates;
 	struct rate answers;   /* bucket of answers to its packets (vswitch/reply.h), */
 	struct rate questions; /* and of those to its questions about neighbours */
 

@@ -42,8 +42,11 @@ struct service {
 	struct rte_mempool *pool;            /* mbufs for its packets; no other VM can exhaust it */
 	TAILQ_HEAD(sources, source) sources; /* rings of its attached ports, the next one first */
 	uint16_t n_sources;
-	uint16_t hold_us; /* the last service found work that has to wait for so long: for buffers
-			     of its own, or for an uplink. 0: none */
+	bool is_rate_held; /* until one of its ports may send (vswitch/rate_hold.h) */
+	uint16_t hold_us;  /* the last service found work that has to wait for so long: for buffers
+			      of its own, or for an uplink. 0: none */
+	uint64_t hold_until; /* in the current service: all its packets wait for their ports' rates
+				until then; 0: they do not */
 	struct conntrack *connections; /* of ports in security groups; NULL: there are none */
 };
 
@@ -60,6 +63,7 @@ struct worker {
 	uint16_t n_polled;
 	struct polled *guaranteed; /* [MAX_RINGS]: of those, the ones of VMs with a guarantee */
 	uint16_t n_guaranteed;
+	uint16_t n_rate_held; /* VMs that are held because of their ports' rates */
 	uint16_t next_polled; /* index of the next ring to look at; may be past the last */
 	uint16_t n_unwatched; /* rings whose kicks epoll cannot watch: no sleep then */
 	bool kicks_enabled;   /* guests were asked to kick */
