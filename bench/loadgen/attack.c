@@ -36,6 +36,8 @@ static const struct attack_kind kinds[] = {
 	{"broadcast", flood_prepare_broadcast, flood_step, "64 B broadcasts"},
 	{"unknown", flood_prepare_unknown, flood_step, "64 B packets to addresses nobody has"},
 	{"macs", flood_prepare_macs, flood_step, "64 B packets to `macs` addresses in turn"},
+	{"flows", flood_prepare_flows, flood_step_flows,
+	 "64 B packets to its pair in `flows` flows; 0: each with random addresses and ports"},
 	{"malformed", flood_prepare_malformed, flood_step, "descriptors wrong in five ways"},
 	{"mixed", flood_prepare_mixed, flood_step, "small, large, long and broadcast in turn"},
 	{"alternate", flood_prepare_alternate, flood_step_alternate,
@@ -209,6 +211,7 @@ struct attack *attack_open(const struct vm_spec *spec, uint16_t vm, uint64_t hz,
 	/* VMs attack in pairs. */
 	a->peer = spec->peer < MAX_VMS ? spec->peer : vm ^ 1u;
 	a->macs = spec->macs;
+	a->flows = spec->flows;
 	a->interval_tsc = spec->rate > 0 ? (uint64_t)((double)hz / spec->rate) : 0;
 	strcpy(a->socket, spec->socket);
 	a->kind = find_kind(spec->attack);

@@ -38,6 +38,7 @@ struct attack {
 	uint32_t rng;
 	uint16_t peer;  /* whom it sends to */
 	uint16_t macs;  /* flood: addresses that it sends to */
+	uint32_t flows; /* flood: flows that it sends in turn; 0: each packet is of a random one */
 	uint32_t phase; /* flood: where in its pattern it is */
 	uint16_t vm;
 	uint8_t stage; /* of setting the device up */
@@ -70,6 +71,7 @@ void flood_prepare_chain(struct attack *a);
 void flood_prepare_broadcast(struct attack *a);
 void flood_prepare_unknown(struct attack *a);
 void flood_prepare_macs(struct attack *a);
+void flood_prepare_flows(struct attack *a);
 void flood_prepare_malformed(struct attack *a);
 void flood_prepare_mixed(struct attack *a);
 void flood_prepare_alternate(struct attack *a);
@@ -78,6 +80,7 @@ void flood_prepare_balloon(struct attack *a);
 void flood_step(struct attack *a);
 void flood_step_one(struct attack *a);
 void flood_step_alternate(struct attack *a);
+void flood_step_flows(struct attack *a);
 void flood_step_sink(struct attack *a);
 void flood_step_balloon(struct attack *a);
 void flood_step_balloon_sink(struct attack *a);

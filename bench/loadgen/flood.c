@@ -36,6 +36,7 @@
 #define SINK_TIMES 8
 #define MACS_SIZE  128u
 #define MOST_MACS  16384 /* places of packets of attack `macs` */
+#define FLOW_BURST 64    /* flows: packets that a step writes, at most */
 #define CHEAP_RUN  4096  /* alternate: packets of each kind in a row */
 #define DEAR_RUN   64
 #define GIVEN_AWAY 256 /* balloon: pages, each with the end of one packet */
@@ -218,6 +219,50 @@ void flood_prepare_macs(struct attack *a)
 	offer_tx(a);
 }
 
+/* Gives the header of a flow: that of number 0 is as all our frames' are, others have random
+ * addresses and ports. */
+static void set_flow(union frame_hdr *h, uint32_t flow)
+{
+	uint64_t x = flow * 0x9E3779B97F4A7C15ULL;
+
+	if (flow == 0)
+		return;
+	x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9ULL;
+	h->udp.ip.src_addr = (rte_be32_t)(x >> 32);
+	h->udp.ip.dst_addr = (rte_be32_t)x;
+	x = (x ^ x >> 27) * 0x94D049BB133111EBULL;
+	h->udp.udp.src_port = (rte_be16_t)(x >> 48);
+	h->udp.udp.dst_port = (rte_be16_t)(x >> 32);
+}
+
+/* Writes packet i of the ring anew, whether its flow is another one or not: what differs between
+ * one flow and many is then nothing but the headers. */
+static void write_flow(struct attack *a, uint16_t i)
+{
+	uint32_t flow = a->flows ? a->phase++ % a->flows : attack_random(a);
+	uint8_t *at = a->area + (size_t)(i % MOST_MACS) * MACS_SIZE;
+	struct rte_ether_addr to = frame_mac(a->peer);
+	union frame_hdr h;
+
+	frame_template(&h, a->vm, &to, a->peer, UINT32_MAX, 0, false);
+	set_flow(&h, flow);
+	frame_write_plain(at + vhost_fe_hdr_len(&a->fe), &h, 64, false);
+}
+
+void flood_prepare_flows(struct attack *a)
+{
+	uint32_t hdr_len = (uint32_t)vhost_fe_hdr_len(&a->fe);
+
+	for (uint16_t i = 0; i < attack_tx(a)->size; i++) {
+		uint8_t *at = a->area + (size_t)(i % MOST_MACS) * MACS_SIZE;
+
+		memset(at, 0, hdr_len);
+		set_desc(a, i, at, hdr_len + 64, 0);
+		write_flow(a, i);
+	}
+	offer_tx(a);
+}
+
 /* Single descriptors of which none breaks the ring, one to each of its places. Switches that do not
  * mind the direction get broadcasts. */
 void flood_prepare_malformed(struct attack *a)
@@ -360,6 +405,19 @@ void flood_step_one(struct attack *a)
 
 	if (r->avail_at != full_at(r))
 		show(r, (uint16_t)(r->avail_at + 1));
+}
+
+/* Some packets more, as far as the ring has room. */
+void flood_step_flows(struct attack *a)
+{
+	struct driver_ring *r = attack_tx(a);
+	uint16_t room = (uint16_t)(full_at(r) - r->avail_at), n = RTE_MIN(room, FLOW_BURST);
+
+	if (room > r->size)
+		return; /* the device has used more than there was */
+	for (uint16_t i = 0; i < n; i++)
+		write_flow(a, (uint16_t)((r->avail_at + i) % r->size));
+	show(r, (uint16_t)(r->avail_at + n));
 }
 
 void flood_step_alternate(struct attack *a)

@@ -37,6 +37,7 @@ static const struct key vm_keys[] = {
 	{"rate", K_DOUBLE, FIELD(vm_spec, rate), 0, 1e9},
 	{"peer", K_U16, FIELD(vm_spec, peer), 0, MAX_VMS - 1},
 	{"macs", K_U16, FIELD(vm_spec, macs), 1, 32768},
+	{"flows", K_U32, FIELD(vm_spec, flows), 0, 1u << 30},
 	{"rx_rate", K_DOUBLE, FIELD(vm_spec, rx_rate), 0, 1e9},
 	{"look_us", K_DOUBLE, FIELD(vm_spec, look_us), 0, 1e6},
 	{"address", K_STR, FIELD(vm_spec, address), 0, 0},

@@ -39,6 +39,7 @@ struct vm_spec {
 	double rate;      /* attack steps a second */
 	uint16_t peer;    /* whom it attacks; MAX_VMS: its neighbour */
 	uint16_t macs;    /* attack `macs`: addresses that it sends to */
+	uint32_t flows;   /* attack `flows`: how many; 0: as many as there are packets */
 	double rx_rate;   /* of a wire: packets that it takes in a second; 0: no limit */
 	double look_us;   /* of a wire: time from one look at what came in to the next */
 	char address[16]; /* IPv4: of the remote's host, and of the VTEP that a wire leads to, */
