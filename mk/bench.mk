@@ -4,7 +4,7 @@
 LOADGEN_SRCS := $(wildcard bench/loadgen/*.c) base/preempt.c $(addprefix tests/fake/,vhost_fe.c driver_ring.c bad_chain.c)
 LOADGEN_OBJS := $(LOADGEN_SRCS:%.c=$(BUILD)/obj/%.o)
 LOADGEN := $(BUILD)/bench/loadgen
-SCENARIOS := switch tcp density latency idle integrity memory isolation shares overhead efficiency tunnel
+SCENARIOS := switch tcp density latency idle integrity memory isolation shares overhead efficiency tunnel policy
 
 $(LOADGEN): $(LOADGEN_OBJS)
 	@mkdir -p $(@D)
@@ -20,13 +20,15 @@ $(TURN): bench/turn/main.c $(LIB) $(FAKES) | $(BUILD)/gen/rpc_schema.h
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(TURN_WRAPS) $(FAKES) $(LIB) $(LDLIBS) -lcmocka
 
+SECURITY := $(BUILD)/bench/policy/security
+
 .PHONY: bench-security
-bench-security: $(BUILD)/bench/policy/security ## Measure what judging a packet by security groups costs
+bench-security: $(SECURITY) ## Measure what judging a packet by security groups costs
 	@$<
 
 # What scenarios run beside the daemon.
 .PHONY: loadgen
-loadgen: $(LOADGEN) $(TURN)
+loadgen: $(LOADGEN) $(TURN) $(SECURITY)
 
 .PHONY: bench-turn
 bench-turn: $(TURN) ## Measure a packet in whole turns of one process, with everything in the cache
@@ -43,7 +45,7 @@ bench-filter: $(BUILD)/bench/policy/filter ## Measure compiled rules of security
 	@$<
 
 # The loop tier tests them.
-loop-bins: $(LOADGEN) $(TURN)
+loop-bins: $(LOADGEN) $(TURN) $(SECURITY)
 
 # A quick run's page stays in the build folder: docs/ has full ones only. What one scenario could not measure
 # does not keep the others from being measured.

@@ -6,6 +6,9 @@
  * changes of a cycle or two apart, which floods between processes do not. Prints cycles of the TSC:
  * the lowest but for a thousandth, and the median.
  *
+ * UDP goes from guest to guest besides with a guard on the sender's port, and with both in security
+ * groups, of an established connection (bench/scenarios/policy.py).
+ *
  * A way that is named bare is the same way without the tunnel: vxlan_encap() and origin_unwrap(),
  * of which the linker makes calls of ours (mk/bench.mk), then leave the packet as it is. What both
  * differ by is what the tunnel adds (bench/scenarios/tunnel.py). */
@@ -25,6 +28,11 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include "pkt/compose.h"
+#include "policy/conntrack.h"
+#include "policy/filter.h"
+#include "policy/guard.h"
+#include "policy/security.h"
 #include "tests/fake/eal.h"
 #include "tests/fake/inner_frame.h"
 #include "tests/fake/scene.h"
@@ -40,6 +48,9 @@
 #define SEGMENT      1400 /* bytes of payload of a bulk flow */
 #define UDP_HEADERS  42   /* Ethernet, IPv4 and UDP */
 #define OUTER_SUM_AT 40
+
+#define UDP_PORT         1024
+#define MOST_CONNECTIONS 64
 
 static uint64_t cycles[MOST_LOADS]; /* of each load of packets */
 static unsigned n_loads = MOST_LOADS;
@@ -155,6 +166,147 @@ static void measure_plain(void **state)
 	scene_introduce(s, 1);
 	take_plain(&way);
 	measure(&way);
+}
+
+/* --- policy -------------------------------------------------------------------------------------
+ */
+
+static uint8_t udp[128]; /* what guest 0 sends to guest 1 */
+static uint32_t udp_len;
+
+/* A packet of the connection, from either end. */
+static uint32_t write_udp(unsigned from, unsigned to, uint8_t bytes[128])
+{
+	struct pkt_fields f = {
+		.is_ip = true,
+		.src.bytes = {10, 0, 0, (uint8_t)from},
+		.dst.bytes = {10, 0, 0, (uint8_t)to},
+		.protocol = IPPROTO_UDP,
+		.src_port = UDP_PORT,
+		.dst_port = UDP_PORT,
+	};
+
+	scene_mac(from, f.src_mac);
+	scene_mac(to, f.dst_mac);
+	return pkt_compose(&f, bytes);
+}
+
+static void send_udp(const struct way *way, uint8_t tag)
+{
+	(void)tag;
+	scene_send_bytes(&way->s->guest[0], udp, udp_len);
+}
+
+static void measure_udp(struct scene *s, const char *name)
+{
+	const struct way way = {
+		.name = name,
+		.s = s,
+		.counter = &scene_counters(s, 0)->forwarded,
+		.send = send_udp,
+		.take = take_plain,
+	};
+
+	take_plain(&way);
+	measure(&way);
+}
+
+static void introduce_both(struct scene *s)
+{
+	scene_introduce(s, 0);
+	scene_introduce(s, 1);
+	udp_len = write_udp(0, 1, udp);
+}
+
+static void measure_udp_plain(void **state)
+{
+	introduce_both(*state);
+	measure_udp(*state, "udp");
+}
+
+/* A port that sends from its own MAC address only. */
+static void guard_port(struct vport *port, const struct guard *guard)
+{
+	atomic_store(&port->guard, guard);
+	atomic_fetch_or(&port->stages, 1u << STAGE_GUARD);
+}
+
+static void measure_udp_guarded(void **state)
+{
+	struct scene *s = *state;
+	struct guard guard = {.allow = GUARD_ALLOW_USUAL};
+	uint8_t mac[6];
+
+	introduce_both(s);
+	scene_mac(0, mac);
+	guard_add_mac(&guard, fdb_mac(mac));
+	guard_port(&s->guest[0].port, &guard);
+	measure_udp(s, "udp_guarded");
+	atomic_store(&s->guest[0].port.guard, NULL);
+}
+
+static void put_into_groups(struct scene_guest *g, struct security *security)
+{
+	struct service *service = &g->vm.worker->service[g->vm.id];
+
+	service->connections = conntrack_create(MOST_CONNECTIONS);
+	assert_non_null(service->connections);
+	atomic_store(&g->port.security, security);
+	atomic_fetch_or(&g->port.stages, 1u << STAGE_POLICY);
+}
+
+static void take_out_of_groups(struct scene_guest *g)
+{
+	struct service *service = &g->vm.worker->service[g->vm.id];
+
+	atomic_store(&g->port.security, NULL);
+	conntrack_destroy(service->connections);
+	service->connections = NULL;
+}
+
+/* Packets go both ways once, so that the connection is established at both ends. */
+static void establish(struct scene *s)
+{
+	uint8_t reply[128];
+	uint32_t len = write_udp(1, 0, reply);
+	uint64_t before[2] = {scene_counters(s, 0)->forwarded, scene_counters(s, 1)->forwarded};
+
+	scene_send_bytes(&s->guest[0], udp, udp_len);
+	scene_turns(s, 2);
+	scene_send_bytes(&s->guest[1], reply, len);
+	scene_turns(s, 2);
+	assert_int_equal(scene_counters(s, 0)->forwarded, before[0] + 1);
+	assert_int_equal(scene_counters(s, 1)->forwarded, before[1] + 1);
+	scene_receive_all(s);
+}
+
+/* Both ports are in groups, which allow UDP. */
+static void measure_udp_groups(void **state)
+{
+	static const struct filter_rule rule = {.is_allow = true,
+						.protocol = IPPROTO_UDP,
+						.last = UINT16_MAX,
+						.group = FILTER_NO_GROUP};
+	static _Atomic(struct filter_groups *) no_members;
+	struct filter *f = filter_create(&rule, 1, NULL);
+	struct scene *s = *state;
+	struct security security[2];
+
+	assert_non_null(f);
+	introduce_both(s);
+	for (unsigned i = 0; i < 2; i++) {
+		security[i] = (struct security){.egress = f,
+						.ingress = f,
+						.groups = &no_members,
+						.generation = 1,
+						.port = s->guest[i].port.id};
+		put_into_groups(&s->guest[i], &security[i]);
+	}
+	establish(s);
+	measure_udp(s, "udp_groups");
+	for (unsigned i = 0; i < 2; i++)
+		take_out_of_groups(&s->guest[i]);
+	filter_destroy(f);
 }
 
 /* --- without the tunnel -------------------------------------------------------------------------
@@ -432,11 +584,19 @@ static void bulk_from_wire_merged(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest all[] = {
-		SCENE_CASE(measure_plain),  WIRE_CASE(to_wire),
-		WIRE_CASE(to_wire_bare),    WIRE_CASE(to_wire_1400),
-		WIRE_CASE(to_wire_1400_v6), WIRE_CASE(from_wire),
-		WIRE_CASE(from_wire_sum),   WIRE_CASE(from_wire_bare),
-		WIRE_CASE(bulk_from_wire),  WIRE_CASE(bulk_from_wire_merged),
+		SCENE_CASE(measure_plain),
+		SCENE_CASE(measure_udp_plain),
+		SCENE_CASE(measure_udp_guarded),
+		SCENE_CASE(measure_udp_groups),
+		WIRE_CASE(to_wire),
+		WIRE_CASE(to_wire_bare),
+		WIRE_CASE(to_wire_1400),
+		WIRE_CASE(to_wire_1400_v6),
+		WIRE_CASE(from_wire),
+		WIRE_CASE(from_wire_sum),
+		WIRE_CASE(from_wire_bare),
+		WIRE_CASE(bulk_from_wire),
+		WIRE_CASE(bulk_from_wire_merged),
 	};
 	unsigned long n = argc == 2 ? strtoul(argv[1], NULL, 10) : MOST_LOADS;
 
