@@ -11,6 +11,7 @@ import time
 from machine import Refused, WORKER_CORE, all_cores
 from peers import command_line
 
+BATCH = 256  # calls at once
 TESTS = pathlib.Path(__file__).resolve().parents[2] / "tests"
 
 
@@ -85,6 +86,17 @@ class Stint:
         words = (f"{name}={value}" for name, value in params.items())
         self.commands.append(f"rpc> {command_line((method, *words), self.daemon.folder)}")
         self.call(method, **params)
+
+    def _call_often(self, method, calls):
+        """The same method, many times at once."""
+        requests = [{"jsonrpc": "2.0", "id": i, "method": method, "params": params} for i, params in enumerate(calls)]
+        for at in range(0, len(requests), BATCH):
+            answers = self.daemon.ask(requests[at:at + BATCH])
+            failed = [answer["error"] for answer in answers if "error" in answer]
+            if failed:
+                raise Refused(f"{method}: {failed[0]}")
+        if requests:
+            self.commands.append(f"rpc> {method}, {len(requests)} times")
 
     def call(self, method, **params):
         return self.daemon.call(method, **params)

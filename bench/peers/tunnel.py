@@ -23,7 +23,6 @@ THEIR_MAC = "02:53:ff:00:00:01"  # bench/loadgen/wire.c
 UNDERLAY_MTU = 1600
 MTU = 1500
 RING = 1024  # of the uplink
-BATCH = 256  # calls at once
 HOSTS = 256  # of OTHERS, at most
 TABLE_SIZE = 131072
 
@@ -131,17 +130,6 @@ class StintTunnel(Stint):
     def _add_flooded(self):
         self._call_often("network_add_remote", [{"network": f"{tenant}-net", "address": other_host(i)}
                                                 for tenant, n in self.flooded.items() for i in range(n)])
-
-    def _call_often(self, method, calls):
-        """The same method, many times at once."""
-        requests = [{"jsonrpc": "2.0", "id": i, "method": method, "params": params} for i, params in enumerate(calls)]
-        for at in range(0, len(requests), BATCH):
-            answers = self.daemon.ask(requests[at:at + BATCH])
-            failed = [answer["error"] for answer in answers if "error" in answer]
-            if failed:
-                raise Refused(f"{method}: {failed[0]}")
-        if requests:
-            self.commands.append(f"rpc> {method}, {len(requests)} times")
 
     def lost(self):
         """Packets to the wire that were dropped, and those from there by port, so far."""

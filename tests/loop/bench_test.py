@@ -25,6 +25,7 @@ from machine import Refused  # noqa: E402
 
 class Switch:
     ports = 2
+    socket = 'port-%d'
 
     def call(self, *_args, **_params):
         pass
@@ -229,11 +230,35 @@ def old_binaries_are_refused():
         assert not check(bench, top) and 'older than' in bench.said[0], bench.said
 
 
+def a_rate_out_of_reach_is_left_out():
+    class Held(Fake):
+        def play(self, switch, streams, on_start=None, on_end=None, **_options):
+            switch.counters = lambda: {'drop.receiver_ring_full': 9, 'drop.bad_descriptor': self.dropped}
+            on_start()
+            self.dropped += 3
+            on_end()
+            return Play({'total.rx_pps': 900_000.0, 'vm.1.rx_pps': 900_000.0, 'tsc_hz': 1e9}, self.cycles)
+
+    for cycles, rate, expected in ((1100.0, 1e6, None), (500.0, 1e6, 10), (1100.0, 0.9e6, 0), (1100.0, 0.45e6, 100)):
+        bench = Held('policy', None)
+        bench.dropped, bench.cycles = 1, cycles
+        error, lost = bench.module.measure_rate(bench, 'rate_pps', rate, 'small', 1)
+        assert lost == 3 and (error is expected or abs(error - expected) < 1e-9), (cycles, rate, error, lost)
+        assert any('left out' in text for text in bench.said) == (error is None), bench.said
+
+
+def judging_prints_what_is_read():
+    bench = Fake('policy', None)
+    bench.build = str(BUILD)
+    found = bench.module.judged(bench)
+    assert all(found[name] > 0 for name in bench.module.JUDGED), found
+
+
 def turns_deliver_what_they_are_measured_by():
     done = subprocess.run([BUILD / 'bench/turn', '100'], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    for way in ('64', 'to_wire', 'to_wire_bare', 'to_wire_1400', 'to_wire_1400_v6', 'from_wire', 'from_wire_sum',
-                'from_wire_bare'):
+    for way in ('64', 'udp', 'udp_guarded', 'udp_groups', 'to_wire', 'to_wire_bare', 'to_wire_1400', 'to_wire_1400_v6',
+                'from_wire', 'from_wire_sum', 'from_wire_bare'):
         for name in ('min', 'p50'):
             assert re.search(rf'^turn\.{way}\.cycles_{name} [1-9][\d.]* cycles/packet$', done.stdout, re.M), done.stdout
     bad = subprocess.run([BUILD / 'bench/turn', 'many'], capture_output=True, text=True, timeout=60)
@@ -245,4 +270,5 @@ if __name__ == '__main__':
                         efficiency_without_answers, answers_that_all_met_a_gap_are_answers,
                         sides_take_turns_and_only_one_runs,
                         a_generator_that_dies_is_one_clear_line,
-                        old_binaries_are_refused, turns_deliver_what_they_are_measured_by]))
+                        old_binaries_are_refused, a_rate_out_of_reach_is_left_out,
+                        judging_prints_what_is_read, turns_deliver_what_they_are_measured_by]))
