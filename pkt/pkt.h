@@ -75,6 +75,19 @@ static inline struct rte_mbuf *pkt_own(struct rte_mbuf *m, struct rte_mempool *p
 	return m;
 }
 
+/* The bytes that a packet will be on its way to the end: one to be cut into segments gets headers
+ * for each of them. [any] */
+static inline uint64_t pkt_sent_bytes(const struct rte_mbuf *m)
+{
+	uint64_t headers = (uint64_t)m->l2_len + m->l3_len + m->l4_len, segments;
+
+	if (likely(!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) || m->tso_segsz == 0 ||
+	    m->pkt_len <= headers)
+		return m->pkt_len;
+	segments = (m->pkt_len - headers + m->tso_segsz - 1) / m->tso_segsz;
+	return m->pkt_len + (segments - 1) * headers;
+}
+
 /* Releases a reference to a packet, lent or not. [worker] */
 static inline void pkt_free(struct rte_mbuf *m)
 {

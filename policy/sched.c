@@ -374,7 +374,7 @@ static void pay(struct sched *s, struct account *a, bool by_vm, bool by_tenant, 
 static void count_rates(struct allowance *p, const struct use *use)
 {
 	rates_take(&p->rates, use->packets - use->unrated_packets,
-		   (uint64_t)(use->bytes - use->unrated_bytes) * 8);
+		   ((uint64_t)use->bytes - use->unrated_bytes + use->header_bytes) * 8);
 }
 
 /* Moves a VM that was charged to its new place. */
@@ -528,6 +528,13 @@ bool sched_fits(const struct sched *s, uint16_t vm, uint64_t left_tsc)
 	if (s->mode != SCHED_MODE_TIME)
 		return true;
 	return left_tsc >= s->slice_tsc / LAST_BURST && cost_fits(&s->vm[vm].cost, left_tsc);
+}
+
+bool sched_is_rated(const struct sched *s, uint16_t vm)
+{
+	const struct account *a = &s->vm[vm];
+
+	return a->allowance.is_rated || s->tenant[a->tenant].allowance.is_rated;
 }
 
 bool sched_has_guarantee(const struct sched *s, uint16_t vm)

@@ -111,6 +111,9 @@ struct sched_limits sched_burst(const struct sched *s, uint16_t vm, uint64_t lef
  * predicted to exceed that, or when it is too little to be worth a burst. [worker] */
 bool sched_fits(const struct sched *s, uint16_t vm, uint64_t left_tsc);
 
+/* Whether the VM has rates, its own or its tenant's. [worker] */
+bool sched_is_rated(const struct sched *s, uint16_t vm);
+
 /* Whether the VM has a guarantee, its own or its tenant's, from which it is served while the
  * balance is positive. [worker] */
 bool sched_has_guarantee(const struct sched *s, uint16_t vm);

@@ -13,6 +13,8 @@ struct use {
 	uint32_t unrated_packets; /* of all: not to be counted against rates, as they were not sent
 				     by the VM, or counted when it sent them */
 	uint32_t unrated_bytes;
+	uint32_t header_bytes; /* that large packets get when they are cut into segments: they count
+				  against rates, too */
 };
 
 #endif

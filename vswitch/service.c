@@ -132,6 +132,18 @@ static struct net_limits burst_limits(struct worker *w, uint16_t vm, const struc
 				   (uint32_t)most.descs, &w->deadline};
 }
 
+/* Counts a burst of `n` packets against rates, as the bytes that it will be in segments. */
+static void count_rates(const struct batch *b, uint32_t n, uint32_t bytes, struct use *use)
+{
+	uint64_t more = 0;
+
+	for (uint16_t i = 0; i < b->n; i++)
+		more += pkt_sent_bytes(b->pkt[i].m) - b->pkt[i].m->pkt_len;
+	use->header_bytes += (uint32_t)more;
+	if (b->from->is_rated)
+		rates_take(&b->from->rates, n, (bytes + more) * 8);
+}
+
 /* Takes a burst from the VM's next ring into the batch, and decides about its packets. False when
  * no ring of the VM has packets that may be sent. */
 static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *use)
@@ -155,8 +167,8 @@ static bool take(struct worker *w, uint16_t vm, uint64_t left_tsc, struct use *u
 	use->packets += n;
 	use->bytes += taken.bytes;
 	use->descs += taken.descs;
-	if (unlikely(src->port->is_rated))
-		rates_take(&src->port->rates, n, (uint64_t)taken.bytes * 8);
+	if (unlikely(src->port->is_rated || sched_is_rated(w->sched, vm)))
+		count_rates(b, n, taken.bytes, use);
 	if (unlikely(b->n == 0 && taken.no_mbuf > 0))
 		s->hold_us = NO_BUFFER_HOLD_US;
 	if (unlikely(src->port->pairs[src->pair].tx_discard))
@@ -260,7 +272,8 @@ static void put_back(struct worker *w, struct use *use)
 {
 	struct batch *b = w->batch;
 	uint16_t n = RTE_MIN((uint16_t)(b->n - b->next), w->lent->n), first = b->next;
-	uint32_t packets = n, bytes = 0;
+	bool is_rated = b->from->is_rated || sched_is_rated(w->sched, b->from->vm);
+	uint32_t packets = n, bytes = 0, more = 0;
 
 	use->packets -= n;
 	use->descs -= net_untake(&b->from->pairs[b->pair].tx, w->lent, n);
@@ -268,11 +281,14 @@ static void put_back(struct worker *w, struct use *use)
 		struct rte_mbuf *m = b->pkt[--b->n].m;
 
 		bytes += rte_pktmbuf_pkt_len(m);
+		if (unlikely(is_rated))
+			more += (uint32_t)(pkt_sent_bytes(m) - rte_pktmbuf_pkt_len(m));
 		pkt_free(m);
 	}
 	use->bytes -= bytes;
+	use->header_bytes -= more;
 	if (unlikely(b->from->is_rated))
-		rates_return(&b->from->rates, packets, (uint64_t)bytes * 8);
+		rates_return(&b->from->rates, packets, ((uint64_t)bytes + more) * 8);
 	if (b->next < b->n) {
 		forward_put_off(w, b);
 		finish(w, b, first);
