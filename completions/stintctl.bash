@@ -190,9 +190,9 @@ _stintctl() {
 	"vtep create") method=vtep_create options="--uplink --address --port --ttl --dscp --sum --zero-sum --strict-reserved" positional=(name) ;;
 	"vtep delete") method=vtep_delete options="" positional=(name) ;;
 	"vtep list") method=vtep_list options="" positional=(name) ;;
-	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --bum-pps --rate-bps --rate-pps --mac --mac-guard --guard-macs --addresses --allow-dhcp-server --allow-router --allow-link-local --allow-other-ethertypes --offloads --coalesce --security-groups" positional=(name) ;;
+	"port create") method=port_create options="--vm --network --socket --mode --owner --group --socket-mode --queue-pairs --mac-limit --bum-pps --rate-bps --rate-pps --rate-in-bps --rate-in-pps --mac --mac-guard --guard-macs --addresses --allow-dhcp-server --allow-router --allow-link-local --allow-other-ethertypes --offloads --coalesce --security-groups" positional=(name) ;;
 	"port delete") method=port_delete options="" positional=(name) ;;
-	"port set") method=port_set options="--network --mac-limit --bum-pps --rate-bps --rate-pps --mac --mac-guard --guard-macs --addresses --allow-dhcp-server --allow-router --allow-link-local --allow-other-ethertypes --coalesce --security-groups" positional=(name) ;;
+	"port set") method=port_set options="--network --mac-limit --bum-pps --rate-bps --rate-pps --rate-in-bps --rate-in-pps --mac --mac-guard --guard-macs --addresses --allow-dhcp-server --allow-router --allow-link-local --allow-other-ethertypes --coalesce --security-groups" positional=(name) ;;
 	"port list") method=port_list options="--vm --network" positional=(name) ;;
 	"fdb list") method=fdb_list options="--port" positional=(network) ;;
 	"fdb add") method=fdb_add options="--remote" positional=(network mac port) ;;

@@ -247,12 +247,17 @@ static void clear_counters(struct worker *w, void *arg)
 	memset(&w->counters[port->vport.id], 0, sizeof(w->counters[0]));
 }
 
-static void put_rates(struct port *port, const struct rates_conf *rates, uint64_t tsc_hz,
-		      uint64_t now)
+static void put_rates(struct port *port, const struct rates_conf *rates,
+		      const struct rates_conf *rates_in, uint64_t tsc_hz, uint64_t now)
 {
+	struct vport *v = &port->vport;
+
 	port->rates = *rates;
-	rates_set(&port->vport.rates, rates, tsc_hz, now);
-	port->vport.is_rated = rates_in_use(&port->vport.rates);
+	port->rates_in = *rates_in;
+	rates_set(&v->rates, rates, tsc_hz, now);
+	v->is_rated = rates_in_use(&v->rates);
+	vqueue_set(&v->queue_in, rates_in, tsc_hz, now);
+	v->is_rated_in = rates_in_use(&v->queue_in.rates);
 }
 
 static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
@@ -283,7 +288,7 @@ static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf,
 	port->vport.worker = port->vm->worker;
 	atomic_store(&port->vport.mac_limit, conf->mac_limit);
 	pps_set(&port->vport.floods, conf->bum_pps);
-	put_rates(port, &conf->rates, sw->sched.tsc_hz, 0);
+	put_rates(port, &conf->rates, &conf->rates_in, sw->sched.tsc_hz, 0);
 	port->sources = conf->sources;
 	atomic_store(&port->vport.guard, guard);
 	port_set_stages(port);
@@ -386,6 +391,7 @@ int port_delete(struct vswitch *sw, struct port *port, struct err *e)
 struct rates_call {
 	struct port *port;
 	const struct rates_conf *rates;
+	const struct rates_conf *rates_in;
 };
 
 /* Runs between services. A VM that the rates of before held back looks at the new ones. */
@@ -393,13 +399,14 @@ static void change_rates(struct worker *w, void *arg)
 {
 	struct rates_call *c = arg;
 
-	put_rates(c->port, c->rates, w->tsc_hz, worker_now(w));
+	put_rates(c->port, c->rates, c->rates_in, w->tsc_hz, worker_now(w));
 	rate_release(w, c->port->vport.vm);
 }
 
-void port_set_rates(struct port *port, const struct rates_conf *rates)
+void port_set_rates(struct port *port, const struct rates_conf *rates,
+		    const struct rates_conf *rates_in)
 {
-	struct rates_call c = {port, rates};
+	struct rates_call c = {port, rates, rates_in};
 
 	worker_call(port->vport.worker, change_rates, &c);
 }

@@ -56,6 +56,8 @@ json_t *port_conf_to_json(const struct port *port)
 	json_object_set_new(o, "bum_pps", json_integer(atomic_load(&port->vport.floods.limit)));
 	json_object_set_new(o, "rate_bps", json_integer((json_int_t)port->rates.bps));
 	json_object_set_new(o, "rate_pps", json_integer((json_int_t)port->rates.pps));
+	json_object_set_new(o, "rate_in_bps", json_integer((json_int_t)port->rates_in.bps));
+	json_object_set_new(o, "rate_in_pps", json_integer((json_int_t)port->rates_in.pps));
 	sources_to_json(o, &port->sources);
 	json_object_set_new(o, "offloads",
 			    json_string(vdev_net_offloads_text(port->conf.offloads)));
@@ -124,6 +126,7 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 		.mac_limit = (uint32_t)p->mac_limit,
 		.bum_pps = (uint32_t)p->bum_pps,
 		.rates = {p->rate_bps, p->rate_pps},
+		.rates_in = {p->rate_in_bps, p->rate_in_pps},
 		.offloads = (enum vdev_net_offloads)p->offloads,
 		.coalesces = p->coalesce == RPC_SWITCHED_ON,
 		.security_groups = p->security_groups,
@@ -145,13 +148,17 @@ json_t *rpc_handle_port_create(struct rpc_ctx *ctx, const struct rpc_port_create
 
 static void set_rates(struct port *port, const struct rpc_port_set *p)
 {
-	struct rates_conf rates = port->rates;
+	struct rates_conf rates = port->rates, in = port->rates_in;
 
 	if (p->has_rate_bps)
 		rates.bps = p->rate_bps;
 	if (p->has_rate_pps)
 		rates.pps = p->rate_pps;
-	port_set_rates(port, &rates);
+	if (p->has_rate_in_bps)
+		in.bps = p->rate_in_bps;
+	if (p->has_rate_in_pps)
+		in.pps = p->rate_in_pps;
+	port_set_rates(port, &rates, &in);
 }
 
 /* The move is the only step that can be refused once the address is checked, so it comes first: a
@@ -193,7 +200,7 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);
 	if (p->has_bum_pps)
 		pps_set(&port->vport.floods, (uint32_t)p->bum_pps);
-	if (p->has_rate_bps || p->has_rate_pps)
+	if (p->has_rate_bps || p->has_rate_pps || p->has_rate_in_bps || p->has_rate_in_pps)
 		set_rates(port, p);
 	if (p->has_coalesce)
 		atomic_store(&port->vport.coalesces, p->coalesce == RPC_SWITCHED_ON);

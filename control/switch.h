@@ -101,7 +101,8 @@ struct port {
 	struct hostile hostile;
 	char owner[32], group[32];
 	struct port_sources sources;
-	struct rates_conf rates;        /* of what the guest sends */
+	struct rates_conf rates;        /* of what the guest sends, */
+	struct rates_conf rates_in;     /* and of what it is sent */
 	struct rule_set *rule_set;      /* of its security groups; NULL: it is in none */
 	struct security *next_security; /* while rules change */
 	char name[NAME_SIZE];
@@ -227,7 +228,8 @@ struct port_conf {
 	uint16_t queue_pairs;
 	uint32_t mac_limit;
 	uint32_t bum_pps;
-	struct rates_conf rates; /* of what the guest sends */
+	struct rates_conf rates;    /* of what the guest sends, */
+	struct rates_conf rates_in; /* and of what it is sent */
 	struct port_sources sources;
 	enum vdev_net_offloads offloads;
 	bool coalesces;
@@ -246,8 +248,9 @@ int port_make_guard(const struct port_sources *s, struct guard **guard, struct e
  * switch had learned behind the port and is not the guest's is forgotten. */
 void port_set_sources(struct vswitch *sw, struct port *port, const struct port_sources *s,
 		      struct guard *guard);
-/* Sets the rates of what the guest sends. */
-void port_set_rates(struct port *port, const struct rates_conf *rates);
+/* Sets the rates of what the guest sends, and of what it is sent. */
+void port_set_rates(struct port *port, const struct rates_conf *rates,
+		    const struct rates_conf *rates_in);
 /* Chooses the additional stages for its packets, by what is set of it and of its network. */
 void port_set_stages(struct port *port);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);

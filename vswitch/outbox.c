@@ -9,6 +9,7 @@
 #include "vswitch/backlog.h"
 #include "vswitch/groups.h"
 #include "vswitch/notify.h"
+#include "vswitch/rate_in.h"
 #include "vswitch/stage.h"
 #include "vswitch/wire.h"
 #include "vswitch/wire_tx.h"
@@ -258,11 +259,15 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b, ui
 	}
 	if (unlikely(s != NULL))
 		drop_what_is_not_allowed(w, s, o, b);
+	if (unlikely(o->to->is_rated_in))
+		rate_in_check(w, o, b);
 	if (unlikely(o->work_each > EXCESS_THAT_PAYS / EXCESS_PER_WORK && o->to->vm != vm)) {
 		fill_slow_ring(w, o, b, vm);
 	} else {
 		fill_ring(w, o, b, vm);
 	}
+	if (unlikely(o->to->is_rated_in && o->n > 0))
+		rate_in_return(o);
 }
 
 /* Hands one packet over. */

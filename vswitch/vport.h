@@ -13,6 +13,7 @@
 #include "policy/pps.h"
 #include "policy/rate.h"
 #include "policy/rates.h"
+#include "policy/vqueue.h"
 #include "vhost/vdev_net.h"
 #include "vswitch/fdb.h"
 #include "vswitch/limits.h"
@@ -123,6 +124,10 @@ struct vport {
 
 	/* What its packets are judged by; NULL: all pass. Control's, replaced as a whole. */
 	_Atomic(struct security *) security;
+
+	/* The worker's. */
+	bool is_rated_in; /* has `queue_in`, of what its guest is sent */
+	struct vqueue queue_in;
 };
 
 /* Whether a packet to a unicast address that is known nowhere may be for a port: it is not for one

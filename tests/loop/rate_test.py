@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rates of ports, both ways, with testpmd's ports as guests: no more passes than they allow in the time that a test
+takes, nothing that a guest sends is lost for it, and what it is sent beyond is counted."""
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from budget_test import refused  # noqa: E402
+from paths_test import Testpmd, check_conservation, check_ledger, crossed, make_ports  # noqa: E402
+from stintd import Stintd, run_tests, wait_for  # noqa: E402
+
+PPS = 2000
+BURST = 64  # packets that a bucket holds at least
+BPS = 1000000
+FRAME = 64
+LONG_PACKET = 65536 * 8  # bits that a bucket holds at least
+RATES = ('rate_bps', 'rate_pps', 'rate_in_bps', 'rate_in_pps')
+
+
+def sent(d, port):
+    return d.counters(port)['in']
+
+
+def delivered(d, port):
+    return sum(q['tx_packets'] for q in d.counters(port)['queues'])
+
+
+def passed(count, seconds=1.0):
+    """What is counted in some time, and the longest that this may have been."""
+    start, before = time.monotonic(), count()
+    time.sleep(seconds)
+    return count() - before, time.monotonic() - start
+
+
+class Scene:
+    def __init__(self, mode):
+        self.d = Stintd()
+        make_ports(self.d)
+        self.pmd = Testpmd(self.d)
+        for i in range(2):
+            self.d.wait_state(f'p{i}', 'up')
+        self.pmd.wait_ready()
+        self.pmd.command(f'set fwd {mode}')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.pmd.close()
+        self.d.close()
+
+
+def rates_are_kept_and_checked():
+    with Stintd() as d:
+        make_ports(d)
+        given = {name: 1000 + i for i, name in enumerate(RATES)}
+        assert all(d.port('p0')[name] == 0 for name in RATES)
+        d.call('port_set', name='p0', **given)
+        d.call('port_set', name='p1', rate_in_pps=7)
+        assert {name: d.port('p0')[name] for name in RATES} == given
+        assert [d.port('p1')[name] for name in RATES] == [0, 0, 0, 7]
+        for name in RATES:
+            for bad in (-1, 10**13, 'fast'):
+                refused(-32602, name, d, 'port_set', name='p0', **{name: bad})
+                refused(-32602, name, d, 'port_create', name='q', vm='vm0', network='n', socket=d.path('q.sock'),
+                        **{name: bad})
+        assert {name: d.port('p0')[name] for name in RATES} == given
+        d.kill()
+        d.start()
+        assert {name: d.port('p0')[name] for name in RATES} == given
+        d.call('port_set', name='p0', rate_bps=0, rate_in_pps=0)
+        assert [d.port('p0')[name] for name in RATES] == [0, 1001, 1002, 0]
+
+
+def what_a_guest_sends_waits():
+    """Packets go to and fro, so the one limited port makes them wait in its ring, and none is lost."""
+    with Scene('mac') as s:
+        d = s.d
+        wait_for(lambda: crossed(s.pmd) >= 10000, 60, 'packets cross')
+        d.call('port_set', name='p0', rate_pps=PPS)
+        drops = d.counters('p0')['drops']
+        n, t = passed(lambda: sent(d, 'p0'))
+        assert 0 < n <= PPS * t + BURST, (n, t)
+        assert n >= PPS / 10, n
+        d.call('port_set', name='p0', rate_pps=0, rate_bps=BPS)
+        n, t = passed(lambda: sent(d, 'p0'), 2)
+        assert 0 < n * FRAME * 8 <= BPS * t + LONG_PACKET + FRAME * 8, (n, t)
+        assert d.counters('p0')['drops'] == drops, d.counters('p0')
+        before = d.call('stats_workers')[0]['sleeps']
+        wait_for(lambda: d.call('stats_workers')[0]['sleeps'] > before + 50, 60, 'the worker sleeps meanwhile')
+        d.call('port_set', name='p0', rate_bps=0)
+        wait_for(lambda: passed(lambda: sent(d, 'p0'), 0.5)[0] > 2 * PPS, 60, 'packets flow again')
+        s.pmd.command('stop')
+        check_conservation(d)
+        check_ledger(d)
+
+
+def what_a_guest_is_sent_is_dropped():
+    with Scene('flowgen') as s:
+        d = s.d
+        s.pmd.command('start')
+        wait_for(lambda: delivered(d, 'p1') > 10000, 60, 'packets come')
+        d.call('port_set', name='p1', rate_in_pps=PPS)
+        n, t = passed(lambda: delivered(d, 'p1'))
+        # Ten milliseconds are queued at most, and a burst on top.
+        assert 0 < n <= PPS * t + PPS / 100 + 1, (n, t)
+        wait_for(lambda: d.counters('p1')['tx_drops'].get('receiver_rate', 0) > PPS, 60, 'drops are counted')
+        assert d.counters('p0')['drops']['receiver_rate'] > 0
+        other = delivered(d, 'p0')
+        wait_for(lambda: delivered(d, 'p0') > other + 10 * PPS, 60, 'the other way is not limited')
+        d.call('port_set', name='p1', rate_in_pps=0)
+        wait_for(lambda: passed(lambda: delivered(d, 'p1'), 0.5)[0] > 2 * PPS, 60, 'packets flow again')
+        s.pmd.command('stop')
+        check_conservation(d)
+        check_ledger(d)
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([rates_are_kept_and_checked, what_a_guest_sends_waits, what_a_guest_is_sent_is_dropped]))
