@@ -7,6 +7,7 @@
 #include "base/counter.h"
 #include "tcp/segment.h"
 #include "vswitch/backlog.h"
+#include "vswitch/drop.h"
 #include "vswitch/groups.h"
 #include "vswitch/notify.h"
 #include "vswitch/rate_in.h"
@@ -157,7 +158,7 @@ static uint16_t note_results(struct worker *w, struct outbox *o, struct batch *b
 		else if (f->result[i] == NET_NO_TIME)
 			f->untried = RTE_MIN(f->untried, i);
 		else
-			outbox_miss(w, o->to, b, o->index[i], drop_of_result[f->result[i]]);
+			drop_delivery(w, o->to, b, o->index[i], drop_of_result[f->result[i]]);
 	}
 	return o->n;
 }
@@ -179,7 +180,7 @@ static __rte_noinline void fill_with_care(struct worker *w, struct outbox *o, st
 		}
 		f->result[at] = why == DROP_COUNT ? NET_DELIVERED : NET_NO_OFFLOAD;
 		if (why != DROP_COUNT)
-			outbox_miss(w, o->to, b, o->index[at], why);
+			drop_delivery(w, o->to, b, o->index[at], why);
 		at++;
 		f->whole += enqueue(w, o, &o->pkt[at], o->n - at, &f->result[at],
 				    b->has_deadline ? &w->deadline : NULL);
@@ -237,7 +238,7 @@ static __rte_noinline void drop_what_is_not_allowed(struct worker *w, const stru
 	for (uint16_t i = first; i < o->n; i++) {
 		if (unlikely(judged[i].reason != DROP_COUNT)) {
 			o->bytes -= o->pkt[i]->pkt_len;
-			outbox_miss(w, o->to, b, o->index[i], (enum drop_reason)judged[i].reason);
+			drop_delivery(w, o->to, b, o->index[i], (enum drop_reason)judged[i].reason);
 			continue;
 		}
 		o->pkt[kept] = o->pkt[i];
@@ -253,7 +254,7 @@ static void deliver_here(struct worker *w, struct outbox *o, struct batch *b, ui
 
 	if (unlikely(o->way == OUT_DOWN)) {
 		for (uint16_t i = 0; i < o->n; i++)
-			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_DOWN);
+			drop_delivery(w, o->to, b, o->index[i], DROP_PORT_DOWN);
 		o->n = 0;
 		return;
 	}
@@ -280,7 +281,7 @@ static void hand_over_pkt(struct worker *w, const struct outbox *o, struct batch
 	job->was_counted = b->was_counted || p->is_reached;
 	why = backlog_put_pkt(o->worker, w, job, o->pkt[i], w->service[job->vm].pool);
 	if (unlikely(why != DROP_COUNT)) {
-		outbox_miss(w, o->to, b, o->index[i], why);
+		drop_delivery(w, o->to, b, o->index[i], why);
 	} else {
 		p->is_reached = true;
 		p->handed++;
@@ -296,7 +297,7 @@ static void hand_over(struct worker *w, struct outbox *o, struct batch *b)
 
 	if (unlikely(o->to->bridge != b->from->bridge)) {
 		for (uint16_t i = 0; i < o->n; i++)
-			outbox_miss(w, o->to, b, o->index[i], DROP_PORT_GONE);
+			drop_delivery(w, o->to, b, o->index[i], DROP_PORT_GONE);
 		return;
 	}
 	for (uint16_t i = 0; i < o->n; i++) {

@@ -6,7 +6,6 @@
 #define VSWITCH_OUTBOX_H
 
 #include "vswitch/batch.h"
-#include "vswitch/capture.h"
 #include "vswitch/vport.h"
 #include "vswitch/worker.h"
 
@@ -51,20 +50,6 @@ static inline void outbox_lengthen(struct outbox *o, struct batch *b, uint32_t b
 {
 	o->bytes += bytes;
 	b->work += RTE_MAX(1u, len / BYTES_PER_WORK);
-}
-
-/* Notes that one receiver did not get a packet, and why. [worker] */
-static inline void outbox_miss(struct worker *w, const struct vport *to, struct batch *b,
-			       uint16_t index, enum drop_reason reason)
-{
-	struct pkt *p = &b->pkt[index];
-
-	b->n_missed++;
-	p->missed++;
-	p->reason = (uint8_t)reason;
-	counter_add(&w->counters[to->id].tx_drops[reason], 1);
-	if (unlikely(w->captures != NULL))
-		capture_drop(w, to, true, p->m, reason);
 }
 
 /* Delivers and empties all outboxes. What has to wait, or is for another worker's port, becomes

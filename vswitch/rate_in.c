@@ -3,7 +3,7 @@
 #include "vswitch/rate_in.h"
 
 #include "pkt/ecn.h"
-#include "vswitch/outbox.h"
+#include "vswitch/drop.h"
 #include "vswitch/stage.h"
 
 /* The first packet to check: one that was delivered in part was checked before. */
@@ -51,7 +51,7 @@ void rate_in_check(struct worker *w, struct outbox *o, struct batch *b)
 
 		if (v == VQUEUE_DROP) {
 			o->bytes -= m->pkt_len;
-			outbox_miss(w, o->to, b, o->index[i], DROP_RECEIVER_RATE);
+			drop_delivery(w, o->to, b, o->index[i], DROP_RECEIVER_RATE);
 			continue;
 		}
 		if (v == VQUEUE_MARK)

@@ -10,6 +10,7 @@
 #include "pkt/ecn.h"
 #include "tcp/coalesce.h"
 #include "vhost/net_hdr.h"
+#include "vswitch/capture.h"
 #include "vswitch/outbox.h"
 #include "vswitch/rate_hold.h"
 #include "vswitch/stage.h"

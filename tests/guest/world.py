@@ -12,8 +12,8 @@ from guestlab import Lab, is_running  # noqa: E402
 from guestlab.guest import GuestError  # noqa: E402
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 
-__all__ = ['IPERF_PORT', 'ROOT', 'GuestError', 'Pings', 'RpcError', 'Stintd', 'World', 'give_ipv6', 'is_running', 'loss',
-           'ping', 'run_tests', 'send', 'wait_for']
+__all__ = ['FILE_PORT', 'IPERF_PORT', 'ROOT', 'GuestError', 'Pings', 'RpcError', 'Stintd', 'World', 'give_ipv6',
+           'is_running', 'loss', 'ping', 'run_tests', 'send', 'wait_for']
 IPERF_PORT = 5201
 FILE_PORT = 5300
 
