@@ -23,6 +23,7 @@
 #include "pkt/parse.h"
 #include "vswitch/batch.h"
 #include "vswitch/explain.h"
+#include "vswitch/flood.h"
 #include "vswitch/wire_tx.h"
 
 #define MAX_TRACED_RECEIVERS 16 /* of a flood, whose own decisions are told */
@@ -148,7 +149,8 @@ struct telling {
 	const struct port *port;
 	struct rte_mbuf *m;
 	json_t *steps;
-	bool is_over; /* the packet goes no further */
+	bool is_over;   /* the packet goes no further */
+	bool is_silent; /* steps are only counted */
 	unsigned n_sent, n_missed;
 	enum drop_reason reason;
 };
@@ -159,6 +161,8 @@ __attribute__((format(printf, 4, 5))) static void tell(struct telling *t, const 
 	char why[256];
 	va_list ap;
 
+	if (t->is_silent)
+		return;
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
@@ -194,7 +198,6 @@ static void format_judgement(const struct telling *t, const struct explained_jud
 {
 	const struct security_group *g;
 	const struct security_rule *r = NULL;
-
 	const struct judgement *j = &x->j;
 
 	if (j->rule != FILTER_NO_RULE)
@@ -203,6 +206,8 @@ static void format_judgement(const struct telling *t, const struct explained_jud
 		snprintf(text, size, "%s; rule %s of group %s (%s, %s)",
 			 security_how_help((enum security_how)j->how), r->id, g->name,
 			 r->is_allow ? "allow" : "drop", r->is_ingress ? "ingress" : "egress");
+	else if (j->how == SECURITY_NEW && j->reason == DROP_SECURITY_GROUP)
+		snprintf(text, size, "no rule of its groups allows it");
 	else
 		snprintf(text, size, "%s", security_how_help((enum security_how)j->how));
 }
@@ -362,7 +367,9 @@ static void tell_remote(struct telling *t, uint16_t dest, enum drop_reason why)
 /* Tells what becomes of a packet for all. Receivers beyond the first few are only counted. */
 static void tell_flood(struct telling *t, const struct explained *x)
 {
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(t->m, const struct rte_ether_hdr *);
 	const struct remotes *remotes = atomic_load(&t->port->net->bridge.remotes);
+	uint64_t dst = fdb_mac(eth->dst_addr.addr_bytes);
 	unsigned n = 0;
 	struct port *to;
 
@@ -371,13 +378,15 @@ static void tell_flood(struct telling *t, const struct explained *x)
 		return;
 	}
 	TAILQ_FOREACH (to, &t->sw->ports, link) {
-		if (to == t->port || to->net != t->port->net)
+		if (!flood_is_for(&to->vport, &t->port->vport, dst))
 			continue;
-		if (n++ < MAX_TRACED_RECEIVERS)
-			tell_receiver(t, to);
+		t->is_silent = n++ >= MAX_TRACED_RECEIVERS;
+		tell_receiver(t, to);
 	}
+	t->is_silent = false;
 	if (n > MAX_TRACED_RECEIVERS)
-		tell(t, "deliver", "ok", "and %u more ports", n - MAX_TRACED_RECEIVERS);
+		tell(t, "deliver", t->n_sent ? "ok" : "drop",
+		     "%u of %u ports get it, these included", t->n_sent, n);
 	for (uint32_t i = 0; remotes && i < remotes->n; i++)
 		tell_remote(
 			t, remotes->dest[i],

@@ -65,6 +65,7 @@ struct rule_set {
 	struct filter *egress, *ingress;
 	uint32_t generation;
 	struct filter *next_egress, *next_ingress; /* while they are being replaced */
+	bool is_changed;                           /* its ports are to be told */
 	TAILQ_ENTRY(rule_set) link;
 };
 
@@ -135,9 +136,12 @@ int tenant_publish_members(struct vswitch *sw, struct tenant *t, struct err *e);
 /* --- connections -------------------------------------------------------------------------------
  */
 
-/* Sets how many connections a VM may have. Its connections are judged anew then. Refused when the
- * memory for connections does not suffice. */
-int vm_set_max_connections(struct vswitch *sw, struct vm *vm, uint32_t max, struct err *e);
+/* Prepares that a VM may have so many connections: *table, NULL where none is needed, is for the
+ * other call. Refused when the memory for connections does not suffice. */
+int vm_prepare_connections(struct vswitch *sw, const struct vm *vm, uint32_t max,
+			   struct conntrack **table, struct err *e);
+/* Sets it. The VM's connections are judged as new ones then. */
+void vm_set_connections(struct vswitch *sw, struct vm *vm, uint32_t max, struct conntrack *table);
 /* Gives a moved VM's connections from a worker to its new one. No worker may have its rings. */
 void vm_move_connections(struct vm *vm, struct worker *from, struct worker *to);
 

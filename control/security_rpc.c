@@ -238,10 +238,11 @@ json_t *rpc_handle_security_group_delete(struct rpc_ctx *ctx,
 {
 	struct security_group *g = security_group_find(ctx->sw, p->name);
 
-	if (!g && refused_forget(ctx->refused, "security_group_create", p->name))
-		return json_true();
-	g = security_group_get(ctx->sw, "name", p->name, e);
-	if (!g || security_group_delete(ctx->sw, g, e) < 0)
+	if (!g && !refused_forget(ctx->refused, "security_group_create", p->name)) {
+		security_group_get(ctx->sw, "name", p->name, e);
+		return NULL;
+	}
+	if (g && security_group_delete(ctx->sw, g, e) < 0)
 		return NULL;
 	refused_forget_in(ctx->refused, "security_rule_add", "group", p->name, NULL, NULL);
 	refused_forget_in(ctx->refused, "security_group_add_address", "group", p->name, NULL, NULL);

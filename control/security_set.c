@@ -182,11 +182,6 @@ static struct security *make_security(const struct rule_set *set, struct tenant 
 /* --- rules that change -------------------------------------------------------------------------
  */
 
-static bool is_port_in(const struct port *port, const struct security_group *g)
-{
-	return port->rule_set && has_group(port->rule_set, g);
-}
-
 /* Compiles what all sets with this group will have. */
 static int prepare_sets(struct vswitch *sw, const struct security_group *g, struct err *e)
 {
@@ -212,6 +207,7 @@ static void exchange_filters(struct vswitch *sw)
 		set->ingress = set->next_ingress;
 		set->next_egress = egress;
 		set->next_ingress = ingress;
+		set->is_changed = true;
 		set->generation = ++sw->security->generations;
 	}
 }
@@ -220,17 +216,19 @@ static void forget_all_next(struct vswitch *sw)
 {
 	struct rule_set *set;
 
-	TAILQ_FOREACH (set, &sw->security->sets, link)
+	TAILQ_FOREACH (set, &sw->security->sets, link) {
 		forget_next(set);
+		set->is_changed = false;
+	}
 }
 
-/* Makes what the ports in the group will use. */
-static int prepare_ports(struct vswitch *sw, const struct security_group *g, struct err *e)
+/* Makes what the ports in sets that have changed will use. */
+static int prepare_ports(struct vswitch *sw, struct err *e)
 {
 	struct port *port;
 
 	TAILQ_FOREACH (port, &sw->ports, link) {
-		if (!is_port_in(port, g))
+		if (!port->rule_set || !port->rule_set->is_changed)
 			continue;
 		port->next_security =
 			make_security(port->rule_set, port->vm->tenant, port->vport.id);
@@ -266,7 +264,7 @@ int rules_publish(struct vswitch *sw, struct security_group *g, struct err *e)
 	ret = prepare_sets(sw, g, e);
 	if (ret == 0) {
 		exchange_filters(sw);
-		ret = prepare_ports(sw, g, e);
+		ret = prepare_ports(sw, e);
 		if (ret < 0)
 			exchange_filters(sw);
 		finish_ports(sw, ret == 0);
@@ -339,25 +337,63 @@ static int list_members(struct vswitch *sw, const struct tenant *t, struct membe
 	return 0;
 }
 
+static bool names_members(const struct rule_set *set)
+{
+	const struct security_rule *r;
+
+	for (unsigned i = 0; i < set->n; i++)
+		TAILQ_FOREACH (r, &set->group[i]->rules, link)
+			if (r->members)
+				return true;
+	return false;
+}
+
+/* Gives sets whose rules name a tenant's groups another generation: connections are judged again by
+ * who the members are now. */
+static void change_sets_with_members(struct vswitch *sw, const struct tenant *t)
+{
+	struct rule_set *set;
+
+	TAILQ_FOREACH (set, &sw->security->sets, link) {
+		if (set->group[0]->tenant != t || !names_members(set))
+			continue;
+		set->is_changed = true;
+		set->generation = ++sw->security->generations;
+	}
+}
+
+/* Makes the table of a tenant's members; *made is NULL when there are none. */
+static int make_members(struct vswitch *sw, const struct tenant *t, struct filter_groups **made,
+			struct err *e)
+{
+	struct member_list l = {0};
+	int ret = 0;
+
+	*made = NULL;
+	if (list_members(sw, t, &l) < 0)
+		ret = err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	if (ret == 0 && l.n > 0) {
+		*made = filter_groups_create(l.at, l.n, e);
+		ret = *made ? 0 : -EINVAL;
+	}
+	free(l.at);
+	return ret;
+}
+
 int tenant_publish_members(struct vswitch *sw, struct tenant *t, struct err *e)
 {
-	struct filter_groups *made = NULL, *old;
-	struct member_list l = {0};
+	struct filter_groups *made, *old;
+	int ret = make_members(sw, t, &made, e);
 
-	if (list_members(sw, t, &l) < 0) {
-		free(l.at);
-		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
-	}
-	if (l.n > 0) {
-		made = filter_groups_create(l.at, l.n, e);
-		free(l.at);
-		if (!made)
-			return -EINVAL;
-	}
-	old = atomic_exchange(&t->members, made);
-	switch_quiesce(sw);
+	if (ret < 0)
+		return ret;
+	change_sets_with_members(sw, t);
+	ret = prepare_ports(sw, e);
+	old = ret == 0 ? atomic_exchange(&t->members, made) : made;
+	finish_ports(sw, ret == 0);
+	forget_all_next(sw);
 	filter_groups_destroy(old);
-	return 0;
+	return ret;
 }
 
 /* --- ports -------------------------------------------------------------------------------------

@@ -49,14 +49,26 @@ static int check_memory(const struct vswitch *sw, const struct vm *vm, uint32_t 
 		       (s->connections_limit - others) >> 10);
 }
 
-/* Replaces a VM's table by one for `max` connections, 0 for none. */
-static int replace_table(struct vswitch *sw, struct vm *vm, uint32_t max, struct err *e)
+/* Makes a table for `max` connections. */
+static struct conntrack *make_table(const struct vswitch *sw, const struct vm *vm, uint32_t max,
+				    struct err *e)
 {
-	struct conntrack *table = max ? conntrack_create(max) : NULL, *old = vm->connections;
+	struct conntrack *table;
 
-	if (max && !table)
-		return err_set(e, ERR_NO_SPACE, "max_connections",
-			       "vm '%s': out of memory for %u connections", vm->name, max);
+	if (check_memory(sw, vm, max, e) < 0)
+		return NULL;
+	table = conntrack_create(max);
+	if (!table)
+		err_set(e, ERR_NO_SPACE, "max_connections",
+			"vm '%s': out of memory for %u connections", vm->name, max);
+	return table;
+}
+
+/* Replaces a VM's table by one for `max` connections; NULL and 0 for none. */
+static void replace_table(struct vswitch *sw, struct vm *vm, uint32_t max, struct conntrack *table)
+{
+	struct conntrack *old = vm->connections;
+
 	hand_table(vm, vm->worker, table);
 	vm->connections = table;
 	if (old)
@@ -64,16 +76,19 @@ static int replace_table(struct vswitch *sw, struct vm *vm, uint32_t max, struct
 	vm->connections_bytes = max ? conntrack_size(max) : 0;
 	sw->security->connections_bytes += vm->connections_bytes;
 	conntrack_destroy(old);
-	return 0;
 }
 
 int connections_make(struct vswitch *sw, struct vm *vm, struct err *e)
 {
+	struct conntrack *table;
+
 	if (vm->connections)
 		return 0;
-	if (check_memory(sw, vm, vm->max_connections, e) < 0)
+	table = make_table(sw, vm, vm->max_connections, e);
+	if (!table)
 		return -ENOMEM;
-	return replace_table(sw, vm, vm->max_connections, e);
+	replace_table(sw, vm, vm->max_connections, table);
+	return 0;
 }
 
 void connections_release(struct vswitch *sw, struct vm *vm)
@@ -82,13 +97,21 @@ void connections_release(struct vswitch *sw, struct vm *vm)
 		replace_table(sw, vm, 0, NULL);
 }
 
-int vm_set_max_connections(struct vswitch *sw, struct vm *vm, uint32_t max, struct err *e)
+int vm_prepare_connections(struct vswitch *sw, const struct vm *vm, uint32_t max,
+			   struct conntrack **table, struct err *e)
 {
-	if (vm->connections && max != vm->max_connections &&
-	    (check_memory(sw, vm, max, e) < 0 || replace_table(sw, vm, max, e) < 0))
-		return -ENOMEM;
+	*table = NULL;
+	if (!vm->connections || max == vm->max_connections)
+		return 0;
+	*table = make_table(sw, vm, max, e);
+	return *table ? 0 : -ENOMEM;
+}
+
+void vm_set_connections(struct vswitch *sw, struct vm *vm, uint32_t max, struct conntrack *table)
+{
+	if (table)
+		replace_table(sw, vm, max, table);
 	vm->max_connections = max;
-	return 0;
 }
 
 void security_set_memory(struct vswitch *sw, size_t bytes)

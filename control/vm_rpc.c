@@ -9,6 +9,7 @@
 #include "control/refused.h"
 #include "control/refused_rpc.h"
 #include "control/security.h"
+#include "policy/conntrack.h"
 
 static json_t *vm_to_json(const struct vm *vm)
 {
@@ -62,19 +63,26 @@ json_t *rpc_handle_vm_set(struct rpc_ctx *ctx, const struct rpc_vm_set *p, struc
 {
 	struct vswitch *sw = ctx->sw;
 	struct vm *vm = find(sw, p->name, e);
+	struct conntrack *table;
 	struct budget b;
+	uint32_t max;
 	int ret;
 
 	if (!vm)
 		return NULL;
 	b = vm->budget;
 	budget_overlay(&b, &p->budget);
-	if (p->has_max_connections &&
-	    vm_set_max_connections(sw, vm, (uint32_t)p->max_connections, e) < 0)
+	max = p->has_max_connections ? (uint32_t)p->max_connections : vm->max_connections;
+	if (vm_prepare_connections(sw, vm, max, &table, e) < 0)
 		return NULL;
 	ret = p->has_worker ? vm_move(sw, vm, (unsigned)p->worker, &b, e)
 			    : vm_set_budget(sw, vm, &b, e);
-	return ret < 0 ? NULL : vm_to_json(vm);
+	if (ret < 0) {
+		conntrack_destroy(table);
+		return NULL;
+	}
+	vm_set_connections(sw, vm, max, table);
+	return vm_to_json(vm);
 }
 
 json_t *rpc_handle_vm_delete(struct rpc_ctx *ctx, const struct rpc_vm_delete *p, struct err *e)

@@ -19,6 +19,10 @@
 #define NO_CONN   UINT32_MAX
 #define HUGE_PAGE (1u << 21)
 
+/* Pairs of buckets that are looked at besides a connection's own when a number is exceeded: with a
+ * quarter of all slots taken, some connection is there but for one time in a million. */
+#define CONN_NEARBY 3
+
 const uint32_t conn_timeout_ms[CONN_STATES] = {
 #define X(name, text, seconds, rank) [CONN_##name] = (seconds)*1000u,
 #include "policy/conntrack_states.def"
@@ -282,6 +286,22 @@ static struct conn *find_victim(const struct conntrack *c, const struct conn_pla
 	return victim;
 }
 
+/* The same in a few buckets that follow, for a connection that has a slot, but exceeds a number. */
+static struct conn *find_victim_nearby(const struct conntrack *c, const struct conn_place *place,
+				       const struct claim *claim, const struct conn *gone,
+				       uint32_t now_ms)
+{
+	struct conn *victim = NULL;
+
+	for (uint32_t i = 1; i <= CONN_NEARBY && !victim; i++) {
+		const struct conn_place near = {.bucket = {(place->bucket[0] + i) % c->n_buckets,
+							   (place->bucket[1] + i) % c->n_buckets}};
+
+		victim = find_victim(c, &near, claim, gone, now_ms);
+	}
+	return victim;
+}
+
 /* Whether there is room, once `gone` is removed. *victim has to go for it, if it is not NULL. */
 static bool find_room(const struct conntrack *c, const struct conn_place *place,
 		      enum flow_side opener, const struct conn *gone, uint32_t now_ms,
@@ -301,6 +321,8 @@ static bool find_room(const struct conntrack *c, const struct conn_place *place,
 	if (used < c->max && has_slot && !claim.is_over_half)
 		return true;
 	*victim = find_victim(c, place, &claim, gone, now_ms);
+	if (!*victim && has_slot)
+		*victim = find_victim_nearby(c, place, &claim, gone, now_ms);
 	return *victim;
 }
 

@@ -19,6 +19,7 @@ enum conn_rank {
 	CONN_RANK_EXPIRED,
 	CONN_RANK_CLOSING,
 	CONN_RANK_HALF_OPEN,
+	CONN_RANK_ANSWERED,    /* of protocols that do not say when a conversation is over */
 	CONN_RANK_ESTABLISHED, /* never */
 };
 
@@ -80,8 +81,9 @@ bool conntrack_has_room(const struct conntrack *c, const struct conn_place *plac
 			enum flow_side opener, const struct conn *gone, uint32_t now_ms);
 
 /* Adds the connection that a packet opens. In its two buckets others make room if need be: those
- * that have expired, then closing ones, then half-open ones, the oldest first. What the VM opened
- * never makes room for others. NULL, which is counted: there is no room. */
+ * that have expired, then closing ones, half-open ones, and those that are not TCP, the oldest
+ * first. What the VM opened never makes room for others. NULL, which is counted: there is no room.
+ */
 struct conn *conntrack_add(struct conntrack *c, const struct conn_place *place,
 			   const struct flow *f, uint32_t now_ms);
 void conntrack_remove(struct conntrack *c, struct conn *conn);

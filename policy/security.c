@@ -172,13 +172,31 @@ static bool opens_connection(const struct flow *f)
 	}
 }
 
-/* Whether the table takes a new connection; `gone` is one that is to be removed. */
-static bool admit(const struct judge *j, const struct suspect *p, int rule, const struct conn *gone)
+/* Removes a connection that is over. */
+static void put_away(const struct judge *j, struct conn *conn)
 {
+	if (conn_is_expired(conn, j->now_ms))
+		counter_add(&j->ct->expired, 1);
+	conntrack_remove(j->ct, conn);
+}
+
+/* Whether the table takes a new connection, for which `gone`, if it is not NULL, is removed: not
+ * before it is known that there is room. */
+static bool admit(const struct judge *j, const struct suspect *p, int rule, struct conn *gone)
+{
+	bool has_room = !gone && !j->is_dry;
 	struct conn *conn;
 
+	if (!has_room)
+		has_room = conntrack_has_room(j->ct, p->place, j->side, gone, j->now_ms);
 	if (j->is_dry)
-		return conntrack_has_room(j->ct, p->place, j->side, gone, j->now_ms);
+		return has_room;
+	if (!has_room) {
+		counter_add(&j->ct->refused, 1);
+		return false;
+	}
+	if (gone)
+		put_away(j, gone);
 	conn = conntrack_add(j->ct, p->place, p->f, j->now_ms);
 	if (!conn)
 		return false;
@@ -187,8 +205,9 @@ static bool admit(const struct judge *j, const struct suspect *p, int rule, cons
 	return true;
 }
 
-static struct judgement judge_new(const struct judge *j, const struct suspect *p,
-				  const struct conn *gone)
+/* Judges what may begin a connection. `gone`, if it is not NULL, has its key, and stays as it is
+ * unless the packet does begin one. */
+static struct judgement judge_new(const struct judge *j, const struct suspect *p, struct conn *gone)
 {
 	int rule = FILTER_NO_RULE;
 
@@ -200,14 +219,6 @@ static struct judgement judge_new(const struct judge *j, const struct suspect *p
 	if (opens_connection(p->f) && !admit(j, p, rule, gone) && j->filter)
 		return drop(j, DROP_CONNECTIONS_FULL, SECURITY_NEW, rule);
 	return pass(j->filter ? SECURITY_NEW : SECURITY_OPEN, rule, j->side);
-}
-
-/* Removes a connection that is over. */
-static void put_away(const struct judge *j, struct conn *conn)
-{
-	if (conn_is_expired(conn, j->now_ms))
-		counter_add(&j->ct->expired, 1);
-	conntrack_remove(j->ct, conn);
 }
 
 /* Drops a packet of a connection that is ruled out. TCP stays so while its ends go on; of other
@@ -238,10 +249,7 @@ static struct judgement judge_packet(const struct judge *j, const struct suspect
 			break;
 		}
 	}
-	if (j->is_dry)
-		return judge_new(j, p, conn);
-	put_away(j, conn);
-	return judge_new(j, p, NULL);
+	return judge_new(j, p, conn);
 }
 
 /* --- errors and fragments ----------------------------------------------------------------------

@@ -51,13 +51,6 @@ static void flood_wire(struct worker *w, struct batch *b, const struct vport *fr
 	}
 }
 
-/* Whether a port gets a flood. One that is being moved is a member of two networks for a moment. */
-static inline bool gets(const struct vport *to, const struct vport *from, uint64_t dst)
-{
-	return to != from && to->bridge == from->bridge &&
-	       (likely(fdb_mac_is_group(dst)) || vport_may_have(to, dst));
-}
-
 void flood(struct worker *w, struct batch *b, const struct vport *from, uint16_t index,
 	   uint16_t next)
 {
@@ -72,7 +65,7 @@ void flood(struct worker *w, struct batch *b, const struct vport *from, uint16_t
 
 	for (uint32_t i = find_member(members, next); i < members->n; i++) {
 		struct vport *to = members->port[i];
-		bool is_for_it = gets(to, from, dst);
+		bool is_for_it = flood_is_for(to, from, dst);
 
 		if (!is_for_it && ++skipped % SKIPPED_PER_WORK != 0)
 			continue;

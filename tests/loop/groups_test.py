@@ -168,6 +168,19 @@ def connections_are_judged_again():
         # Back again, it goes on: packets in the middle of a connection are judged as new ones.
         t.rule('g', protocol='tcp', remote_prefix=V4['app'])
         app.wait_progress()
+        # So does one that a group's member had, when it is none any more.
+        t.group('clients')
+        t.d.call('security_group_add_address', group='clients', address=V4['app'])
+        t.d.call('security_rule_add', group='g', direction='ingress', protocol='tcp', remote_group='clients')
+        for rule in t.d.call('security_rule_list', group='g'):
+            if rule.get('remote_prefix') == f'{V4["app"]}/32' or rule.get('remote_prefix') == V4['app']:
+                t.d.call('security_rule_delete', group='g', id=rule['id'])
+        app.wait_progress()
+        t.d.call('security_group_remove_address', group='clients', address=V4['app'])
+        before = t.drops('app')
+        wait_for(lambda: t.drops('app') > before, 60, 'the connection is cut')
+        t.d.call('security_group_add_address', group='clients', address=V4['app'])
+        app.wait_progress()
         # Many changes that concern neither lose nothing.
         before = [t.drops('app'), t.drops('other')]
         for i in range(200):
@@ -343,6 +356,12 @@ def bad_input_by_name():
             if 'max_connections' in call:
                 d.call('port_set', name='p', security_groups='')
         assert d.call('config_get') == before
+        # A refused call changes nothing of what else it asks for.
+        try:
+            d.call('vm_set', name='vm', max_connections=64, worker=1000)
+        except RpcError as e:
+            assert e.data['field'] == 'worker', e.data
+        assert d.call('config_get') == before
         # What is in use stays.
         d.call('port_set', name='p', security_groups='g')
         for method, name in (('security_group_delete', 'g'), ('tenant_delete', 'rival')):
@@ -378,6 +397,9 @@ def packets_are_explained():
             before = t.drops('app', reason)
             wait_for(lambda frame=frame, reason=reason, before=before: tap.send(frame) or
                      t.drops('app', reason) > before, 60, f'{reason} is counted')
+        # To nobody's address: no port with a guard gets it.
+        trace = t.d.call('packet_trace', port='app', dst_mac='52:54:00:00:77:77')
+        assert trace['verdict'] == 'drop' and trace['reason'] == 'no_receiver', trace
         # To all, each receiver by itself.
         trace = t.d.call('packet_trace', port='app', hex=ether('ff:ff:ff:ff:ff:ff', MACS['app'], ipv4(
             V4['app'], '10.1.0.255', udp(b'all')), IPV4).hex())

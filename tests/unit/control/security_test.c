@@ -205,6 +205,7 @@ static void test_members(void **state)
 	struct security_rule rule = tcp(80, true, 1000);
 	const struct ip_addr five = {.bytes = {10, 0, 0, 5}}, eight = {.bytes = {10, 0, 0, 8}};
 	const struct filter *filter;
+	uint32_t generation, others;
 	struct err e;
 
 	(void)state;
@@ -212,7 +213,10 @@ static void test_members(void **state)
 	add(web, rule);
 	assert_int_equal(app->n_named, 1);
 	assert_int_equal(enter(0, "web", &e), 0);
+	assert_int_equal(enter(1, "app", &e), 0);
 	filter = security_of(0)->ingress;
+	generation = security_of(0)->generation;
+	others = security_of(1)->generation;
 	assert_false(allows(0, 5, 80));
 	assert_int_equal(security_group_add_address(&sw, app, &five, 32, &e), 0);
 	assert_int_equal(security_group_add_address(&sw, app, &eight, 29, &e), 0);
@@ -223,8 +227,12 @@ static void test_members(void **state)
 	assert_int_equal(security_group_remove_address(&sw, app, &five, 32, &e), 0);
 	assert_false(allows(0, 5, 80));
 	assert_int_equal(security_group_remove_address(&sw, app, &five, 32, &e), -ENOENT);
+	/* Connections are judged again by who the members are now, of this port only. */
+	assert_int_not_equal(security_of(0)->generation, generation);
+	assert_int_equal(security_of(1)->generation, others);
 	/* No rule was compiled anew for that. */
 	assert_ptr_equal(security_of(0)->ingress, filter);
+	assert_int_equal(enter(1, "", &e), 0);
 	assert_int_equal(security_group_delete(&sw, app, &e), -EBUSY);
 	assert_int_equal(security_rule_delete(&sw, web, "r1", &e), 0);
 	assert_int_equal(security_group_delete(&sw, app, &e), 0);
@@ -262,6 +270,7 @@ static void test_what_is_refused_changes_nothing(void **state)
 
 static void test_connections_have_limits(void **state)
 {
+	struct conntrack *table;
 	struct err e;
 
 	(void)state;
@@ -273,7 +282,7 @@ static void test_connections_have_limits(void **state)
 	assert_true(enter(2, "web", &e) < 0);
 	assert_string_equal(e.field, "max_connections");
 	assert_null(security_of(2));
-	assert_true(vm_set_max_connections(&sw, &vm[0], 4 * MAX_CONNECTIONS, &e) < 0);
+	assert_true(vm_prepare_connections(&sw, &vm[0], 4 * MAX_CONNECTIONS, &table, &e) < 0);
 	assert_int_equal(vm[0].max_connections, MAX_CONNECTIONS);
 	/* The last port that leaves its groups gives the memory back. */
 	assert_int_equal(enter(1, "", &e), 0);

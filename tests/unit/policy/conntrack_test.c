@@ -234,7 +234,7 @@ static void test_established_ones_stay(void **state)
 	struct flow f = packet(999, FLOW_SENT, IPPROTO_UDP, 0);
 
 	(void)state;
-	fill(c, 64, FLOW_SENT, IPPROTO_UDP, true);
+	fill(c, 64, FLOW_SENT, IPPROTO_TCP, true);
 	assert_null(add(c, &f, START));
 	f.side = FLOW_RECEIVED;
 	assert_null(add(c, &f, START));
@@ -244,11 +244,29 @@ static void test_established_ones_stay(void **state)
 	f = packet(0, FLOW_RECEIVED, IPPROTO_UDP, 0);
 	f.key.rport++;
 	for (unsigned i = 0; i < 32 && !stats_of(c).expired; i++, f.key.rport++)
-		add(c, &f, START + 180000);
+		add(c, &f, START + 86400000);
 	assert_int_equal(stats_of(c).expired, 1);
 	assert_int_equal(stats_of(c).evicted, 0);
-	assert_int_equal(conntrack_sweep(c, 64, START + 180000), 63);
+	assert_int_equal(conntrack_sweep(c, 64, START + 86400000), 63);
 	fill(c, 63, FLOW_SENT, IPPROTO_TCP, true);
+	conntrack_destroy(c);
+}
+
+/* An answered packet of UDP is no reason to refuse the next one: a server's table would be full of
+ * those that asked. */
+static void test_answered_ones_make_room(void **state)
+{
+	struct conntrack *c = create(64);
+	struct flow f;
+
+	(void)state;
+	fill(c, 32, FLOW_RECEIVED, IPPROTO_UDP, true);
+	for (uint32_t i = 0; i < 1000; i++) {
+		f = packet(1000 + i, FLOW_RECEIVED, IPPROTO_UDP, 0);
+		assert_non_null(add(c, &f, START + i));
+	}
+	assert_int_equal(stats_of(c).opened_by_others, 32);
+	assert_int_equal(stats_of(c).evicted, 1000);
 	conntrack_destroy(c);
 }
 
@@ -259,7 +277,7 @@ static void test_half_is_kept_for_the_vm(void **state)
 	struct flow f;
 
 	(void)state;
-	fill(c, 128, FLOW_RECEIVED, IPPROTO_UDP, true);
+	fill(c, 128, FLOW_RECEIVED, IPPROTO_TCP, true);
 	for (uint32_t i = 0; i < 1000; i++) {
 		f = packet(1000 + i, FLOW_RECEIVED, IPPROTO_TCP, TH_SYN);
 		assert_null(add(c, &f, START));
@@ -415,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_packets_keep_a_connection),
 		cmocka_unit_test(test_all_can_be_used),
 		cmocka_unit_test(test_established_ones_stay),
+		cmocka_unit_test(test_answered_ones_make_room),
 		cmocka_unit_test(test_half_is_kept_for_the_vm),
 		cmocka_unit_test(test_syn_flood),
 		cmocka_unit_test(test_order_of_making_room),

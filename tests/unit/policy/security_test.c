@@ -233,15 +233,19 @@ static void test_what_opens_none(void **state)
 static void test_full_table(void **state)
 {
 	struct scene *e = *state;
-	struct flow_shape in = shape(R, IPPROTO_UDP, 1, 80, 0),
-			  out = shape(S, IPPROTO_UDP, 80, 1, 0);
+	struct flow_shape in = shape(R, IPPROTO_TCP, 1, 80, 0);
+	struct flow_shape out = shape(S, IPPROTO_TCP, 80, 1, TH_SYN | TH_ACK);
 
 	for (uint16_t i = 0; i < 32; i++) {
 		in.sport = out.dport = 100 + i;
+		in.tcp_flags = TH_SYN;
 		assert_passes(e, &in, R, SECURITY_NEW);
 		assert_passes(e, &out, S, SECURITY_ESTABLISHED);
+		in.tcp_flags = TH_ACK;
+		assert_passes(e, &in, R, SECURITY_ESTABLISHED);
 	}
 	in.sport = 99;
+	in.tcp_flags = TH_SYN;
 	assert_dropped(e, &in, R, DROP_CONNECTIONS_FULL);
 	/* Where nothing is judged, what has no room passes nevertheless. */
 	e->s.ingress = NULL;
@@ -298,7 +302,9 @@ static void test_rules_change(void **state)
 	e->s.egress = e->egress;
 	assert_dropped(e, &back, R, DROP_SECURITY_GROUP);
 	assert_int_equal(judge(e, &back, R).how, SECURITY_NEW);
-	assert_int_equal(stats_of(e).used, 1);
+	assert_passes(e, &out, S, SECURITY_NEW);
+	assert_passes(e, &back, R, SECURITY_ESTABLISHED);
+	assert_int_equal(stats_of(e).used, 2);
 }
 
 /* A connection that others opened, and that is not allowed any more, does not go on because the VM
@@ -323,6 +329,11 @@ static void test_an_ended_connection_stays_ended(void **state)
 		assert_dropped(e, &in, R, DROP_SECURITY_GROUP);
 	}
 	assert_int_equal(judge(e, &reply, S).how, SECURITY_ENDED);
+	/* Nor because the other end tries to open one, and may not. */
+	in.tcp_flags = TH_SYN;
+	assert_dropped(e, &in, R, DROP_SECURITY_GROUP);
+	in.tcp_flags = TH_ACK;
+	assert_dropped(e, &reply, S, DROP_SECURITY_GROUP);
 	reply.tcp_flags = TH_SYN;
 	assert_passes(e, &reply, S, SECURITY_NEW);
 	assert_passes(e, &in, R, SECURITY_ESTABLISHED);
