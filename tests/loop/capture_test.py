@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Captures of a running switch, read back by tshark: what is in them, their limits, what is refused, and streams
 whose readers go away."""
+import base64
 import os
 import pathlib
 import signal
@@ -14,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from frames import TEST, Wiretap, ether  # noqa: E402
 from netns import Guest, Parts, stream  # noqa: E402
 from stintd import BUILD, RpcError, Stintd, run_tests, wait_for  # noqa: E402
-from wire_test import OVERLAY as FAR, Pair  # noqa: E402
+from wire_test import UNDERLAY, Pair  # noqa: E402
 
 MACS = ['52:54:00:00:00:01', '52:54:00:00:00:02']
 ADDRESSES = ['192.168.8.1', '192.168.8.2']
@@ -387,23 +388,17 @@ def an_uplink_has_outer_headers():
         for point in ('rx', 'tx'):
             d.call('capture_create', name=point, uplink='up0', point=point, max_seconds=3600)
         pair.wait_pings()
-        folder = d.folder
-        for point, address in (('rx', FAR[0]), ('tx', FAR[1])):
-            path = folder / point
-            out = subprocess.run([BUILD / 'stintctl', '-s', d.socket, '--json', 'call', 'capture_read',
-                                  f'{{"name": "{point}", "end": true}}'], capture_output=True, text=True, check=True)
-            decode(out.stdout, path)
-            packets = [p for p in read_back(path) if p.vni]
-            assert packets and {p.vni for p in packets} == {'100'}
-            assert {(p.interface, p.direction) for p in packets} == {('up0', RECEIVED if point == 'rx' else SENT)}
-            assert address is not None
+        for point, direction, address in (('rx', RECEIVED, UNDERLAY[0]), ('tx', SENT, UNDERLAY[1])):
+            path = d.folder / point
+            answer = d.call('capture_read', name=point, end=True)
+            assert answer['ended']
+            path.write_bytes(base64.b64decode(answer['data']))
+            packets = read_back(path)
+            # The outer header comes first.
+            tunnelled = [p for p in packets if p.vni]
+            assert tunnelled and {(p.vni, p.destination) for p in tunnelled} == {('100', address)}
+            assert {(p.interface, p.direction) for p in packets} == {('up0', direction)}
             d.call('capture_delete', name=point)
-
-
-def decode(text, path):
-    import base64
-    import json
-    path.write_bytes(base64.b64decode(json.loads(text)['data']))
 
 
 if __name__ == '__main__':
