@@ -26,7 +26,7 @@ static const struct {
 
 #define N_PROTOCOLS (sizeof(protocols) / sizeof(protocols[0]))
 
-bool ip_proto_parse(const char *text, uint8_t *protocol)
+int ip_proto_parse(const char *field, const char *text, uint8_t *protocol, struct err *e)
 {
 	size_t digits = strspn(text, "0123456789");
 	unsigned long number = strtoul(text, NULL, 10);
@@ -34,17 +34,16 @@ bool ip_proto_parse(const char *text, uint8_t *protocol)
 	for (size_t i = 0; i < N_PROTOCOLS; i++) {
 		if (strcmp(protocols[i].name, text) == 0) {
 			*protocol = protocols[i].number;
-			return true;
+			return 0;
 		}
 	}
+	if (digits == 0 || digits > 3 || text[digits] || number < 1 || number > UINT8_MAX)
+		return err_set(e, ERR_INVALID, field,
+			       "%s '%.40s': not a number from 1 to 255, and none of any, tcp, udp, "
+			       "icmp, icmpv6, sctp, dccp, udplite, gre, esp, ah",
+			       field, text);
 	*protocol = (uint8_t)number;
-	return digits > 0 && digits <= 3 && text[digits] == '\0' && number >= 1 &&
-	       number <= UINT8_MAX;
-}
-
-const char *ip_proto_names(void)
-{
-	return "any, tcp, udp, icmp, icmpv6, sctp, dccp, udplite, gre, esp, ah";
+	return 0;
 }
 
 void ip_proto_format(uint8_t protocol, char text[IP_PROTO_TEXT_SIZE])

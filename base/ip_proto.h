@@ -6,14 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 #define IP_PROTO_TEXT_SIZE 16
 
-/* Parses a name such as "tcp", or a number from 1 to 255; "any" is 0. False for anything else.
- * [any] */
-bool ip_proto_parse(const char *text, uint8_t *protocol);
-
-/* The names that ip_proto_parse() takes, as a sentence has them. [any] */
-const char *ip_proto_names(void);
+/* Parses a name such as "tcp", or a number from 1 to 255; "any" is 0. -EINVAL with `field` named
+ * for anything else. [any] */
+int ip_proto_parse(const char *field, const char *text, uint8_t *protocol, struct err *e);
 
 /* Writes the name, or the number where there is none. [any] */
 void ip_proto_format(uint8_t protocol, char text[IP_PROTO_TEXT_SIZE]);

@@ -92,10 +92,8 @@ static int parse_addresses(const struct rpc_packet_trace *p, struct pkt_fields *
 
 static int parse_l4(const struct rpc_packet_trace *p, struct pkt_fields *f, struct err *e)
 {
-	if (p->protocol && !ip_proto_parse(p->protocol, &f->protocol))
-		return err_set(e, ERR_INVALID, "protocol",
-			       "protocol '%.40s': not a number from 1 to 255, and none of %s",
-			       p->protocol, ip_proto_names());
+	if (p->protocol && ip_proto_parse("protocol", p->protocol, &f->protocol, e) < 0)
+		return -1;
 	if (f->src.is_v6 && f->protocol == IPPROTO_ICMP)
 		f->protocol = IPPROTO_ICMPV6;
 	if ((p->has_src_port || p->has_dst_port) && !ip_proto_has_ports(f->protocol))

@@ -20,10 +20,8 @@
 /* A protocol by its name or number. "icmp" is that of the rule's IP version, as Neutron has it. */
 static int parse_protocol(const char *text, bool is_v6, uint8_t *protocol, struct err *e)
 {
-	if (!ip_proto_parse(text, protocol))
-		return err_set(e, ERR_INVALID, "protocol",
-			       "protocol '%.40s': not a number from 1 to 255, and none of %s", text,
-			       ip_proto_names());
+	if (ip_proto_parse("protocol", text, protocol, e) < 0)
+		return -1;
 	if (is_v6 && *protocol == IPPROTO_ICMP)
 		*protocol = IPPROTO_ICMPV6;
 	if (!is_v6 && *protocol == IPPROTO_ICMPV6)

@@ -12,6 +12,7 @@
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 
+#include "pkt/bytes.h"
 #include "pkt/parse.h"
 
 #define PROTO_DCCP    33
@@ -38,16 +39,6 @@ struct datagram {
 	enum flow_side side; /* which way it goes */
 	bool is_quoted;
 };
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
 
 /* --- addresses and fragments -------------------------------------------------------------------
  */
@@ -232,21 +223,6 @@ static enum flow_kind read_icmp(const struct datagram *d, struct flow *f)
 	return is_error(f) ? FLOW_ERROR : FLOW_PACKET;
 }
 
-/* Whether the parser gave up among extension headers, behind which a guest may find more. */
-static bool has_more_ext(const struct pkt_info *info)
-{
-	switch (info->ip_proto) {
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_FRAGMENT:
-	case IPPROTO_AH:
-	case IPPROTO_DSTOPTS:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static enum flow_kind read_l4(const struct datagram *d, struct flow *f)
 {
 	switch (d->info->ip_proto) {
@@ -265,7 +241,8 @@ static enum flow_kind read_l4(const struct datagram *d, struct flow *f)
 	case IPPROTO_IGMP:
 		return f->is_v6 ? FLOW_PACKET : FLOW_EXEMPT;
 	default:
-		return f->is_v6 && has_more_ext(d->info) ? FLOW_MALFORMED : FLOW_PACKET;
+		return f->is_v6 && pkt_is_ipv6_ext(d->info->ip_proto) ? FLOW_MALFORMED
+								      : FLOW_PACKET;
 	}
 }
 

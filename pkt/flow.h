@@ -60,6 +60,14 @@ void flow_read(const struct rte_mbuf *m, enum flow_side side, uint16_t port, str
  * flow_read() found to be FLOW_ERROR. [any] */
 void flow_read_error(const struct rte_mbuf *m, enum flow_side side, uint16_t port, struct flow *f);
 
+/* Whether a key has IPv6 addresses: no flow of IPv6 has mapped ones. [any] */
+static inline bool flow_key_is_v6(const struct flow_key *key)
+{
+	static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(key->local, v4, sizeof(v4)) != 0;
+}
+
 static inline bool flow_key_equal(const struct flow_key *a, const struct flow_key *b)
 {
 	uint64_t x[5], y[5];

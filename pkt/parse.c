@@ -12,6 +12,8 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
+#include "pkt/bytes.h"
+
 /* IPv6 extension headers by number (RFC 8200, RFC 4302). */
 enum ipv6_ext {
 	EXT_HOP_BY_HOP = 0,
@@ -24,11 +26,6 @@ enum ipv6_ext {
 #define ICMP_LEN        8
 #define FRAGMENT_OFFSET 0xfff8 /* in an IPv6 fragment header */
 #define FRAGMENT_MORE   0x0001
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
 
 static bool is_vlan(uint16_t ether_type)
 {
@@ -99,7 +96,7 @@ static uint16_t ext_len(uint8_t proto, const uint8_t *p)
 	}
 }
 
-static bool is_ext(uint8_t proto)
+bool pkt_is_ipv6_ext(uint8_t proto)
 {
 	return proto == EXT_HOP_BY_HOP || proto == EXT_ROUTING || proto == EXT_DESTINATION ||
 	       proto == EXT_AUTH || proto == EXT_FRAGMENT;
@@ -131,7 +128,7 @@ static bool parse_ipv6(const uint8_t *p, uint32_t len, uint32_t total, struct pk
 		len = info->ip_len;
 
 	proto = p[6];
-	for (int i = 0; i < PKT_MAX_IPV6_EXT && is_ext(proto); i++) {
+	for (int i = 0; i < PKT_MAX_IPV6_EXT && pkt_is_ipv6_ext(proto); i++) {
 		uint16_t n = len - off < 8 ? 0 : ext_len(proto, p + off);
 
 		if (n == 0 || n > len - off)

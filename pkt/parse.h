@@ -4,6 +4,7 @@
 #define PKT_PARSE_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rte_mbuf;
@@ -43,6 +44,10 @@ struct pkt_info {
 	uint16_t l3_len; /* with options and extension headers */
 	uint16_t ip_len; /* length of the datagram, from the IP header on, without padding */
 };
+
+/* Whether a protocol is an IPv6 extension header that the parser looks behind: as a packet's
+ * protocol, the parser gave up there, and others may find more behind it. [any] */
+bool pkt_is_ipv6_ext(uint8_t proto);
 
 /* Parses a packet. Headers must lie in the first segment; one that does not counts as truncated.
  * IPv4 header checksums are not verified. Returns the depth. [any] */

@@ -480,14 +480,13 @@ uint32_t conntrack_sweep(struct conntrack *c, uint32_t n, uint32_t now_ms)
 
 static void describe(const struct conn *conn, uint32_t now_ms, struct conn_info *info)
 {
-	static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff};
 	uint32_t idle = conn_idle_ms(conn, now_ms);
 
 	*info = (struct conn_info){
 		.key = conn->key,
 		.state = conn->state,
 		.opener = conn->opener,
-		.is_v6 = memcmp(conn->key.local, v4, sizeof(v4)) != 0,
+		.is_v6 = flow_key_is_v6(&conn->key),
 		.rule = conn->rule,
 		.generation = conn->generation,
 		.idle_ms = idle,

@@ -12,6 +12,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 
+#include "pkt/bytes.h"
 #include "pkt/drops.h"
 #include "pkt/parse.h"
 #include "pkt/pkt.h"
@@ -74,11 +75,6 @@ struct memo {
 	uint64_t ip[2];    /* 0 where the mask is, */
 	uint64_t mask[2];  /* which is 0 when the guard has no prefixes */
 };
-
-static inline uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
 
 static inline uint32_t load32(const uint8_t *p)
 {
@@ -292,13 +288,9 @@ static bool is_without_address(const struct pkt_info *info, const uint8_t *icmp)
 /* Whether the parser got to the end of the extension headers. */
 static bool is_chain_whole(const struct pkt_info *info)
 {
-	switch (info->ip_proto) {
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_FRAGMENT:
-	case IPPROTO_AH:
-	case IPPROTO_DSTOPTS:
+	if (pkt_is_ipv6_ext(info->ip_proto))
 		return false;
+	switch (info->ip_proto) {
 	case IPPROTO_UDP:
 	case IPPROTO_ICMPV6:
 		return info->depth == PKT_L4;

@@ -88,13 +88,11 @@ static int match(const struct judge *j, const struct filter *filter, const struc
 /* The first packet of a connection, as far as rules look at it. */
 static struct flow first_packet(const struct conn *conn)
 {
-	static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff};
-
 	return (struct flow){
 		.key = conn->key,
 		.kind = FLOW_PACKET,
 		.side = conn->opener,
-		.is_v6 = memcmp(conn->key.local, v4, sizeof(v4)) != 0,
+		.is_v6 = flow_key_is_v6(&conn->key),
 		.icmp_type = conn->icmp_type,
 		.icmp_code = conn->icmp_code,
 	};

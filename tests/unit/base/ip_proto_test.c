@@ -25,19 +25,24 @@ static const struct {
 
 static void test_names_and_numbers(void **state)
 {
+	struct err e;
+	uint8_t any;
+
 	(void)state;
+	assert_true(ip_proto_parse("p", "nonsense", &any, &e) < 0);
+	assert_string_equal(e.field, "p");
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		char text[IP_PROTO_TEXT_SIZE];
 		uint8_t number;
 
-		assert_true(ip_proto_parse(known[i].text, &number));
+		assert_int_equal(ip_proto_parse("p", known[i].text, &number, NULL), 0);
 		assert_int_equal(number, known[i].number);
 		assert_int_equal(ip_proto_has_ports(number), known[i].has_ports);
 		assert_int_equal(ip_proto_is_icmp(number), known[i].is_icmp);
 		ip_proto_format(number, text);
 		assert_string_equal(text, known[i].text);
 		if (known[i].text[0] > '9')
-			assert_non_null(strstr(ip_proto_names(), known[i].text));
+			assert_non_null(strstr(e.text, known[i].text));
 	}
 }
 
@@ -46,9 +51,9 @@ static void test_numbers_of_protocols_with_names(void **state)
 	uint8_t number;
 
 	(void)state;
-	assert_true(ip_proto_parse("6", &number));
+	assert_int_equal(ip_proto_parse("p", "6", &number, NULL), 0);
 	assert_int_equal(number, 6);
-	assert_true(ip_proto_parse("006", &number));
+	assert_int_equal(ip_proto_parse("p", "006", &number, NULL), 0);
 	assert_int_equal(number, 6);
 }
 
@@ -60,7 +65,7 @@ static void test_anything_else_is_refused(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(ip_proto_parse(bad[i], &number));
+		assert_true(ip_proto_parse("p", bad[i], &number, NULL) < 0);
 }
 
 int main(void)
