@@ -37,18 +37,29 @@ static struct ip_addr address_of(const uint8_t in_key[16], bool is_v6)
 	return a;
 }
 
-static json_t *connection_to_json(const struct vswitch *sw, const struct conn_info *c)
+/* The name of the port that a key's number stands for; "?" for one that is gone or has moved. */
+static const char *port_of(const struct vswitch *sw, const struct vm *vm, uint16_t number)
+{
+	const struct port *port;
+
+	TAILQ_FOREACH (port, &sw->ports, link)
+		if (port->vm == vm && (uint16_t)atomic_load(&port->vport.epoch) == number)
+			return port->name;
+	return "?";
+}
+
+static json_t *connection_to_json(const struct vswitch *sw, const struct vm *vm,
+				  const struct conn_info *c)
 {
 	struct ip_addr local_address = address_of(c->key.local, c->is_v6);
 	struct ip_addr remote_address = address_of(c->key.remote, c->is_v6);
 	char local[IP_ADDR_TEXT_SIZE], remote[IP_ADDR_TEXT_SIZE], protocol[IP_PROTO_TEXT_SIZE];
-	const struct port *port = sw->port_slot[c->key.port];
 
 	ip_addr_format(&local_address, local);
 	ip_addr_format(&remote_address, remote);
 	ip_proto_format(c->key.proto, protocol);
 	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:i, s:i}", "port",
-			 port ? port->name : "?", "protocol", protocol, "local", local,
+			 port_of(sw, vm, c->key.port), "protocol", protocol, "local", local,
 			 "local_port", (int)c->key.lport, "remote", remote, "remote_port",
 			 (int)c->key.rport, "opened_by", c->opener == FLOW_SENT ? "vm" : "other",
 			 "state", conn_state_text((enum conn_state)c->state), "idle_s",
@@ -66,7 +77,7 @@ static void list_connections(struct vswitch *sw, const struct vm *vm, const stru
 			struct ip_addr a = address_of(c.info[i].key.remote, c.info[i].is_v6);
 
 			if (!remote || ip_addr_equal(&a, remote))
-				json_array_append_new(list, connection_to_json(sw, &c.info[i]));
+				json_array_append_new(list, connection_to_json(sw, vm, &c.info[i]));
 		}
 	}
 }

@@ -21,6 +21,7 @@
 #include "pkt/compose.h"
 #include "pkt/drops.h"
 #include "pkt/parse.h"
+#include "vhost/net_lent.h"
 #include "vswitch/batch.h"
 #include "vswitch/explain.h"
 #include "vswitch/flood.h"
@@ -271,6 +272,8 @@ static void tell_stage(struct telling *t, const struct explained *x,
 	}
 	if (t->is_over)
 		return;
+	if (s->stage == STAGE_POLICY && s->p.verdict == PKT_ANSWER)
+		return; /* it does not look at what is answered */
 	if (s->stage == STAGE_POLICY)
 		tell_judgement(t, "egress", &x->egress);
 	else if (s->p.verdict == PKT_DROP)
@@ -443,11 +446,27 @@ static json_t *trace(struct vswitch *sw, struct port *port, struct rte_mbuf *m)
 	return result_of(&t, &c.x);
 }
 
+/* Makes packets of the bytes as the datapath has them: a head, and the rest. */
+static void attach(struct rte_mbuf m[2], uint8_t *bytes, uint32_t length)
+{
+	uint32_t head = RTE_MIN(length, (uint32_t)NET_LENT_BYTES);
+
+	memset(m, 0, 2 * sizeof(m[0]));
+	m[0].buf_addr = bytes;
+	m[0].data_len = (uint16_t)head;
+	m[0].pkt_len = length;
+	m[0].nb_segs = length > head ? 2 : 1;
+	m[0].next = length > head ? &m[1] : NULL;
+	m[1].buf_addr = bytes + head;
+	m[1].data_len = (uint16_t)(length - head);
+	m[1].nb_segs = 1;
+}
+
 json_t *rpc_handle_packet_trace(struct rpc_ctx *ctx, const struct rpc_packet_trace *p,
 				struct err *e)
 {
 	struct port *port = port_find(ctx->sw, p->port);
-	struct rte_mbuf m;
+	struct rte_mbuf m[2];
 	json_t *result = NULL;
 	uint32_t length = 0;
 	uint8_t *bytes;
@@ -460,12 +479,8 @@ json_t *rpc_handle_packet_trace(struct rpc_ctx *ctx, const struct rpc_packet_tra
 	if (!bytes)
 		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	if (bytes && read_packet(p, port, bytes, &length, e) == 0) {
-		memset(&m, 0, sizeof(m));
-		m.buf_addr = bytes;
-		m.nb_segs = 1;
-		m.data_len = (uint16_t)RTE_MIN(length, (uint32_t)UINT16_MAX);
-		m.pkt_len = m.data_len;
-		result = trace(ctx->sw, port, &m);
+		attach(m, bytes, RTE_MIN(length, (uint32_t)UINT16_MAX));
+		result = trace(ctx->sw, port, &m[0]);
 	}
 	free(bytes);
 	return result;

@@ -328,7 +328,7 @@ static int enter_groups(struct vswitch *sw, struct port *port, const char *names
 {
 	struct groups_change c;
 
-	if (port_prepare_groups(sw, port->vm, port->vport.id, names ? names : "", &c, e) < 0)
+	if (port_prepare_groups(sw, port, names ? names : "", &port->sources, &c, e) < 0)
 		return -EINVAL;
 	port_set_groups(sw, port, &c);
 	return 0;
@@ -415,6 +415,7 @@ struct move_call {
 	struct port *port;
 	struct network *net;
 	uint32_t epoch;
+	struct security *security; /* for there, then what was for here */
 };
 
 /* Runs between services, when a worker holds nothing of the port but jobs, which know the epoch. */
@@ -425,20 +426,25 @@ static void change_network(struct worker *w, void *arg)
 	(void)w;
 	c->port->vport.bridge = &c->net->bridge;
 	atomic_store(&c->port->vport.epoch, c->epoch);
+	c->security = atomic_exchange(&c->port->vport.security, c->security);
 }
 
 int port_set_network(struct vswitch *sw, struct port *port, struct network *net, struct err *e)
 {
 	struct network *old = port->net;
-	struct move_call c = {port, net, ++sw->epochs};
+	struct move_call c = {.port = port, .net = net, .epoch = ++sw->epochs};
 
 	if (net == old)
 		return 0;
-	if (check_owner(net, port->vm, e) < 0)
+	if (check_owner(net, port->vm, e) < 0 ||
+	    port_renew_security(port, c.epoch, &c.security, e) < 0)
 		return -EINVAL;
-	if (network_add_port(sw, net, port) < 0)
+	if (network_add_port(sw, net, port) < 0) {
+		free(c.security);
 		return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+	}
 	worker_call(port->vport.worker, change_network, &c);
+	free(c.security);
 	port->net = net;
 	port_set_stages(port);
 	network_forget_port(old, port->vport.id);

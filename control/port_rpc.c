@@ -161,6 +161,17 @@ static void set_rates(struct port *port, const struct rpc_port_set *p)
 	port_set_rates(port, &rates, &in);
 }
 
+/* Prepares a port's groups, if others are asked for, or checks that its addresses go with those
+ * that it has. */
+static int prepare_groups(struct vswitch *sw, const struct port *port, const struct rpc_port_set *p,
+			  const struct port_sources *sources, struct groups_change *groups,
+			  struct err *e)
+{
+	if (p->security_groups)
+		return port_prepare_groups(sw, port, p->security_groups, sources, groups, e);
+	return p->addresses ? port_check_addresses(sw, port, sources, e) : 0;
+}
+
 /* The move is the only step that can be refused once the address is checked, so it comes first: a
  * refused call changes nothing. */
 json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, struct err *e)
@@ -179,9 +190,7 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 	if (sources_parse(&params, &sources, e) < 0 || port_make_guard(&sources, &guard, e) < 0)
 		return NULL;
 	net = p->network ? network_get(sw, "network", p->network, e) : port->net;
-	if (!net ||
-	    (p->security_groups && port_prepare_groups(sw, port->vm, port->vport.id,
-						       p->security_groups, &groups, e) < 0)) {
+	if (!net || prepare_groups(sw, port, p, &sources, &groups, e) < 0) {
 		free(guard);
 		return NULL;
 	}
@@ -191,10 +200,10 @@ json_t *rpc_handle_port_set(struct rpc_ctx *ctx, const struct rpc_port_set *p, s
 		free(guard);
 		return NULL;
 	}
+	port_set_sources(sw, port, &sources, guard);
 	if (p->security_groups)
 		port_set_groups(sw, port, &groups);
-	port_set_sources(sw, port, &sources, guard);
-	if (p->addresses && port->rule_set)
+	else if (p->addresses && port->rule_set)
 		port_publish_addresses(sw, port);
 	if (p->has_mac_limit)
 		atomic_store(&port->vport.mac_limit, (uint32_t)p->mac_limit);

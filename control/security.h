@@ -118,12 +118,19 @@ struct groups_change {
 	struct security *security; /* NULL with no set */
 };
 
-/* Prepares that a port of `vm`, with this id, is in the groups of a list of names ("web,ssh", ""
- * for none): does all that can be refused. To be followed by one of the others. */
-int port_prepare_groups(struct vswitch *sw, struct vm *vm, uint16_t port_id, const char *names,
-			struct groups_change *c, struct err *e);
+/* Prepares that a port, which will have these sources, is in the groups of a list of names
+ * ("web,ssh", "" for none): does all that can be refused. To be followed by one of the others. */
+int port_prepare_groups(struct vswitch *sw, const struct port *port, const char *names,
+			const struct port_sources *sources, struct groups_change *c, struct err *e);
 void port_set_groups(struct vswitch *sw, struct port *port, const struct groups_change *c);
 void port_cancel_groups(struct vswitch *sw, struct vm *vm, const struct groups_change *c);
+/* What judges the port's packets once it has another epoch: in another network. NULL for a port in
+ * no group. -ENOMEM. */
+int port_renew_security(const struct port *port, uint32_t epoch, struct security **made,
+			struct err *e);
+/* Whether a port in groups can have other addresses. */
+int port_check_addresses(struct vswitch *sw, const struct port *port,
+			 const struct port_sources *sources, struct err *e);
 /* Has rules about the port's groups know its addresses, after these changed. */
 void port_publish_addresses(struct vswitch *sw, const struct port *port);
 /* Takes a port that is being deleted, and that no worker finds any more, out of its groups. */

@@ -108,8 +108,7 @@ static void group_free(struct vswitch *sw, struct security_group *g)
 
 int security_group_delete(struct vswitch *sw, struct security_group *g, struct err *e)
 {
-	struct tenant *tenant = g->tenant;
-	bool had_addresses = g->n_addresses > 0;
+	struct security_groups *groups = &sw->security->groups;
 
 	if (g->n_ports)
 		return err_set(e, ERR_BUSY, "name", "security group '%s' still has %u port%s",
@@ -118,9 +117,15 @@ int security_group_delete(struct vswitch *sw, struct security_group *g, struct e
 		return err_set(e, ERR_BUSY, "name",
 			       "security group '%s' is named by %u rule%s of other groups", g->name,
 			       g->n_named, g->n_named == 1 ? "" : "s");
+	/* Its id may be given to another group, whose members its own would be. */
+	TAILQ_REMOVE(groups, g, link);
+	if (g->n_addresses > 0 && tenant_publish_members(sw, g->tenant, e) < 0) {
+		TAILQ_INSERT_TAIL(groups, g, link);
+		return -ENOMEM;
+	}
+	TAILQ_INSERT_TAIL(groups, g, link);
 	group_free(sw, g);
-	/* Its id may be given to another group, whose members these would be. */
-	return had_addresses ? tenant_publish_members(sw, tenant, e) : 0;
+	return 0;
 }
 
 void security_destroy(struct vswitch *sw)
@@ -236,6 +241,7 @@ struct security_rule *security_rule_add(struct vswitch *sw, struct security_grou
 	if (r->members && r->members != g)
 		r->members->n_named++;
 	if (rules_publish(sw, g, e) < 0) {
+		err_name_field(e, "group");
 		rule_free(g, r);
 		return NULL;
 	}

@@ -163,8 +163,10 @@ static void set_release(struct vswitch *sw, struct rule_set *set)
 		set_free(sw, set);
 }
 
+/* What judges the packets of a port in a set's groups. Its epoch is another one in each network, so
+ * connections do not go along. */
 static struct security *make_security(const struct rule_set *set, struct tenant *tenant,
-				      uint16_t port_id)
+				      uint32_t epoch)
 {
 	struct security *s = calloc(1, sizeof(*s));
 
@@ -174,7 +176,7 @@ static struct security *make_security(const struct rule_set *set, struct tenant 
 			.ingress = set->ingress,
 			.groups = &tenant->members,
 			.generation = set->generation,
-			.port = port_id,
+			.port = (uint16_t)epoch,
 		};
 	return s;
 }
@@ -230,8 +232,8 @@ static int prepare_ports(struct vswitch *sw, struct err *e)
 	TAILQ_FOREACH (port, &sw->ports, link) {
 		if (!port->rule_set || !port->rule_set->is_changed)
 			continue;
-		port->next_security =
-			make_security(port->rule_set, port->vm->tenant, port->vport.id);
+		port->next_security = make_security(port->rule_set, port->vm->tenant,
+						    atomic_load(&port->vport.epoch));
 		if (!port->next_security)
 			return err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	}
@@ -307,13 +309,19 @@ static int list_addresses(struct member_list *l, const struct security_group *g)
 	return 0;
 }
 
-/* A port is a member of its groups with all its addresses. */
-static int list_port(struct member_list *l, const struct port *port)
-{
-	const struct port_sources *s = &port->sources;
+/* A port as it is going to be. */
+struct coming_member {
+	const struct port *port;
+	const struct rule_set *set;
+	const struct port_sources *sources;
+};
 
-	for (unsigned i = 0; i < port->rule_set->n; i++) {
-		uint16_t group = port->rule_set->group[i]->id;
+/* A port is a member of its groups with all its addresses. */
+static int list_port(struct member_list *l, const struct rule_set *set,
+		     const struct port_sources *s)
+{
+	for (unsigned i = 0; i < set->n; i++) {
+		uint16_t group = set->group[i]->id;
 
 		for (unsigned k = 0; k < s->n_addresses; k++)
 			if (list_add(l, &(struct filter_member){s->address[k].address,
@@ -323,14 +331,19 @@ static int list_port(struct member_list *l, const struct port *port)
 	return 0;
 }
 
-static int list_members(struct vswitch *sw, const struct tenant *t, struct member_list *l)
+/* Lists all members, with a port as it is going to be, unless `coming` is NULL. */
+static int list_members(struct vswitch *sw, const struct tenant *t,
+			const struct coming_member *coming, struct member_list *l)
 {
 	const struct security_group *g;
 	const struct port *port;
 
 	TAILQ_FOREACH (port, &sw->ports, link)
-		if (port->rule_set && port->vm->tenant == t && list_port(l, port) < 0)
+		if (port->rule_set && port->vm->tenant == t && (!coming || port != coming->port) &&
+		    list_port(l, port->rule_set, &port->sources) < 0)
 			return -ENOMEM;
+	if (coming && list_port(l, coming->set, coming->sources) < 0)
+		return -ENOMEM;
 	TAILQ_FOREACH (g, &sw->security->groups, link)
 		if (g->tenant == t && list_addresses(l, g) < 0)
 			return -ENOMEM;
@@ -363,14 +376,15 @@ static void change_sets_with_members(struct vswitch *sw, const struct tenant *t)
 }
 
 /* Makes the table of a tenant's members; *made is NULL when there are none. */
-static int make_members(struct vswitch *sw, const struct tenant *t, struct filter_groups **made,
+static int make_members(struct vswitch *sw, const struct tenant *t,
+			const struct coming_member *coming, struct filter_groups **made,
 			struct err *e)
 {
 	struct member_list l = {0};
 	int ret = 0;
 
 	*made = NULL;
-	if (list_members(sw, t, &l) < 0)
+	if (list_members(sw, t, coming, &l) < 0)
 		ret = err_set(e, ERR_NO_SPACE, NULL, "out of memory");
 	if (ret == 0 && l.n > 0) {
 		*made = filter_groups_create(l.at, l.n, e);
@@ -383,7 +397,7 @@ static int make_members(struct vswitch *sw, const struct tenant *t, struct filte
 int tenant_publish_members(struct vswitch *sw, struct tenant *t, struct err *e)
 {
 	struct filter_groups *made, *old;
-	int ret = make_members(sw, t, &made, e);
+	int ret = make_members(sw, t, NULL, &made, e);
 
 	if (ret < 0)
 		return ret;
@@ -452,9 +466,39 @@ static int parse_groups(struct vswitch *sw, const struct tenant *tenant, const c
 	return 0;
 }
 
-int port_prepare_groups(struct vswitch *sw, struct vm *vm, uint16_t port_id, const char *names,
-			struct groups_change *c, struct err *e)
+int port_renew_security(const struct port *port, uint32_t epoch, struct security **made,
+			struct err *e)
 {
+	*made = port->rule_set ? make_security(port->rule_set, port->vm->tenant, epoch) : NULL;
+	return *made || !port->rule_set ? 0 : err_set(e, ERR_NO_SPACE, NULL, "out of memory");
+}
+
+/* Whether the tenant's members can be published once a port is in these groups with these
+ * addresses. Names the parameter that is at fault. */
+static int check_members(struct vswitch *sw, const struct port *port, const struct rule_set *set,
+			 const struct port_sources *sources, const char *field, struct err *e)
+{
+	const struct coming_member coming = {port, set, sources};
+	struct filter_groups *made;
+	int ret = make_members(sw, port->vm->tenant, &coming, &made, e);
+
+	if (ret < 0)
+		err_name_field(e, field);
+	filter_groups_destroy(made);
+	return ret;
+}
+
+int port_check_addresses(struct vswitch *sw, const struct port *port,
+			 const struct port_sources *sources, struct err *e)
+{
+	return port->rule_set ? check_members(sw, port, port->rule_set, sources, "addresses", e)
+			      : 0;
+}
+
+int port_prepare_groups(struct vswitch *sw, const struct port *port, const char *names,
+			const struct port_sources *sources, struct groups_change *c, struct err *e)
+{
+	struct vm *vm = port->vm;
 	struct rule_set list = {0};
 
 	*c = (struct groups_change){0};
@@ -465,12 +509,12 @@ int port_prepare_groups(struct vswitch *sw, struct vm *vm, uint16_t port_id, con
 	c->set = set_acquire(sw, &list, e);
 	if (!c->set)
 		return -ENOMEM;
-	c->security = make_security(c->set, vm->tenant, port_id);
-	if (!c->security) {
+	c->security = make_security(c->set, vm->tenant, atomic_load(&port->vport.epoch));
+	if (!c->security)
 		err_set(e, ERR_NO_SPACE, NULL, "out of memory");
-	} else if (connections_make(sw, vm, e) == 0) {
+	else if (check_members(sw, port, c->set, sources, "security_groups", e) == 0 &&
+		 connections_make(sw, vm, e) == 0)
 		return 0;
-	}
 	port_cancel_groups(sw, vm, c);
 	return -ENOMEM;
 }
@@ -500,7 +544,12 @@ void port_publish_addresses(struct vswitch *sw, const struct port *port)
 void port_set_groups(struct vswitch *sw, struct port *port, const struct groups_change *c)
 {
 	struct rule_set *old_set = port->rule_set;
-	struct security *old = atomic_exchange(&port->vport.security, c->security);
+	struct security *old;
+
+	/* The port may have moved since that was prepared. */
+	if (c->security)
+		c->security->port = (uint16_t)atomic_load(&port->vport.epoch);
+	old = atomic_exchange(&port->vport.security, c->security);
 
 	port->rule_set = c->set;
 	port->vm->n_group_ports += (c->set != NULL) - (old_set != NULL);
@@ -513,7 +562,8 @@ void port_set_groups(struct vswitch *sw, struct port *port, const struct groups_
 	if (old_set)
 		set_release(sw, old_set);
 	connections_release(sw, port->vm);
-	if (old_set != c->set && port->sources.n_addresses > 0)
+	/* The addresses may be others, too. */
+	if (old_set || c->set)
 		port_publish_addresses(sw, port);
 }
 

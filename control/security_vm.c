@@ -35,32 +35,33 @@ static void hand_table(const struct vm *vm, struct worker *w, struct conntrack *
 }
 
 /* Refuses a table for which there is no memory. */
-static int check_memory(const struct vswitch *sw, const struct vm *vm, uint32_t max, struct err *e)
+static int check_memory(const struct vswitch *sw, const struct vm *vm, uint32_t max,
+			const char *field, struct err *e)
 {
 	const struct vswitch_security *s = sw->security;
 	size_t others = s->connections_bytes - (vm->connections ? vm->connections_bytes : 0);
 
 	if (conntrack_size(max) <= s->connections_limit - others)
 		return 0;
-	return err_set(e, ERR_NO_SPACE, "max_connections",
+	return err_set(e, ERR_NO_SPACE, field,
 		       "vm '%s': %u connections take %zu KiB, of the %zu MiB for all VMs %zu KiB "
 		       "are left (--connections-memory)",
 		       vm->name, max, conntrack_size(max) >> 10, s->connections_limit >> 20,
 		       (s->connections_limit - others) >> 10);
 }
 
-/* Makes a table for `max` connections. */
+/* Makes a table for `max` connections; `field` is the parameter that asks for it. */
 static struct conntrack *make_table(const struct vswitch *sw, const struct vm *vm, uint32_t max,
-				    struct err *e)
+				    const char *field, struct err *e)
 {
 	struct conntrack *table;
 
-	if (check_memory(sw, vm, max, e) < 0)
+	if (check_memory(sw, vm, max, field, e) < 0)
 		return NULL;
 	table = conntrack_create(max);
 	if (!table)
-		err_set(e, ERR_NO_SPACE, "max_connections",
-			"vm '%s': out of memory for %u connections", vm->name, max);
+		err_set(e, ERR_NO_SPACE, field, "vm '%s': out of memory for %u connections",
+			vm->name, max);
 	return table;
 }
 
@@ -84,7 +85,7 @@ int connections_make(struct vswitch *sw, struct vm *vm, struct err *e)
 
 	if (vm->connections)
 		return 0;
-	table = make_table(sw, vm, vm->max_connections, e);
+	table = make_table(sw, vm, vm->max_connections, "security_groups", e);
 	if (!table)
 		return -ENOMEM;
 	replace_table(sw, vm, vm->max_connections, table);
@@ -103,7 +104,7 @@ int vm_prepare_connections(struct vswitch *sw, const struct vm *vm, uint32_t max
 	*table = NULL;
 	if (!vm->connections || max == vm->max_connections)
 		return 0;
-	*table = make_table(sw, vm, max, e);
+	*table = make_table(sw, vm, max, "max_connections", e);
 	return *table ? 0 : -ENOMEM;
 }
 

@@ -125,7 +125,9 @@ static bool read_fragment(const struct datagram *d, struct flow *f)
 		offset = get16(ext + 2) >> 3;
 	}
 	f->is_first_fragment = !is_later;
-	return !is_later || d->info->ip_proto != IPPROTO_TCP || offset != IN_TCP_HEADER;
+	/* In IPv6 the sender of a later fragment may name any protocol. */
+	return !is_later || offset != IN_TCP_HEADER ||
+	       (!f->is_v6 && d->info->ip_proto != IPPROTO_TCP);
 }
 
 /* --- layer 4 -----------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ static bool is_echo(const struct flow *f, bool *is_question)
 }
 
 /* Messages between neighbours and about groups, which always pass: without them there is no IPv6.
- * Advertisements and redirects of routers are left to the guard of their sender. */
+ * Advertisements of routers are left to the guard of their sender. */
 static bool is_of_link(const struct datagram *d, const struct flow *f)
 {
 	bool has_hops = d->ip[offsetof(struct rte_ipv6_hdr, hop_limits)] == HOP_LIMIT_ND;
@@ -192,7 +194,6 @@ static bool is_of_link(const struct datagram *d, const struct flow *f)
 	case ND_ROUTER_SOLICIT:
 		return has_hops;
 	case ND_ROUTER_ADVERT:
-	case ND_REDIRECT:
 		return has_hops && d->side == FLOW_RECEIVED;
 	case MLD_LISTENER_QUERY:
 	case MLD_LISTENER_REPORT:

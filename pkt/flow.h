@@ -33,7 +33,7 @@ struct flow_key {
 	uint16_t lport, rport;
 	uint8_t proto;
 	uint8_t is_asked; /* 1: of an ICMP echo that the remote asks for; else 0 */
-	uint16_t port;    /* of the switch: the ports of a VM may be in different networks */
+	uint16_t port; /* tells the VM's ports apart, and the networks that they are or were in */
 };
 _Static_assert(sizeof(struct flow_key) == 40, "five words, which are hashed and compared");
 

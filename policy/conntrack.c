@@ -86,7 +86,8 @@ size_t conntrack_size(uint32_t max)
 	size_t conns = (size_t)max * sizeof(struct conn);
 	size_t buckets = (size_t)buckets_for(max) * sizeof(struct conn_bucket);
 
-	return sizeof(struct conntrack) + conns + buckets;
+	return sizeof(struct conntrack) + round_up(conns, unit_of(conns)) +
+	       round_up(buckets, unit_of(buckets));
 }
 
 /* An entry that no packet's key is equal to. */

@@ -371,7 +371,7 @@ struct filter *filter_create(const struct filter_rule *rules, unsigned n, struct
 	struct filter *f;
 
 	if (n > FILTER_MAX_RULES) {
-		err_set(e, ERR_NO_SPACE, "rules", "%u rules in one direction: at most %u", n,
+		err_set(e, ERR_NO_SPACE, NULL, "%u rules in one direction: at most %u", n,
 			FILTER_MAX_RULES);
 		return NULL;
 	}

@@ -29,7 +29,7 @@ struct security {
 	const struct filter *egress, *ingress;         /* of what the VM sends, and receives */
 	const _Atomic(struct filter_groups *) *groups; /* the tenant's */
 	uint32_t generation;
-	uint16_t port;
+	uint16_t port; /* in keys of flows: the low bits of the port's epoch */
 };
 
 struct judgement {

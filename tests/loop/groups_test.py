@@ -3,16 +3,18 @@
 """Security groups: Linux guests in namespaces, whose TCP, UDP and ping pass where rules allow it, and nowhere else."""
 import pathlib
 import socket
+import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from frames import IPV4, Wiretap, ether, ipv4, udp  # noqa: E402
+from frames import BROADCAST, IPV4, IPV6, Wiretap, ether, ipv4, ipv6, mac, udp  # noqa: E402
 from kernel_vxlan_test import check_counters  # noqa: E402
 from netns import Conversation, Guest, Parts  # noqa: E402
 from stintd import RpcError, Stintd, run_tests, wait_for  # noqa: E402
 from wire_test import OVERLAY, Pair  # noqa: E402
 
+ARP = 0x0806
 NAMES = ['web', 'app', 'other']
 V4 = {name: f'10.1.0.{i + 1}' for i, name in enumerate(NAMES)}
 V6 = {name: f'fd00:1::{i + 1}' for i, name in enumerate(NAMES)}
@@ -34,6 +36,15 @@ class Server:
     def close(self):
         for s in self.sockets:
             s.close()
+
+
+def arp_reply(mac_address, address):
+    return struct.pack('!HHBBH', 1, IPV4, 6, 4, 2) + mac(mac_address) + socket.inet_aton(address) + bytes(10)
+
+
+def advertisement(src, dst, target):
+    """A neighbour advertisement, without its checksum."""
+    return ipv6(src, dst, bytes([136, 0, 0, 0]) + bytes(4) + socket.inet_pton(socket.AF_INET6, target), 58)
 
 
 def connects(net, address, port, timeout=2):
@@ -379,6 +390,7 @@ def packets_are_explained():
         t.group('g')
         t.enter('web', 'g')
         t.rule('g', protocol='tcp', port_min=443, id='https')
+        t.d.call('port_set', name='app', addresses=f'{V4["app"]},{V6["app"]}')
         syn = dict(port='app', dst_mac=MACS['web'], src_ip=V4['app'], dst_ip=V4['web'], protocol='tcp', src_port=40000)
         trace = t.d.call('packet_trace', dst_port=443, **syn)
         assert trace['verdict'] == 'sent', trace
@@ -389,6 +401,18 @@ def packets_are_explained():
         tap = t.keep(Wiretap(t.guest['app'], 'guest'))
         for reason, frame in (
                 ('security_group', ether(MACS['web'], MACS['app'], ipv4(V4['app'], V4['web'], udp(b'hello')), IPV4)),
+                ('spoofed_mac', ether(MACS['web'], MACS['other'], bytes(46))),
+                ('spoofed_ip', ether(MACS['web'], MACS['app'], ipv4('10.1.0.99', V4['web'], udp(b'hello')), IPV4)),
+                ('spoofed_arp', ether(BROADCAST, MACS['app'], arp_reply(MACS['other'], V4['app']), ARP)),
+                ('spoofed_nd', ether(MACS['web'], MACS['app'], advertisement(V6['app'], V6['web'], V6['other']), IPV6)),
+                ('dhcp_server', ether(MACS['web'], MACS['app'],
+                                      ipv4(V4['app'], V4['web'], udp(b'offer', 67, 68)), IPV4)),
+                ('router_advert', ether(MACS['web'], MACS['app'],
+                                        ipv6(V6['app'], V6['web'], bytes([134]) + bytes(15), 58), IPV6)),
+                ('unreadable', ether(MACS['web'], MACS['app'], b'\x45' + bytes(45), IPV4)),
+                ('fragment_unknown', ether(MACS['web'], MACS['app'], ipv4(V4['app'], V4['web'], bytes(64), 17,
+                                                                          fragment=100), IPV4)),
+                ('no_receiver', ether('52:54:00:00:77:77', MACS['app'], bytes(46))),
                 ('same_port', ether(MACS['app'], MACS['app'], bytes(46))),
                 ('reserved_mac', ether('01:80:c2:00:00:00', MACS['app'], bytes(46))),
                 ('bad_source_mac', ether(MACS['web'], '01:00:00:00:00:01', bytes(46)))):

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ static int set_up(void **state)
 				    .tenant = &acme,
 				    .worker = sw.worker[0],
 				    .max_connections = MAX_CONNECTIONS};
-		port[i] = (struct port){.vm = &vm[i], .net = &net, .vport.id = i};
+		port[i] = (struct port){
+			.vm = &vm[i], .net = &net, .vport = {.id = i, .epoch = 100u + i}};
 		TAILQ_INSERT_TAIL(&sw.vms, &vm[i], link);
 		TAILQ_INSERT_TAIL(&sw.ports, &port[i], link);
 	}
@@ -103,7 +105,7 @@ static struct security_rule *add(struct security_group *g, struct security_rule 
 static int enter(unsigned i, const char *names, struct err *e)
 {
 	struct groups_change c;
-	int ret = port_prepare_groups(&sw, &vm[i], port[i].vport.id, names, &c, e);
+	int ret = port_prepare_groups(&sw, &port[i], names, &port[i].sources, &c, e);
 
 	if (ret == 0)
 		port_set_groups(&sw, &port[i], &c);
@@ -145,7 +147,7 @@ static void test_ports_share_what_their_groups_say(void **state)
 	assert_int_equal(enter(2, "web", &e), 0);
 	assert_ptr_equal(security_of(0)->ingress, security_of(1)->ingress);
 	assert_ptr_not_equal(security_of(0)->ingress, security_of(2)->ingress);
-	assert_int_equal(security_of(1)->port, 1);
+	assert_int_equal(security_of(1)->port, 101);
 	assert_int_equal(web->n_ports, 3);
 	for (unsigned i = 0; i < N_PORTS; i++) {
 		assert_true(allows(i, 1, 80));
@@ -268,6 +270,52 @@ static void test_what_is_refused_changes_nothing(void **state)
 	assert_int_equal(security_group_delete(&sw, web, &e), -EBUSY);
 }
 
+/* An address that is in as many groups as one may be in: what would be one more is refused. */
+static void test_an_address_in_too_many_groups(void **state)
+{
+	const struct ip_addr five = {.bytes = {10, 0, 0, 5}};
+	struct port_sources sources = {.n_addresses = 1, .address = {{five, 32}}};
+	struct security *before;
+	char name[NAME_SIZE];
+	struct err e;
+
+	(void)state;
+	for (unsigned i = 0; i < FILTER_MAX_MEMBERSHIPS; i++) {
+		snprintf(name, sizeof(name), "g%u", i);
+		assert_int_equal(
+			security_group_add_address(&sw, make_group(name, &acme), &five, 32, &e), 0);
+	}
+	make_group("more", &acme);
+	assert_int_equal(enter(0, "more", &e), 0);
+	before = security_of(0);
+	assert_true(port_check_addresses(&sw, &port[0], &sources, &e) < 0);
+	assert_string_equal(e.field, "addresses");
+	port[1].sources = sources;
+	assert_true(enter(1, "more", &e) < 0);
+	assert_string_equal(e.field, "security_groups");
+	assert_null(security_of(1));
+	assert_int_equal(enter(1, "g0,g1", &e), 0);
+	assert_ptr_equal(security_of(0), before);
+}
+
+/* In another network a port has other connections. */
+static void test_a_port_in_another_network(void **state)
+{
+	struct security *there;
+	struct err e;
+
+	(void)state;
+	make_group("web", &acme);
+	assert_int_equal(port_renew_security(&port[0], 200, &there, &e), 0);
+	assert_null(there);
+	assert_int_equal(enter(0, "web", &e), 0);
+	assert_int_equal(port_renew_security(&port[0], 65536 + 200, &there, &e), 0);
+	assert_int_equal(there->port, 200);
+	assert_int_equal(there->generation, security_of(0)->generation);
+	assert_ptr_equal(there->ingress, security_of(0)->ingress);
+	free(there);
+}
+
 static void test_connections_have_limits(void **state)
 {
 	struct conntrack *table;
@@ -280,7 +328,7 @@ static void test_connections_have_limits(void **state)
 	assert_non_null(sw.worker[0]->service[0].connections);
 	assert_int_equal(enter(1, "web", &e), 0);
 	assert_true(enter(2, "web", &e) < 0);
-	assert_string_equal(e.field, "max_connections");
+	assert_string_equal(e.field, "security_groups");
 	assert_null(security_of(2));
 	assert_true(vm_prepare_connections(&sw, &vm[0], 4 * MAX_CONNECTIONS, &table, &e) < 0);
 	assert_int_equal(vm[0].max_connections, MAX_CONNECTIONS);
@@ -301,6 +349,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_members, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_refused_changes_nothing, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_an_address_in_too_many_groups, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_port_in_another_network, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_connections_have_limits, set_up, tear_down),
 	};
 

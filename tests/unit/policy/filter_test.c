@@ -343,7 +343,7 @@ static void test_most_rules(void **state)
 	r[FILTER_MAX_RULES] = r[0];
 	assert_null(filter_create(r, FILTER_MAX_RULES + 1, &e));
 	assert_int_equal(e.code, ERR_NO_SPACE);
-	assert_string_equal(e.field, "rules");
+	assert_string_equal(e.field, "");
 }
 
 /* Rules all of which overlap make bitmaps that all differ: the worst for memory. */
