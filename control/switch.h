@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/pace.h"
 #include "policy/budget.h"
+#include "policy/shared_rate.h"
 #include "policy/hostile.h"
 #include "policy/watch.h"
 #include "vswitch/vport.h"
@@ -28,6 +29,7 @@ struct vswitch;
 struct tenant {
 	uint16_t id;
 	struct budget budget;
+	struct shared_rates rates; /* those of its budget, for all workers together */
 	uint32_t n_vms;
 	uint32_t n_networks;
 	uint32_t n_security_groups;

@@ -29,6 +29,8 @@ static void add(struct worker *w, void *arg)
 	struct tenant_call *c = arg;
 
 	c->ret = sched_add_tenant(w->sched, c->tenant->id, c->budget);
+	if (c->ret == 0)
+		sched_share_tenant(w->sched, c->tenant->id, &c->tenant->rates);
 }
 
 static void set(struct worker *w, void *arg)
@@ -87,6 +89,8 @@ struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct 
 	t->id = (uint16_t)slot;
 	t->budget = *budget;
 	snprintf(t->name, sizeof(t->name), "%s", name);
+	shared_rates_init(&t->rates, sw->sched.tsc_hz);
+	shared_rates_set(&t->rates, budget->rate_bps, budget->rate_pps);
 	c.tenant = t;
 	on_all(sw, add, &c);
 	if (c.ret < 0) {
@@ -112,6 +116,7 @@ int tenant_set_budget(struct vswitch *sw, struct tenant *t, const struct budget 
 	if (ret < 0)
 		return ret;
 	t->budget = *budget;
+	shared_rates_set(&t->rates, budget->rate_bps, budget->rate_pps);
 	on_all(sw, set, &c);
 	return 0;
 }

@@ -58,6 +58,7 @@ static void add(struct worker *w, void *arg)
 	struct vm_call *c = arg;
 
 	c->ret = sched_add_vm(w->sched, c->vm->id, c->vm->tenant->id, &c->budget);
+	sched_set_away(w->sched, c->vm->id, c->vm->worker != w);
 }
 
 static void set(struct worker *w, void *arg)
@@ -65,6 +66,7 @@ static void set(struct worker *w, void *arg)
 	struct vm_call *c = arg;
 
 	c->ret = sched_set_vm(w->sched, c->vm->id, &c->budget);
+	sched_set_away(w->sched, c->vm->id, c->vm->worker != w);
 	attach_find_guaranteed(w);
 }
 

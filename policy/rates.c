@@ -3,22 +3,14 @@
 #include "policy/rates.h"
 
 #include "policy/cost.h"
-
-#define PACKET_BYTES     (64u << 10)
-#define RATES_PER_SECOND 100 /* a hundredth of a second is saved up */
-
-static int64_t at_least(uint64_t n, uint64_t least)
-{
-	return (int64_t)(n > least ? n : least);
-}
+#include "policy/shared_rate.h"
 
 void rates_set(struct rates *r, const struct rates_conf *conf, uint64_t tsc_hz, uint64_t now)
 {
-	rate_set(&r->bits, conf->bps, tsc_hz,
-		 at_least(conf->bps / RATES_PER_SECOND, PACKET_BYTES * 8),
-		 -(int64_t)(COST_MAX_BYTES + PACKET_BYTES) * 8, now);
-	rate_set(&r->packets, conf->pps, tsc_hz,
-		 at_least(conf->pps / RATES_PER_SECOND, COST_MAX_PACKETS), -COST_MAX_PACKETS, now);
+	rate_set(&r->bits, conf->bps, tsc_hz, (int64_t)rate_burst(conf->bps, RATE_LEAST_BITS),
+		 -(int64_t)(COST_MAX_BYTES * 8 + RATE_LEAST_BITS), now);
+	rate_set(&r->packets, conf->pps, tsc_hz, (int64_t)rate_burst(conf->pps, RATE_LEAST_PACKETS),
+		 -COST_MAX_PACKETS, now);
 }
 
 uint64_t rates_wait(struct rates *r, uint64_t now, uint64_t ready)

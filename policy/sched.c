@@ -48,8 +48,24 @@ static void advance(struct sched *s, uint64_t now)
 	}
 }
 
-/* The time when the allowance's limits allow a service; 0: now. */
-static uint64_t gate(const struct sched *s, struct allowance *p)
+/* As rate_wait(). Of a rate that all workers share, another chunk is taken when the last one is
+ * used up, and what was used beyond that is paid with it. */
+static uint64_t wait_for(struct share *p, struct rate *r, uint64_t now, uint64_t ready)
+{
+	if (!p->of || !rate_in_use(r))
+		return rate_wait(r, now, ready);
+	if (r->level <= 0) {
+		p->since = shared_rate_take(p->of, (uint64_t)(p->chunk - r->level), now);
+		r->level = p->chunk;
+	}
+	if (!heap_before(now, p->since))
+		return ready;
+	return ready == 0 || heap_before(ready, p->since) ? p->since : ready;
+}
+
+/* The time when the allowance's limits allow a service; 0: now. Rates do not hold up VMs that are
+ * away: their packets were counted where they were sent. */
+static uint64_t gate(const struct sched *s, struct allowance *p, bool is_home)
 {
 	uint64_t ready = 0;
 
@@ -57,7 +73,10 @@ static uint64_t gate(const struct sched *s, struct allowance *p)
 		return 0;
 	if (s->mode == SCHED_MODE_TIME)
 		ready = rate_wait(&p->limit, s->now, ready);
-	return rates_wait(&p->rates, s->now, ready);
+	if (!is_home)
+		return ready;
+	ready = wait_for(&p->bits, &p->rates.bits, s->now, ready);
+	return wait_for(&p->packets, &p->rates.packets, s->now, ready);
 }
 
 /* Sets the virtual time of a VM or tenant that joins others, whose virtual time is `clock`. It
@@ -114,7 +133,7 @@ void sched_place_tenant(struct sched *s, uint16_t tenant)
 	if (ring_has(s, id))
 		ring_remove(s, id);
 	heap_remove(&s->events, id);
-	ready = t->tree.n ? gate(s, &t->allowance) : 0;
+	ready = t->tree.n ? gate(s, &t->allowance, t->n_home > 0) : 0;
 	if (t->tree.n == 0 || ready != 0) {
 		heap_remove(&s->tenants, tenant);
 		if (ready != 0) {
@@ -163,7 +182,7 @@ void sched_place(struct sched *s, uint16_t vm)
 {
 	struct account *a = &s->vm[vm];
 	struct rate *credit = &a->allowance.credit;
-	uint64_t ready = gate(s, &a->allowance);
+	uint64_t ready = gate(s, &a->allowance, !a->is_away);
 
 	if (ready != 0) {
 		park(s, vm, ready);
@@ -261,21 +280,43 @@ void sched_wake(struct sched *s, uint16_t vm, uint64_t now)
 	come_to(s, &a->allowance, t->clock);
 	if (t->n_awake++ == 0)
 		come_to(s, &t->allowance, s->clock);
+	t->n_home += !a->is_away;
 	a->waiting_since = s->now;
 	refill_capped(s, a);
 	sched_place(s, vm);
 }
 
+static void give_back(const struct share *p, struct rate *r, uint64_t now)
+{
+	if (!p->of || !rate_in_use(r))
+		return;
+	if (r->level > 0)
+		shared_rate_give(p->of, (uint64_t)r->level);
+	else if (r->level < 0)
+		shared_rate_take(p->of, (uint64_t)-r->level, now);
+	r->level = 0;
+}
+
+void sched_give_back(const struct sched *s, struct allowance *p)
+{
+	give_back(&p->bits, &p->rates.bits, s->now);
+	give_back(&p->packets, &p->rates.packets, s->now);
+}
+
 void sched_sleep(struct sched *s, uint16_t vm)
 {
 	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
 
 	if (!a->is_awake)
 		return;
 	a->is_awake = false;
-	s->tenant[a->tenant].n_awake--;
+	t->n_awake--;
+	t->n_home -= !a->is_away;
 	sched_unplace(s, vm);
 	refill_capped(s, a);
+	if (t->n_home == 0)
+		sched_give_back(s, &t->allowance);
 }
 
 /* The first VM in the ring whose tenant's limits allow a service; VMs before it are parked. -1:
@@ -288,7 +329,7 @@ static int ring_first(struct sched *s)
 
 		if (id >= SCHED_MAX_VMS)
 			return tree_top(&s->tenant[id - SCHED_MAX_VMS]);
-		ready = gate(s, &s->tenant[s->vm[id].tenant].allowance);
+		ready = gate(s, &s->tenant[s->vm[id].tenant].allowance, !s->vm[id].is_away);
 		if (ready == 0)
 			return id;
 		sched_unplace(s, id);
@@ -488,7 +529,8 @@ void sched_charge_other(struct sched *s, uint16_t vm, uint64_t used_tsc)
 	clamp_debt(s, &t->allowance, s->clock);
 	/* A funded VM keeps its position in the ring: what others cause must not move it to the
 	 * end. */
-	if (a->place == PLACE_RING && a->allowance.credit.level > 0 && gate(s, &a->allowance) == 0)
+	if (a->place == PLACE_RING && a->allowance.credit.level > 0 &&
+	    gate(s, &a->allowance, !a->is_away) == 0)
 		return;
 	if (a->is_awake) {
 		replace_vm(s, vm);

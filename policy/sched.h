@@ -32,6 +32,7 @@ struct sched_conf {
 };
 
 struct sched;
+struct shared_rates;
 
 /* NULL when memory is short. [control] */
 struct sched *sched_create(const struct sched_conf *conf);
@@ -52,6 +53,14 @@ void sched_remove_tenant(struct sched *s, uint16_t tenant);
 int sched_add_vm(struct sched *s, uint16_t vm, uint16_t tenant, const struct budget *b);
 int sched_set_vm(struct sched *s, uint16_t vm, const struct budget *b);
 void sched_remove_vm(struct sched *s, uint16_t vm);
+
+/* Makes a tenant's rates a part of those that all workers share, which the caller sets to the same.
+ * They have to last until the tenant is removed. [worker] */
+void sched_share_tenant(struct sched *s, uint16_t tenant, struct shared_rates *of);
+
+/* Whether another worker serves the VM's rings, so that it has only packets here that it handed
+ * over: rates do not hold those up. [worker] */
+void sched_set_away(struct sched *s, uint16_t vm, bool is_away);
 
 /* sched_wake: the VM has work; cheap and without effect when that is known. sched_sleep: it has
  * none any more. [worker] */

@@ -8,6 +8,11 @@
 
 #define MIN_DEBT_US 1000
 
+/* A chunk of a shared rate is this part of what can be saved up, but not of more time than a
+ * thousandth of a second: the rate is inexact by what workers have in hand. */
+#define CHUNKS_PER_BURST  64
+#define CHUNKS_PER_SECOND 1000
+
 static const char *const mode_names[SCHED_MODE_COUNT] = {
 #define X(name, text) [SCHED_MODE_##name] = text,
 #include "policy/sched_modes.def"
@@ -60,11 +65,25 @@ static int64_t credit_cap(const struct allowance *p)
 	return rate_in_use(&p->credit) ? p->credit.cap : 0;
 }
 
+/* Makes a worker's part of a rate, with nothing in hand. */
+static void share_set(struct share *p, struct rate *r, uint64_t rate)
+{
+	uint64_t chunk = (uint64_t)r->cap / CHUNKS_PER_BURST;
+
+	if (!p->of)
+		return;
+	if (chunk > rate / CHUNKS_PER_SECOND)
+		chunk = rate / CHUNKS_PER_SECOND;
+	p->chunk = chunk > 0 ? (int64_t)chunk : 1;
+	r->level = 0;
+}
+
 static void allowance_set(struct sched *s, struct allowance *p, const struct budget *b)
 {
 	int64_t debt = (int64_t)s->debt_tsc;
 	const struct rates_conf rates = {b->rate_bps, b->rate_pps};
 
+	sched_give_back(s, p);
 	s->credit_room -= credit_cap(p);
 	s->n_guarantees -= rate_in_use(&p->credit);
 	p->budget = *b;
@@ -74,6 +93,8 @@ static void allowance_set(struct sched *s, struct allowance *p, const struct bud
 	rate_set(&p->limit, b->limit_percent < 100 ? b->limit_percent : 0, 100,
 		 (int64_t)s->slice_tsc, -debt, s->now);
 	rates_set(&p->rates, &rates, s->tsc_hz, s->now);
+	share_set(&p->bits, &p->rates.bits, b->rate_bps);
+	share_set(&p->packets, &p->rates.packets, b->rate_pps);
 	p->is_rated = rates_in_use(&p->rates);
 	p->is_gated = p->is_rated || rate_in_use(&p->limit);
 	s->credit_room += credit_cap(p);
@@ -130,7 +151,7 @@ int sched_add_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
 		return -EINVAL;
 	t = &s->tenant[tenant];
 	t->is_used = true;
-	t->n_awake = 0;
+	t->n_awake = t->n_home = 0;
 	t->held_until = s->now;
 	t->clock = t->floor = 0;
 	t->allowance.vtime = s->clock;
@@ -148,6 +169,35 @@ int sched_set_tenant(struct sched *s, uint16_t tenant, const struct budget *b)
 	return 0;
 }
 
+void sched_share_tenant(struct sched *s, uint16_t tenant, struct shared_rates *of)
+{
+	struct allowance *p = &s->tenant[tenant].allowance;
+
+	unplace_all(s, tenant);
+	p->bits.of = &of->bits;
+	p->packets.of = &of->packets;
+	share_set(&p->bits, &p->rates.bits, p->budget.rate_bps);
+	share_set(&p->packets, &p->rates.packets, p->budget.rate_pps);
+	place_all(s, tenant);
+}
+
+void sched_set_away(struct sched *s, uint16_t vm, bool is_away)
+{
+	struct account *a = &s->vm[vm];
+	struct tenant_account *t = &s->tenant[a->tenant];
+
+	if (!a->is_used || a->is_away == is_away)
+		return;
+	a->is_away = is_away;
+	if (!a->is_awake)
+		return;
+	sched_unplace(s, vm);
+	t->n_home += is_away ? -1 : 1;
+	if (t->n_home == 0)
+		sched_give_back(s, &t->allowance);
+	sched_place(s, vm);
+}
+
 void sched_remove_tenant(struct sched *s, uint16_t tenant)
 {
 	struct tenant_account *t;
@@ -159,6 +209,7 @@ void sched_remove_tenant(struct sched *s, uint16_t tenant)
 		if (s->vm[i].is_used && s->vm[i].tenant == tenant)
 			sched_remove_vm(s, i);
 	allowance_set(s, &t->allowance, &no_budget);
+	t->allowance.bits.of = t->allowance.packets.of = NULL;
 	t->is_used = false;
 }
 

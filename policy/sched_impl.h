@@ -18,6 +18,7 @@
 #include "policy/rate.h"
 #include "policy/rates.h"
 #include "policy/sched.h"
+#include "policy/shared_rate.h"
 
 /* Ids in the ring and in the heap of events: VMs, then tenants. */
 #define TENANT_ID(t) ((uint16_t)(SCHED_MAX_VMS + (t)))
@@ -39,6 +40,14 @@
 
 enum place { PLACE_NONE, PLACE_RING, PLACE_TREE, PLACE_PARKED };
 
+/* A worker's part of a rate that all workers share. Its bucket is not refilled as time passes: it
+ * has what is left of the chunk that was taken last. */
+struct share {
+	struct shared_rate *of; /* NULL: the rate is this worker's alone */
+	int64_t chunk;
+	uint64_t since; /* the last chunk may be used from then on */
+};
+
 /* A budget at work: the virtual time and token buckets of a VM or a tenant. */
 struct allowance {
 	struct budget budget;
@@ -50,11 +59,14 @@ struct allowance {
 	struct rate credit;
 	struct rate limit;
 	struct rates rates;
+	struct share bits; /* of `rates` */
+	struct share packets;
 };
 
 struct account {
 	bool is_used;
 	bool is_awake;
+	bool is_away; /* another worker serves its rings */
 	uint8_t place;
 	uint16_t tenant;
 	uint64_t waiting_since;
@@ -69,6 +81,7 @@ struct tenant_account {
 	bool is_used;
 	struct allowance allowance;
 	uint16_t n_awake;
+	uint16_t n_home;     /* of those, the ones that are not away */
 	uint64_t held_until; /* when one of its limits last let it go */
 	uint64_t clock;      /* virtual times within the tenant; see those among tenants below */
 	uint64_t floor;
@@ -148,6 +161,9 @@ void sched_count_service(struct sched *s, uint16_t vm, uint64_t now, uint64_t us
 void sched_place(struct sched *s, uint16_t vm);
 void sched_unplace(struct sched *s, uint16_t vm);
 void sched_place_tenant(struct sched *s, uint16_t tenant);
+
+/* Gives back what is in hand of rates that all workers share. */
+void sched_give_back(const struct sched *s, struct allowance *p);
 
 /* Places all VMs with work anew, after the clock has jumped back. */
 void sched_replace_all(struct sched *s);
