@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from budget_test import refused  # noqa: E402
 from paths_test import Testpmd, check_conservation, check_ledger, crossed, make_ports  # noqa: E402
 from stintd import Stintd, run_tests, wait_for  # noqa: E402
+from workers_test import two_workers  # noqa: E402
 
 PPS = 2000
 BURST = 64  # packets that a bucket holds at least
@@ -36,8 +37,8 @@ def passed(count, seconds=1.0):
 
 
 class Scene:
-    def __init__(self, mode):
-        self.d = Stintd()
+    def __init__(self, mode, start=Stintd):
+        self.d = start()
         make_ports(self.d)
         self.pmd = Testpmd(self.d)
         for i in range(2):
@@ -118,5 +119,32 @@ def what_a_guest_is_sent_is_dropped():
         check_ledger(d)
 
 
+def a_tenant_has_one_rate_on_two_workers():
+    """Each worker serves a VM that sends all the time. Together they send what one of them might alone."""
+    with Scene('flowgen', two_workers) as s:
+        d = s.d
+        assert d.port('p0')['worker'] != d.port('p1')['worker']
+        s.pmd.command('start')
+        wait_for(lambda: min(sent(d, 'p0'), sent(d, 'p1')) > 10000, 60, 'both send')
+        d.call('budget_set', tenant='t', rate_pps=PPS)
+        n, t = passed(lambda: sent(d, 'p0') + sent(d, 'p1'), 2)
+        # What is saved up, and what each worker has taken and not used.
+        assert 0 < n <= PPS * t + BURST + 2 * PPS / 1000, (n, t)
+        before = sent(d, 'p0'), sent(d, 'p1')
+        drops = [d.counters(p)['drops'] for p in ('p0', 'p1')]
+        wait_for(lambda: sent(d, 'p0') > before[0] + 100 and sent(d, 'p1') > before[1] + 100, 60, 'both have a part')
+        assert [d.counters(p)['drops'] for p in ('p0', 'p1')] == drops
+        # A VM that moves takes nothing with it.
+        d.call('vm_set', name='vm0', worker=d.port('p1')['worker'])
+        n, t = passed(lambda: sent(d, 'p0') + sent(d, 'p1'), 2)
+        assert 0 < n <= PPS * t + BURST + 2 * PPS / 1000, (n, t)
+        d.call('budget_set', tenant='t', rate_pps=0)
+        wait_for(lambda: passed(lambda: sent(d, 'p0'), 0.5)[0] > 2 * PPS, 60, 'packets flow again')
+        s.pmd.command('stop')
+        check_conservation(d)
+        check_ledger(d)
+
+
 if __name__ == '__main__':
-    sys.exit(run_tests([rates_are_kept_and_checked, what_a_guest_sends_waits, what_a_guest_is_sent_is_dropped]))
+    sys.exit(run_tests([rates_are_kept_and_checked, what_a_guest_sends_waits, what_a_guest_is_sent_is_dropped,
+                        a_tenant_has_one_rate_on_two_workers]))
