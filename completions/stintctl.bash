@@ -168,13 +168,13 @@ _stintctl() {
 		return
 	fi
 	case "$noun $verb" in
-	"tenant create") method=tenant_create options="--weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
+	"tenant create") method=tenant_create options="--weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps --rate-in-bps --rate-in-pps" positional=(name) ;;
 	"tenant delete") method=tenant_delete options="" positional=(name) ;;
-	"tenant set") method=tenant_set options="--weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
+	"tenant set") method=tenant_set options="--weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps --rate-in-bps --rate-in-pps" positional=(name) ;;
 	"tenant list") method=tenant_list options="" positional=(name) ;;
-	"vm create") method=vm_create options="--tenant --uuid --worker --max-connections --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
+	"vm create") method=vm_create options="--tenant --uuid --worker --max-connections --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps --rate-in-bps --rate-in-pps" positional=(name) ;;
 	"vm delete") method=vm_delete options="" positional=(name) ;;
-	"vm set") method=vm_set options="--worker --max-connections --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=(name) ;;
+	"vm set") method=vm_set options="--worker --max-connections --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps --rate-in-bps --rate-in-pps" positional=(name) ;;
 	"vm list") method=vm_list options="" positional=(name) ;;
 	"network create") method=network_create options="--tenant --vni --mtu --mac-ageing-s --mac-table-size --vtep --vteps --learn-from-wire --flood-unknown --inner-vlan --mss-clamp --suppress --flood-pps" positional=(name) ;;
 	"network delete") method=network_delete options="" positional=(name) ;;
@@ -224,7 +224,7 @@ _stintctl() {
 	"scheduler get") method=scheduler_get options="" positional=() ;;
 	"scheduler set") method=scheduler_set options="--slice-us" positional=(mode) ;;
 	"budget get") method=budget_get options="--tenant --vm" positional=() ;;
-	"budget set") method=budget_set options="--tenant --vm --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps" positional=() ;;
+	"budget set") method=budget_set options="--tenant --vm --weight --limit-percent --guarantee-us --period-us --burst-us --rate-bps --rate-pps --rate-in-bps --rate-in-pps" positional=() ;;
 	"budget get-bound") method=budget_get_bound options="" positional=(vm) ;;
 	"histogram get") method=histogram_get options="" positional=(vm kind) ;;
 	"worker list") method=worker_list options="" positional=() ;;

@@ -23,6 +23,10 @@ void budget_overlay(struct budget *b, const struct rpc_group_budget *given)
 		b->rate_bps = given->rate_bps;
 	if (given->has_rate_pps)
 		b->rate_pps = given->rate_pps;
+	if (given->has_rate_in_bps)
+		b->rate_in_bps = given->rate_in_bps;
+	if (given->has_rate_in_pps)
+		b->rate_in_pps = given->rate_in_pps;
 }
 
 void budget_to_json(json_t *object, const struct budget *b)
@@ -34,6 +38,8 @@ void budget_to_json(json_t *object, const struct budget *b)
 	json_object_set_new(object, "burst_us", json_integer(b->burst_us));
 	json_object_set_new(object, "rate_bps", json_integer((json_int_t)b->rate_bps));
 	json_object_set_new(object, "rate_pps", json_integer((json_int_t)b->rate_pps));
+	json_object_set_new(object, "rate_in_bps", json_integer((json_int_t)b->rate_in_bps));
+	json_object_set_new(object, "rate_in_pps", json_integer((json_int_t)b->rate_in_pps));
 }
 
 static json_t *vm_budget(struct vswitch *sw, const struct vm *vm, const struct sched_vm_stats *st)

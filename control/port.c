@@ -247,6 +247,21 @@ static void clear_counters(struct worker *w, void *arg)
 	memset(&w->counters[port->vport.id], 0, sizeof(w->counters[0]));
 }
 
+static struct shared_rates *if_set(struct shared_rates *r)
+{
+	return shared_rates_in_use(r) ? r : NULL;
+}
+
+/* Finds which queues of what the port's guest is sent are in use. */
+static void find_queues_in(struct port *port)
+{
+	struct vport *v = &port->vport;
+
+	v->vm_queue_in = if_set(&port->vm->rates_in);
+	v->tenant_queue_in = if_set(&port->vm->tenant->rates_in);
+	v->is_rated_in = rates_in_use(&v->queue_in.rates) || v->vm_queue_in || v->tenant_queue_in;
+}
+
 static void put_rates(struct port *port, const struct rates_conf *rates,
 		      const struct rates_conf *rates_in, uint64_t tsc_hz, uint64_t now)
 {
@@ -257,7 +272,7 @@ static void put_rates(struct port *port, const struct rates_conf *rates,
 	rates_set(&v->rates, rates, tsc_hz, now);
 	v->is_rated = rates_in_use(&v->rates);
 	vqueue_set(&v->queue_in, rates_in, tsc_hz, now);
-	v->is_rated_in = rates_in_use(&v->queue_in.rates);
+	find_queues_in(port);
 }
 
 static struct port *port_alloc(struct vswitch *sw, const struct port_conf *conf, struct err *e)
@@ -409,6 +424,38 @@ void port_set_rates(struct port *port, const struct rates_conf *rates,
 	struct rates_call c = {port, rates, rates_in};
 
 	worker_call(port->vport.worker, change_rates, &c);
+}
+
+static void change_queues_in(struct worker *w, void *arg)
+{
+	(void)w;
+	find_queues_in(arg);
+}
+
+void vm_set_rates_in(struct vswitch *sw, struct vm *vm)
+{
+	bool was_used = shared_rates_in_use(&vm->rates_in);
+	struct port *port;
+
+	shared_rates_set(&vm->rates_in, vm->budget.rate_in_bps, vm->budget.rate_in_pps);
+	if (was_used == shared_rates_in_use(&vm->rates_in))
+		return;
+	TAILQ_FOREACH (port, &sw->ports, link)
+		if (port->vm == vm)
+			worker_call(port->vport.worker, change_queues_in, port);
+}
+
+void tenant_set_rates_in(struct vswitch *sw, struct tenant *t)
+{
+	bool was_used = shared_rates_in_use(&t->rates_in);
+	struct port *port;
+
+	shared_rates_set(&t->rates_in, t->budget.rate_in_bps, t->budget.rate_in_pps);
+	if (was_used == shared_rates_in_use(&t->rates_in))
+		return;
+	TAILQ_FOREACH (port, &sw->ports, link)
+		if (port->vm->tenant == t)
+			worker_call(port->vport.worker, change_queues_in, port);
 }
 
 struct move_call {

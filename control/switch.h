@@ -29,7 +29,8 @@ struct vswitch;
 struct tenant {
 	uint16_t id;
 	struct budget budget;
-	struct shared_rates rates; /* those of its budget, for all workers together */
+	struct shared_rates rates;    /* of its budget, for all workers together, */
+	struct shared_rates rates_in; /* and those of what its guests are sent */
 	uint32_t n_vms;
 	uint32_t n_networks;
 	uint32_t n_security_groups;
@@ -46,6 +47,7 @@ struct vm {
 	char name[NAME_SIZE];
 	char uuid[37];
 	struct budget budget;
+	struct shared_rates rates_in; /* of what its guest is sent */
 	uint32_t n_ports;
 	uint32_t n_group_ports;        /* that are in security groups */
 	struct conntrack *connections; /* NULL while there are no such ports */
@@ -253,6 +255,10 @@ void port_set_sources(struct vswitch *sw, struct port *port, const struct port_s
 /* Sets the rates of what the guest sends, and of what it is sent. */
 void port_set_rates(struct port *port, const struct rates_conf *rates,
 		    const struct rates_conf *rates_in);
+/* Take over from a budget what guests are sent, and tell the ports of the VM, or of all VMs of the
+ * tenant. */
+void vm_set_rates_in(struct vswitch *sw, struct vm *vm);
+void tenant_set_rates_in(struct vswitch *sw, struct tenant *t);
 /* Chooses the additional stages for its packets, by what is set of it and of its network. */
 void port_set_stages(struct port *port);
 int port_delete(struct vswitch *sw, struct port *port, struct err *e);

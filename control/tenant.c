@@ -65,6 +65,13 @@ static int admit(struct vswitch *sw, const struct tenant *t, const struct budget
 	return ret;
 }
 
+/* Takes over the rates of the tenant's budget. */
+static void take_rates(struct vswitch *sw, struct tenant *t)
+{
+	shared_rates_set(&t->rates, t->budget.rate_bps, t->budget.rate_pps);
+	tenant_set_rates_in(sw, t);
+}
+
 struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct budget *budget,
 			     struct err *e)
 {
@@ -90,7 +97,8 @@ struct tenant *tenant_create(struct vswitch *sw, const char *name, const struct 
 	t->budget = *budget;
 	snprintf(t->name, sizeof(t->name), "%s", name);
 	shared_rates_init(&t->rates, sw->sched.tsc_hz);
-	shared_rates_set(&t->rates, budget->rate_bps, budget->rate_pps);
+	shared_rates_init(&t->rates_in, sw->sched.tsc_hz);
+	take_rates(sw, t);
 	c.tenant = t;
 	on_all(sw, add, &c);
 	if (c.ret < 0) {
@@ -116,7 +124,7 @@ int tenant_set_budget(struct vswitch *sw, struct tenant *t, const struct budget 
 	if (ret < 0)
 		return ret;
 	t->budget = *budget;
-	shared_rates_set(&t->rates, budget->rate_bps, budget->rate_pps);
+	take_rates(sw, t);
 	on_all(sw, set, &c);
 	return 0;
 }

@@ -250,6 +250,8 @@ struct vm *vm_create(struct vswitch *sw, const struct vm_conf *conf, struct err 
 	vm->pinned_core = conf->worker_core;
 	vm->budget = conf->budget;
 	vm->max_connections = conf->max_connections;
+	shared_rates_init(&vm->rates_in, sw->sched.tsc_hz);
+	vm_set_rates_in(sw, vm);
 	vm->tenant = tenant_find(sw, conf->tenant);
 	snprintf(vm->name, sizeof(vm->name), "%s", conf->name);
 	snprintf(vm->uuid, sizeof(vm->uuid), "%s", conf->uuid ? conf->uuid : "");
@@ -277,6 +279,7 @@ int vm_set_budget(struct vswitch *sw, struct vm *vm, const struct budget *budget
 	if (ret < 0)
 		return ret;
 	vm->budget = *budget;
+	vm_set_rates_in(sw, vm);
 	return set_budget_on_all(sw, vm, set);
 }
 
@@ -296,6 +299,7 @@ int vm_move(struct vswitch *sw, struct vm *vm, unsigned core, const struct budge
 	if (ret < 0)
 		return ret;
 	vm->budget = *budget;
+	vm_set_rates_in(sw, vm);
 	vm->pinned_core = (int)core;
 	if (to == from)
 		return set_budget_on_all(sw, vm, set);

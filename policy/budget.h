@@ -12,9 +12,11 @@ struct budget {
 	uint32_t limit_percent; /* hard ceiling, 100: none */
 	uint32_t guarantee_us;  /* granted in each period, 0: none */
 	uint32_t period_us;
-	uint32_t burst_us; /* unused time of the guarantee that may be saved up */
-	uint64_t rate_bps; /* bits sent per second, 0: no limit */
-	uint64_t rate_pps; /* packets sent per second, 0: no limit */
+	uint32_t burst_us;    /* unused time of the guarantee that may be saved up */
+	uint64_t rate_bps;    /* bits sent per second, 0: no limit */
+	uint64_t rate_pps;    /* packets sent per second, 0: no limit */
+	uint64_t rate_in_bps; /* the same of what the guests are sent; not for the scheduler */
+	uint64_t rate_in_pps;
 };
 
 /* The budget of a tenant or VM for which none was set. [any] */

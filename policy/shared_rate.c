@@ -103,7 +103,7 @@ void shared_rate_queue(struct shared_rate *r, uint64_t tokens, uint64_t now)
 
 uint64_t shared_rate_queued(const struct shared_rate *r, uint64_t now)
 {
-	uint64_t rate = shared_rate_of(r);
+	uint64_t rate = shared_rate_of(r), unit;
 	int64_t ahead;
 
 	if (rate == 0)
@@ -112,5 +112,7 @@ uint64_t shared_rate_queued(const struct shared_rate *r, uint64_t now)
 	if (ahead <= 0 ||
 	    (uint64_t)ahead > MOST_BURSTS * time_of(r, rate, rate_burst(rate, r->least)))
 		return 0;
-	return (uint64_t)((unsigned __int128)(uint64_t)ahead * rate / (r->tsc_hz * CYCLE));
+	unit = r->tsc_hz * CYCLE;
+	/* What is sent in part is queued as a whole. */
+	return (uint64_t)(((unsigned __int128)(uint64_t)ahead * rate + unit - 1) / unit);
 }

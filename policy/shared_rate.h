@@ -63,4 +63,9 @@ static inline uint64_t shared_rate_of(const struct shared_rate *r)
 	return atomic_load_explicit(&r->rate, memory_order_relaxed);
 }
 
+static inline bool shared_rates_in_use(const struct shared_rates *r)
+{
+	return shared_rate_of(&r->bits) != 0 || shared_rate_of(&r->packets) != 0;
+}
+
 #endif

@@ -51,3 +51,38 @@ enum vqueue_verdict vqueue_judge(const struct vqueue *q)
 		return VQUEUE_DROP;
 	return vqueue_has_room(q, 0, 0) ? VQUEUE_PASS : VQUEUE_MARK;
 }
+
+/* Whether less waits, with `n` more, than what the rate sends in that time. */
+static bool shared_has_room(const struct shared_rate *r, uint32_t us, uint64_t n, uint64_t now)
+{
+	uint64_t rate = shared_rate_of(r);
+
+	return rate == 0 || shared_rate_queued(r, now) + n < (uint64_t)in_time(rate, us);
+}
+
+bool vqueue_shared_has_room(const struct shared_rates *r, uint64_t packets, uint64_t bits,
+			    uint64_t now)
+{
+	return shared_has_room(&r->bits, VQUEUE_MARK_US, bits, now) &&
+	       shared_has_room(&r->packets, VQUEUE_MARK_US, packets, now);
+}
+
+enum vqueue_verdict vqueue_shared_judge(const struct shared_rates *r, uint64_t now)
+{
+	if (!shared_has_room(&r->bits, VQUEUE_BURST_US, 0, now) ||
+	    !shared_has_room(&r->packets, VQUEUE_BURST_US, 0, now))
+		return VQUEUE_DROP;
+	return vqueue_shared_has_room(r, 0, 0, now) ? VQUEUE_PASS : VQUEUE_MARK;
+}
+
+void vqueue_shared_add(struct shared_rates *r, uint64_t packets, uint64_t bits, uint64_t now)
+{
+	shared_rate_queue(&r->bits, bits, now);
+	shared_rate_queue(&r->packets, packets, now);
+}
+
+void vqueue_shared_return(struct shared_rates *r, uint64_t packets, uint64_t bits)
+{
+	shared_rate_give(&r->bits, bits);
+	shared_rate_give(&r->packets, packets);
+}

@@ -6,6 +6,7 @@
 #define POLICY_VQUEUE_H
 
 #include "policy/rates.h"
+#include "policy/shared_rate.h"
 
 #define VQUEUE_MARK_US  1000  /* packets that would wait longer are marked, */
 #define VQUEUE_BURST_US 10000 /* and those that would wait longer are dropped */
@@ -40,5 +41,13 @@ static inline void vqueue_return(struct vqueue *q, uint64_t packets, uint64_t bi
 {
 	rates_return(&q->rates, packets, bits);
 }
+
+/* The same for a queue that several workers share: it is in rates that are set to its own. It
+ * drains by itself. [worker] */
+bool vqueue_shared_has_room(const struct shared_rates *r, uint64_t packets, uint64_t bits,
+			    uint64_t now);
+enum vqueue_verdict vqueue_shared_judge(const struct shared_rates *r, uint64_t now);
+void vqueue_shared_add(struct shared_rates *r, uint64_t packets, uint64_t bits, uint64_t now);
+void vqueue_shared_return(struct shared_rates *r, uint64_t packets, uint64_t bits);
 
 #endif

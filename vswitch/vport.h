@@ -126,8 +126,10 @@ struct vport {
 	_Atomic(struct security *) security;
 
 	/* The worker's. */
-	bool is_rated_in; /* has `queue_in`, of what its guest is sent */
-	struct vqueue queue_in;
+	bool is_rated_in;                     /* a queue of what its guest is sent is in use: */
+	struct vqueue queue_in;               /* its own, */
+	struct shared_rates *vm_queue_in;     /* its VM's, NULL: there is none, */
+	struct shared_rates *tenant_queue_in; /* and its tenant's */
 };
 
 /* Whether a packet to a unicast address that is known nowhere may be for a port: it is not for one

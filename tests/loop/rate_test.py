@@ -119,6 +119,39 @@ def what_a_guest_is_sent_is_dropped():
         check_ledger(d)
 
 
+def what_a_tenants_guests_are_sent_is_one_rate():
+    """Two workers deliver to a guest each; the tenant's rate holds for both together, a VM's for itself."""
+    with Scene('flowgen', two_workers) as s:
+        d = s.d
+        both = ('p0', 'p1')
+        s.pmd.command('start')
+        wait_for(lambda: min(delivered(d, p) for p in both) > 10000, 60, 'packets come')
+        b = d.call('budget_set', tenant='t', rate_in_pps=PPS)
+        assert b['rate_in_pps'] == PPS and b['rate_in_bps'] == 0, b
+        n, t = passed(lambda: sum(delivered(d, p) for p in both))
+        assert 0 < n <= PPS * t + PPS / 100 + 2, (n, t)
+        wait_for(lambda: all(d.counters(p)['tx_drops'].get('receiver_rate', 0) > 0 for p in both), 60, 'both lose some')
+        d.call('budget_set', tenant='t', rate_in_pps=0)
+        d.call('vm_set', name='vm1', rate_in_bps=BPS)
+        n, t = passed(lambda: sum(q['tx_bytes'] for q in d.counters('p1')['queues']))
+        assert 0 < n * 8 <= BPS * t + BPS / 100 + FRAME * 8, (n, t)
+        other = delivered(d, 'p0')
+        wait_for(lambda: delivered(d, 'p0') > other + 10 * PPS, 60, 'the other VM is not limited')
+        # They are in the configuration, and wrong ones are refused.
+        for name in ('rate_in_bps', 'rate_in_pps'):
+            for bad in (-1, 10**13, 'fast'):
+                refused(-32602, name, d, 'budget_set', vm='vm1', **{name: bad})
+                refused(-32602, name, d, 'tenant_create', name='u', **{name: bad})
+        d.call('budget_set', tenant='t', rate_in_bps=10**12)
+        s.pmd.command('stop')
+        check_conservation(d)
+        check_ledger(d)
+        d.kill()
+        d.start()
+        assert d.call('vm_list', name='vm1')[0]['rate_in_bps'] == BPS
+        assert d.call('tenant_list')[0]['rate_in_bps'] == 10**12
+
+
 def a_tenant_has_one_rate_on_two_workers():
     """Each worker serves a VM that sends all the time. Together they send what one of them might alone."""
     with Scene('flowgen', two_workers) as s:
@@ -147,4 +180,4 @@ def a_tenant_has_one_rate_on_two_workers():
 
 if __name__ == '__main__':
     sys.exit(run_tests([rates_are_kept_and_checked, what_a_guest_sends_waits, what_a_guest_is_sent_is_dropped,
-                        a_tenant_has_one_rate_on_two_workers]))
+                        a_tenant_has_one_rate_on_two_workers, what_a_tenants_guests_are_sent_is_one_rate]))

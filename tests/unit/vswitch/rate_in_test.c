@@ -173,6 +173,58 @@ static void test_put_off_counts_once(void **state)
 	assert_int_equal(got, 40);
 }
 
+/* A tenant's guests are sent what its rate allows, together, also by two workers; so are a VM's
+ * ports. The port that has a lower rate gets that. */
+static void test_guests_together(void **state)
+{
+	struct scene *s = *state;
+
+	for (unsigned is_vms = 0; is_vms < 2; is_vms++) {
+		struct shared_rates rates;
+		unsigned marked, n[3] = {0}, all_marked = 0;
+
+		introduce_all(s);
+		scene_reclaim(s, 0);
+		shared_rates_init(&rates, HZ);
+		shared_rates_set(&rates, 0, PPS);
+		for (unsigned i = 1; i < 3; i++) {
+			struct vport *port = &s->guest[i].port;
+
+			*(is_vms ? &port->vm_queue_in : &port->tenant_queue_in) = &rates;
+			port->is_rated_in = true;
+		}
+		if (is_vms)
+			scene_move(s, 2);
+		set_rate(s, 1, is_vms ? PPS / 5 : 0, 0);
+		for (unsigned i = 0; i < 24; i++)
+			send_udp(s, 1 + i % 2, ECN_ECT_0);
+		for (unsigned i = 0; i < 8; i++) {
+			loop_turn(s->w);
+			loop_turn(s->w2);
+		}
+		for (unsigned i = 1; i < 3; i++) {
+			n[i] = receive(s, i, &marked);
+			all_marked += marked;
+		}
+		assert_int_equal(n[1] + n[2], BURST);
+		assert_in_range(n[1], 1, is_vms ? BURST / 5 : BURST);
+		assert_int_equal(all_marked, BURST - 1);
+		/* Both again when the queue has drained. */
+		s->now += HZ;
+		send_udp(s, 1, ECN_ECT_0);
+		send_udp(s, 2, ECN_NOT_ECT);
+		for (unsigned i = 0; i < 4; i++) {
+			loop_turn(s->w);
+			loop_turn(s->w2);
+		}
+		assert_int_equal(receive(s, 1, &marked) + receive(s, 2, &marked), 2);
+		for (unsigned i = 1; i < 3; i++) {
+			s->guest[i].port.vm_queue_in = s->guest[i].port.tenant_queue_in = NULL;
+			s->guest[i].port.is_rated_in = false;
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +233,7 @@ int main(void)
 		SCENE_CASE(test_flood),
 		SCENE_CASE(test_bits),
 		SCENE_CASE(test_put_off_counts_once),
+		SCENE_CASE(test_guests_together),
 	};
 
 	if (fake_eal_init("rate_in_test") < 0)
