@@ -444,6 +444,9 @@ unsigned config_replay(struct rpc_ctx *ctx, json_t *calls)
 
 	ctx->is_replaying = true;
 	json_array_foreach (calls, i, call) {
+		/* One publishing for all of them, before anything that needs it. */
+		security_defer_members(
+			ctx->sw, strcmp(config_method_of(call), "security_group_add_address") == 0);
 		if (replay(ctx, call, &why) == 0) {
 			done++;
 			continue;
@@ -452,6 +455,7 @@ unsigned config_replay(struct rpc_ctx *ctx, json_t *calls)
 			  config_method_of(call), why.text);
 		refused_add(ctx->refused, call, why.text);
 	}
+	security_defer_members(ctx->sw, false);
 	ctx->is_replaying = false;
 	return done;
 }

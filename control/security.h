@@ -77,6 +77,7 @@ struct vswitch_security {
 	uint32_t numbers;         /* given to rules so far */
 	size_t connections_bytes; /* of all VMs' tables */
 	size_t connections_limit;
+	bool is_deferring; /* members are not published now */
 };
 
 /* --- groups ------------------------------------------------------------------------------------
@@ -139,6 +140,9 @@ void port_leave_groups(struct vswitch *sw, struct port *port);
 /* Publishes anew who the members of a tenant's groups are. When that is refused, the old ones stay
  * in force. */
 int tenant_publish_members(struct vswitch *sw, struct tenant *t, struct err *e);
+
+/* Puts the publishing of members off, while many are added at once, and catches up on it. */
+void security_defer_members(struct vswitch *sw, bool is_deferring);
 
 /* --- connections -------------------------------------------------------------------------------
  */

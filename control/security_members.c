@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+
 /* A list of members that grows. */
 struct member_list {
 	struct filter_member *at;
@@ -121,8 +123,13 @@ static int make_members(struct vswitch *sw, const struct tenant *t,
 int tenant_publish_members(struct vswitch *sw, struct tenant *t, struct err *e)
 {
 	struct filter_groups *made, *old;
-	int ret = make_members(sw, t, NULL, &made, e);
+	int ret;
 
+	if (sw->security->is_deferring) {
+		t->has_stale_members = true;
+		return 0;
+	}
+	ret = make_members(sw, t, NULL, &made, e);
 	if (ret < 0)
 		return ret;
 	change_sets_with_members(sw, t);
@@ -144,4 +151,22 @@ int members_check(struct vswitch *sw, const struct coming_member *coming, const 
 		err_name_field(e, field);
 	filter_groups_destroy(made);
 	return ret;
+}
+
+void security_defer_members(struct vswitch *sw, bool is_deferring)
+{
+	struct tenant *t;
+	struct err e;
+
+	if (sw->security->is_deferring == is_deferring)
+		return;
+	sw->security->is_deferring = is_deferring;
+	TAILQ_FOREACH (t, &sw->tenants, link) {
+		if (is_deferring || !t->has_stale_members)
+			continue;
+		t->has_stale_members = false;
+		if (tenant_publish_members(sw, t, &e) < 0)
+			log_error("tenant %s: the members of its security groups are not known: %s",
+				  t->name, e.text);
+	}
 }

@@ -35,6 +35,7 @@ struct tenant {
 	uint32_t n_networks;
 	uint32_t n_security_groups;
 	_Atomic(struct filter_groups *) members; /* of its security groups; NULL: nobody */
+	bool has_stale_members;                  /* they are to be published */
 	char name[NAME_SIZE];
 	TAILQ_ENTRY(tenant) link;
 };

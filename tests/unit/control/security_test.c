@@ -41,6 +41,8 @@ static int set_up(void **state)
 	acme = (struct tenant){.name = "acme"};
 	rival = (struct tenant){.name = "rival"};
 	net = (struct network){.tenant = &acme};
+	TAILQ_INIT(&sw.tenants);
+	TAILQ_INSERT_TAIL(&sw.tenants, &acme, link);
 	TAILQ_INIT(&sw.ports);
 	TAILQ_INIT(&sw.vms);
 	for (uint16_t i = 0; i < N_PORTS; i++) {
@@ -232,6 +234,13 @@ static void test_members(void **state)
 	/* Connections are judged again by who the members are now, of this port only. */
 	assert_int_not_equal(security_of(0)->generation, generation);
 	assert_int_equal(security_of(1)->generation, others);
+	/* Many at once are published together. */
+	security_defer_members(&sw, true);
+	assert_int_equal(security_group_add_address(&sw, app, &five, 32, &e), 0);
+	assert_false(allows(0, 5, 80));
+	security_defer_members(&sw, false);
+	assert_true(allows(0, 5, 80));
+	assert_int_equal(security_group_remove_address(&sw, app, &five, 32, &e), 0);
 	/* No rule was compiled anew for that. */
 	assert_ptr_equal(security_of(0)->ingress, filter);
 	assert_int_equal(enter(1, "", &e), 0);
