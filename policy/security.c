@@ -98,47 +98,63 @@ static struct flow first_packet(const struct conn *conn)
 	};
 }
 
-/* What the rules say about a connection. */
-enum ruling {
-	RULED_IN,
-	RULED_OUT,  /* its packets are dropped, whoever sends them */
-	RULED_ANEW, /* it had been ruled out: its next packet is judged as a new one's */
-};
-
-/* What the rules that there are now say about a connection, by *rule. One that is ruled out stays
- * in the table: else the next packet of the end that may open connections would open it again. */
-static enum ruling ask_again(const struct judge *j, struct conn *conn, int16_t *rule)
+/* Has a connection that was ruled out go on: how far it had got is not known any more. */
+static void revive(const struct judge *j, struct conn *conn)
 {
-	const struct filter *filter = filter_of(j->s, (enum flow_side)conn->opener);
-	struct flow f = first_packet(conn);
-	bool is_allowed = true;
-
-	*rule = FILTER_NO_RULE;
-	if (filter) {
-		*rule = (int16_t)match(j, filter, &f);
-		is_allowed = filter_allows(filter, *rule);
+	conn->fins = 0;
+	conn->alive = 0;
+	conn->seen_ms = j->now_ms;
+	switch (conn->key.proto) {
+	case IPPROTO_TCP:
+		conn->state = CONN_TCP_ESTABLISHED;
+		break;
+	case IPPROTO_UDP:
+		conn->state = CONN_UDP_TWO_WAY;
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		conn->state = CONN_ICMP_TWO_WAY;
+		break;
+	default:
+		conn->state = CONN_OTHER_TWO_WAY;
 	}
-	if (is_allowed && conn->state == CONN_ENDED)
-		return RULED_ANEW;
-	if (!j->is_dry) {
-		conn->generation = j->s->generation;
-		conn->rule = *rule;
-		if (!is_allowed && conn->state != CONN_ENDED) {
-			conn->state = CONN_ENDED;
-			conn->seen_ms = j->now_ms;
-		}
-	}
-	return is_allowed ? RULED_IN : RULED_OUT;
 }
 
-/* What the rules say about a connection, by *rule. Rules that have changed since are asked again.
- */
-static enum ruling rule_on(const struct judge *j, struct conn *conn, int16_t *rule)
+/* Notes what the rules say about a connection now. One that is ruled out stays in the table, with
+ * who opened it: else the next packet of the end that may open connections would open it again. */
+static void note_ruling(const struct judge *j, struct conn *conn, bool is_allowed, int16_t rule)
 {
+	conn->generation = j->s->generation;
+	conn->rule = rule;
+	if (is_allowed && conn->state == CONN_ENDED) {
+		revive(j, conn);
+	} else if (!is_allowed && conn->state != CONN_ENDED) {
+		conn->state = CONN_ENDED;
+		conn->seen_ms = j->now_ms;
+	}
+}
+
+/* Whether the rules allow a connection, of which *rule does. Rules that have changed since it was
+ * judged are asked again, about its first packet. */
+static bool is_allowed(const struct judge *j, struct conn *conn, int16_t *rule)
+{
+	const struct filter *filter;
+	bool allowed = true;
+	struct flow f;
+
 	*rule = conn->rule;
-	if (__builtin_expect(conn->generation != j->s->generation, 0))
-		return ask_again(j, conn, rule);
-	return __builtin_expect(conn->state != CONN_ENDED, 1) ? RULED_IN : RULED_OUT;
+	if (__builtin_expect(conn->generation == j->s->generation, 1))
+		return conn->state != CONN_ENDED;
+	filter = filter_of(j->s, (enum flow_side)conn->opener);
+	*rule = FILTER_NO_RULE;
+	if (filter) {
+		f = first_packet(conn);
+		*rule = (int16_t)match(j, filter, &f);
+		allowed = filter_allows(filter, *rule);
+	}
+	if (!j->is_dry)
+		note_ruling(j, conn, allowed, *rule);
+	return allowed;
 }
 
 static struct conn *find(const struct judge *j, const struct suspect *p)
@@ -235,19 +251,13 @@ static struct judgement judge_packet(const struct judge *j, const struct suspect
 
 	if (!conn)
 		return judge_new(j, p, NULL);
-	if (!conn_is_expired(conn, j->now_ms) && !is_reopened(conn, p->f)) {
-		switch (rule_on(j, conn, &rule)) {
-		case RULED_IN:
-			if (!j->is_dry)
-				conntrack_track(conn, p->f, j->now_ms);
-			return pass(SECURITY_ESTABLISHED, rule, (enum flow_side)conn->opener);
-		case RULED_OUT:
-			return drop_ended(j, conn, rule);
-		case RULED_ANEW:
-			break;
-		}
-	}
-	return judge_new(j, p, conn);
+	if (conn_is_expired(conn, j->now_ms) || is_reopened(conn, p->f))
+		return judge_new(j, p, conn);
+	if (!is_allowed(j, conn, &rule))
+		return drop_ended(j, conn, rule);
+	if (!j->is_dry)
+		conntrack_track(conn, p->f, j->now_ms);
+	return pass(SECURITY_ESTABLISHED, rule, (enum flow_side)conn->opener);
 }
 
 /* --- errors and fragments ----------------------------------------------------------------------
@@ -260,7 +270,7 @@ static struct judgement judge_error(const struct judge *j, const struct suspect 
 	struct flow itself;
 	int16_t rule;
 
-	if (conn && !conn_is_expired(conn, j->now_ms) && rule_on(j, conn, &rule) == RULED_IN)
+	if (conn && !conn_is_expired(conn, j->now_ms) && is_allowed(j, conn, &rule))
 		return pass(SECURITY_RELATED, rule, (enum flow_side)conn->opener);
 	if (!j->filter)
 		return pass(SECURITY_OPEN, FILTER_NO_RULE, j->side);

@@ -176,7 +176,7 @@ def connections_are_judged_again():
         before = t.drops('app')
         wait_for(lambda: t.drops('app') > before, 60, 'the connection is cut')
         other.wait_progress()
-        # Back again, it goes on: packets in the middle of a connection are judged as new ones.
+        # Back again, it goes on.
         t.rule('g', protocol='tcp', remote_prefix=V4['app'])
         app.wait_progress()
         # So does one that a group's member had, when it is none any more.

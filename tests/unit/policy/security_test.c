@@ -297,14 +297,16 @@ static void test_rules_change(void **state)
 	assert_dropped(e, &back, R, DROP_SECURITY_GROUP);
 	assert_int_equal(judge(e, &back, R).how, SECURITY_ENDED);
 	assert_int_equal(stats_of(e).used, 2);
-	/* When they allow it again, its next packet is judged as a new one's. */
+	/* When they allow it again, it goes on as the VM's, whoever sends the next packet. */
 	e->s.generation++;
 	e->s.egress = e->egress;
-	assert_dropped(e, &back, R, DROP_SECURITY_GROUP);
-	assert_int_equal(judge(e, &back, R).how, SECURITY_NEW);
-	assert_passes(e, &out, S, SECURITY_NEW);
 	assert_passes(e, &back, R, SECURITY_ESTABLISHED);
+	assert_int_equal(stats_of(e).opened_by_vm, 1);
 	assert_int_equal(stats_of(e).used, 2);
+	/* And is not mistaken for the other end's. */
+	e->s.generation++;
+	e->s.egress = e->none;
+	assert_dropped(e, &back, R, DROP_SECURITY_GROUP);
 }
 
 /* A connection that others opened, and that is not allowed any more, does not go on because the VM
