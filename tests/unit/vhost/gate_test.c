@@ -38,7 +38,7 @@ struct seen {
 	unsigned last; /* the how many-th message of all its last one was */
 };
 
-static unsigned handled; /* the gate's thread's */
+static atomic_uint handled; /* by the gate's thread */
 
 static void on_connected(void *ctx)
 {
